@@ -1,0 +1,222 @@
+"""Plain facts and wishes that travel between components.
+
+Facts (`BarClosed`, `Fill`, `OrderUpdate`, `FundingRate`) come from the engine's events; wishes
+(`OrderIntent`, `CloseIntent`, `CancelIntent`, `ModifyIntent`) are a strategy's answer to them. Both
+are frozen structs without any engine object in them, so that a recorded day can be decided again
+without an engine (decision 11).
+
+Times are int nanoseconds UTC. Prices are float64 in quote currency, equal to the decimal of the
+venue; quantities are exact `Decimal` in base currency. Sides are ``"BUY"`` and ``"SELL"``.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Literal
+
+import msgspec
+
+__all__ = [
+    "ORDER_SENT",
+    "BarClosed",
+    "CancelIntent",
+    "CloseIntent",
+    "Fill",
+    "FundingRate",
+    "Intent",
+    "ModifyIntent",
+    "OrderIntent",
+    "OrderKind",
+    "OrderSent",
+    "OrderStatus",
+    "OrderUpdate",
+    "Side",
+    "opposite",
+]
+
+Side = Literal["BUY", "SELL"]
+OrderKind = Literal[
+    "MARKET",
+    "LIMIT",
+    "STOP_MARKET",
+    "STOP_LIMIT",
+    "MARKET_IF_TOUCHED",
+    "LIMIT_IF_TOUCHED",
+    "MARKET_TO_LIMIT",
+    "TRAILING_STOP_MARKET",
+    "TRAILING_STOP_LIMIT",
+]
+OrderStatus = Literal[
+    "SENT",
+    "ACCEPTED",
+    "FILLED",
+    "CANCELED",
+    "EXPIRED",
+    "REJECTED",
+    "DENIED",
+]
+
+ORDER_SENT = "aitb.order.sent"
+"""Bus topic of `OrderSent`."""
+
+
+def opposite(side: Side) -> Side:
+    """Return the other side."""
+    return "SELL" if side == "BUY" else "BUY"
+
+
+class BarClosed(msgspec.Struct, frozen=True, gc=False):
+    """One closed bar.
+
+    Attributes
+    ----------
+    instrument_id
+        Such as ``BTCUSDT-PERP.BINANCE``.
+    ts
+        Close of the bar: open plus interval.
+    open, high, low, close
+        In quote currency.
+    volume
+        In base currency.
+    """
+
+    instrument_id: str
+    ts: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+
+
+class Fill(msgspec.Struct, frozen=True, gc=False):
+    """One fill of one of our orders.
+
+    Attributes
+    ----------
+    fee
+        In the instrument's quote currency; positive is paid.
+    liquidity
+        ``"MAKER"`` or ``"TAKER"``.
+    """
+
+    strategy_id: str
+    instrument_id: str
+    client_order_id: str
+    trade_id: str
+    ts: int
+    side: Side
+    price: float
+    quantity: Decimal
+    fee: float
+    liquidity: str
+
+
+class OrderUpdate(msgspec.Struct, frozen=True, gc=False):
+    """An order changed without a fill: accepted, changed at the venue, ended, or refused a change.
+
+    Attributes
+    ----------
+    status
+        The order's status from now on, or None if that did not change.
+    quantity, price, trigger_price
+        New terms where they changed, else None.
+    reason
+        What the engine or the venue said, or empty.
+    """
+
+    client_order_id: str
+    instrument_id: str
+    ts: int
+    status: OrderStatus | None
+    quantity: Decimal | None = None
+    price: float | None = None
+    trigger_price: float | None = None
+    reason: str = ""
+
+
+class FundingRate(msgspec.Struct, frozen=True, gc=False):
+    """A funding rate that will be settled.
+
+    Attributes
+    ----------
+    rate
+        Fraction of the position's value; positive: longs pay shorts.
+    ts_settle
+        When it is settled.
+    """
+
+    instrument_id: str
+    rate: float
+    ts_settle: int
+
+
+class OrderIntent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A wish for one order.
+
+    Attributes
+    ----------
+    quantity
+        In base currency, or None: the strategy's sizing decides.
+    price
+        Limit price in quote currency, where the kind has one.
+    trigger_price
+        In quote currency, where the kind has one.
+    reduce_only
+        The venue must refuse what would open or increase a position.
+    purpose
+        What it is for: ``"entry"``, ``"exit:signal"``, ``"exit:stop"``, ``"exit:target"``,
+        ``"exit:trailing"``, ``"exit:time"``, ``"exit:flatten"``, or a strategy's own word.
+    """
+
+    instrument_id: str
+    side: Side
+    kind: OrderKind = "MARKET"
+    quantity: Decimal | None = None
+    price: float | None = None
+    trigger_price: float | None = None
+    reduce_only: bool = False
+    post_only: bool = False
+    purpose: str = "entry"
+
+
+class CloseIntent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A wish to close the strategy's whole position in one instrument at the market."""
+
+    instrument_id: str
+    purpose: str = "exit:signal"
+
+
+class CancelIntent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A wish to cancel one resting order."""
+
+    client_order_id: str
+
+
+class ModifyIntent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A wish to change a resting order; None leaves a term as it is.
+
+    Attributes
+    ----------
+    purpose
+        What the order is for from now on.
+    """
+
+    client_order_id: str
+    quantity: Decimal | None = None
+    price: float | None = None
+    trigger_price: float | None = None
+    purpose: str | None = None
+
+
+type Intent = OrderIntent | CloseIntent | CancelIntent | ModifyIntent
+
+
+class OrderSent(msgspec.Struct, frozen=True, gc=False):
+    """Published on `ORDER_SENT` right after a command left for the venue."""
+
+    strategy_id: str
+    instrument_id: str
+    client_order_id: str
+    action: Literal["submit", "modify", "cancel"]
+    ts: int

@@ -1,0 +1,140 @@
+"""One order and one position, as our own events describe them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from aitb_nautilus.messages import Fill, OrderKind, OrderStatus, Side
+
+__all__ = ["ZERO", "Order", "Position"]
+
+ZERO = Decimal(0)
+
+_ENDED: frozenset[OrderStatus] = frozenset({"FILLED", "CANCELED", "EXPIRED", "REJECTED", "DENIED"})
+
+
+class Order:
+    """One of our orders as the venue's answers describe it.
+
+    Quantities are `Decimal` in base currency, prices float64 in quote currency, times int ns UTC.
+    """
+
+    __slots__ = (
+        "client_order_id",
+        "filled",
+        "instrument_id",
+        "kind",
+        "price",
+        "purpose",
+        "quantity",
+        "reason",
+        "reduce_only",
+        "side",
+        "status",
+        "strategy_id",
+        "trigger_price",
+        "ts_sent",
+    )
+
+    def __init__(
+        self,
+        *,
+        client_order_id: str,
+        strategy_id: str,
+        instrument_id: str,
+        side: Side,
+        kind: OrderKind,
+        quantity: Decimal,
+        price: float | None,
+        trigger_price: float | None,
+        reduce_only: bool,
+        purpose: str,
+        ts_sent: int,
+    ) -> None:
+        self.client_order_id = client_order_id
+        self.strategy_id = strategy_id
+        self.instrument_id = instrument_id
+        self.side = side
+        self.kind = kind
+        self.quantity = quantity
+        self.price = price
+        self.trigger_price = trigger_price
+        self.reduce_only = reduce_only
+        self.purpose = purpose
+        self.ts_sent = ts_sent
+        self.filled = ZERO
+        self.status: OrderStatus = "SENT"
+        self.reason = ""
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether the order can still be filled."""
+        return self.status not in _ENDED
+
+    @property
+    def is_stop(self) -> bool:
+        """Return whether the order waits for a price that moves against its position."""
+        return self.kind in ("STOP_MARKET", "STOP_LIMIT", "TRAILING_STOP_MARKET")
+
+    @property
+    def leaves(self) -> Decimal:
+        """Return the quantity that is still to be filled."""
+        return self.quantity - self.filled
+
+
+class Position:
+    """One strategy's net position in one instrument.
+
+    Attributes
+    ----------
+    quantity
+        Signed, in base currency: positive is long.
+    average_price
+        Of the open quantity, in quote currency; 0 when flat.
+    realized
+        Profit of closed quantity, before fees and funding, in quote currency.
+    fees, funding
+        Paid since the start; funding is positive when received.
+    ts_opened
+        When the position last left zero, or 0.
+    """
+
+    __slots__ = ("average_price", "fees", "funding", "quantity", "realized", "ts_opened")
+
+    def __init__(self) -> None:
+        self.quantity = ZERO
+        self.average_price = 0.0
+        self.realized = 0.0
+        self.fees = 0.0
+        self.funding = 0.0
+        self.ts_opened = 0
+
+    def apply(self, fill: Fill) -> None:
+        """Change the position by one fill."""
+        change = fill.quantity if fill.side == "BUY" else -fill.quantity
+        before, after = self.quantity, self.quantity + change
+        if before == 0 or (before > 0) == (change > 0):
+            held, added = float(abs(before)), float(abs(change))
+            self.average_price = (self.average_price * held + fill.price * added) / (held + added)
+        else:
+            closed = float(min(abs(before), abs(change)))
+            direction = 1.0 if before > 0 else -1.0
+            self.realized += direction * closed * (fill.price - self.average_price)
+            if after == 0:
+                self.average_price = 0.0
+            elif (after > 0) != (before > 0):
+                self.average_price = fill.price
+        if before == 0 or (after != 0 and (after > 0) != (before > 0)):
+            self.ts_opened = fill.ts
+        elif after == 0:
+            self.ts_opened = 0
+        self.quantity = after
+        self.fees += fill.fee
+
+    def value(self, price: float) -> float:
+        """Return the signed value of the position at a price, in quote currency."""
+        return float(self.quantity) * price
+
+    def unrealized(self, price: float) -> float:
+        """Return the profit of the open quantity at a price, in quote currency."""
+        return float(self.quantity) * (price - self.average_price) if self.quantity else 0.0

@@ -1,0 +1,181 @@
+"""What the desk owns and owes, built from its own events alone.
+
+The `Ledger` is shared by all strategies of a trader; a `View` is one strategy's window on it.
+Neither holds an engine object, so both serve the back-test, paper, live, and the replay of a
+recorded day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+from aitb_nautilus.messages import (
+    BarClosed,
+    Fill,
+    FundingRate,
+    OrderUpdate,
+)
+from aitb_nautilus.risk.book import ZERO, Order, Position
+
+__all__ = ["Ledger", "View"]
+
+
+class Ledger:
+    """All orders, positions and marks of one trader.
+
+    Parameters
+    ----------
+    starting_equity
+        In the trader's currency, > 0.
+
+    Attributes
+    ----------
+    now
+        Close of the last bar, ns UTC; 0 before the first.
+    marks
+        Last price by instrument id, quote currency.
+    """
+
+    def __init__(self, starting_equity: float) -> None:
+        self.starting_equity = starting_equity
+        self.now = 0
+        self.marks: dict[str, float] = {}
+        self.orders: dict[str, Order] = {}
+        self.positions: dict[tuple[str, str], Position] = {}
+        self._open: dict[str, dict[str, Order]] = {}
+        self._funding: dict[str, FundingRate] = {}
+
+    def apply_bar(self, bar: BarClosed) -> None:
+        """Mark an instrument at the bar's close; settle funding that was due before it."""
+        if self._funding:
+            self.settle_funding(bar.ts)
+        self.now = bar.ts
+        self.marks[bar.instrument_id] = bar.close
+
+    def apply_order(self, order: Order) -> None:
+        """Add an order that is about to be sent."""
+        self.orders[order.client_order_id] = order
+        self._open.setdefault(order.instrument_id, {})[order.client_order_id] = order
+
+    def apply_update(self, update: OrderUpdate) -> None:
+        """Change an order by what the engine or the venue said of it."""
+        order = self.orders.get(update.client_order_id)
+        if order is None:
+            return
+        if update.quantity is not None:
+            order.quantity = update.quantity
+        if update.price is not None:
+            order.price = update.price
+        if update.trigger_price is not None:
+            order.trigger_price = update.trigger_price
+        if update.reason:
+            order.reason = update.reason
+        if update.status is not None and order.is_open:
+            order.status = update.status
+            self._forget_if_ended(order)
+
+    def apply_fill(self, fill: Fill) -> None:
+        """Change order and position by a fill."""
+        if self._funding:
+            self.settle_funding(fill.ts)
+        order = self.orders.get(fill.client_order_id)
+        if order is not None:
+            order.filled += fill.quantity
+            if order.filled >= order.quantity:
+                order.status = "FILLED"
+                self._forget_if_ended(order)
+            elif order.status == "SENT":
+                order.status = "ACCEPTED"
+        self.position(fill.strategy_id, fill.instrument_id).apply(fill)
+        self.marks.setdefault(fill.instrument_id, fill.price)
+
+    def apply_funding_rate(self, rate: FundingRate) -> None:
+        """Remember a funding rate until it is settled."""
+        self.settle_funding(rate.ts_settle)
+        self._funding[rate.instrument_id] = rate
+
+    def settle_funding(self, now: int) -> None:
+        """Pay or receive funding whose time lies before `now`, at the last mark."""
+        due = [r for r in self._funding.values() if r.ts_settle < now]
+        for rate in due:
+            mark = self.marks.get(rate.instrument_id)
+            for (_, instrument_id), position in self.positions.items():
+                if instrument_id == rate.instrument_id and mark is not None:
+                    position.funding -= position.value(mark) * rate.rate
+            del self._funding[rate.instrument_id]
+
+    def position(self, strategy_id: str, instrument_id: str) -> Position:
+        """Return a strategy's position; a new, flat one if it never traded the instrument."""
+        key = (strategy_id, instrument_id)
+        position = self.positions.get(key)
+        if position is None:
+            position = self.positions[key] = Position()
+        return position
+
+    def open_orders(self, instrument_id: str) -> Iterable[Order]:
+        """Return the open orders in one instrument, of all strategies, oldest first."""
+        return self._open.get(instrument_id, {}).values()
+
+    def open_order_count(self) -> int:
+        """Return how many orders are open in all instruments."""
+        return sum(map(len, self._open.values()))
+
+    def equity(self) -> float:
+        """Return starting equity plus all profit, minus fees, plus funding, at the last marks."""
+        total = self.starting_equity
+        for (_, instrument_id), p in self.positions.items():
+            total += p.realized - p.fees + p.funding
+            if p.quantity:
+                total += p.unrealized(self.marks[instrument_id])
+        return total
+
+    def _forget_if_ended(self, order: Order) -> None:
+        if not order.is_open:
+            self._open[order.instrument_id].pop(order.client_order_id, None)
+
+
+class View:
+    """What one strategy may see: its own orders and positions, the marks, the desk's equity.
+
+    Parameters
+    ----------
+    ledger
+        The trader's ledger.
+    strategy_id
+        The strategy that looks.
+    """
+
+    __slots__ = ("_ledger", "strategy_id")
+
+    def __init__(self, ledger: Ledger, strategy_id: str) -> None:
+        self._ledger = ledger
+        self.strategy_id = strategy_id
+
+    def position(self, instrument_id: str) -> Position:
+        """Return this strategy's position in an instrument."""
+        return self._ledger.position(self.strategy_id, instrument_id)
+
+    def quantity(self, instrument_id: str) -> Decimal:
+        """Return this strategy's signed quantity in an instrument, base currency."""
+        position = self._ledger.positions.get((self.strategy_id, instrument_id))
+        return position.quantity if position is not None else ZERO
+
+    def order(self, client_order_id: str) -> Order | None:
+        """Return one of this strategy's orders, open or ended."""
+        order = self._ledger.orders.get(client_order_id)
+        return order if order is not None and order.strategy_id == self.strategy_id else None
+
+    def open_orders(self, instrument_id: str) -> list[Order]:
+        """Return this strategy's open orders in an instrument, oldest first."""
+        return [
+            o for o in self._ledger.open_orders(instrument_id) if o.strategy_id == self.strategy_id
+        ]
+
+    def mark(self, instrument_id: str) -> float | None:
+        """Return the last close, quote currency, or None before the first bar."""
+        return self._ledger.marks.get(instrument_id)
+
+    def equity(self) -> float:
+        """Return the desk's equity at the last marks, in the trader's currency."""
+        return self._ledger.equity()

@@ -1,0 +1,334 @@
+"""The base class of every strategy.
+
+A strategy answers facts with intents: it overrides `decide_on_bar` and its sisters, sees only
+`self.view` and `self.now()`, and returns what it wishes. The base turns engine events into facts,
+intents into guarded orders, and errors into a stopped run. It also closes the engine's side doors:
+`submit_order`, `modify_order`, `close_position` and their kin all pass the guard, and an order that
+comes around them halts trading at that order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
+from typing import Any, ClassVar, Self
+
+from msgspec.structs import replace
+from nautilus_trader.model import (
+    Bar,
+    BarType,
+    ClientOrderId,
+    Position as EnginePosition,
+    PositionSide,
+    Price,
+    Quantity,
+    StrategyId,
+)
+from nautilus_trader.trading import Strategy, StrategyConfig
+
+from aitb_nautilus.errors import ConfigError
+from aitb_nautilus.messages import (
+    BarClosed,
+    CancelIntent,
+    CloseIntent,
+    Fill,
+    Intent,
+    ModifyIntent,
+    OrderIntent,
+    OrderUpdate,
+)
+from aitb_nautilus.risk.book import Order
+from aitb_nautilus.risk.capture import Failure, GuardedClock, RunState, capture, wrap_callbacks
+from aitb_nautilus.risk.context import Context
+from aitb_nautilus.risk.guard import Decision
+from aitb_nautilus.risk.ledger import View
+from aitb_nautilus.risk.sender import OrderSender
+from aitb_nautilus.risk.translate import (
+    bar_fact,
+    fill_fact,
+    funding_fact,
+    permit_of,
+    price_of,
+    update_fact,
+)
+from aitb_nautilus.settings import Settings
+
+__all__ = ["GuardedStrategy"]
+
+_HOOKS = {
+    "on_start": "decide_on_start",
+    "on_stop": "decide_on_stop",
+    "on_bar": "decide_on_bar",
+    "on_order_event": "decide_on_fill or decide_on_order",
+    "on_funding_rate": "self.view.position(...).funding",
+    "on_market_exit": "decide_on_stop",
+    "post_market_exit": "decide_on_stop",
+}
+
+
+class GuardedStrategy(Strategy):
+    """Turn facts into guarded orders.
+
+    A subclass names its settings in `settings_type`, says in `bar_types` what it listens to, and
+    overrides the ``decide_on_*`` methods that it needs. Each returns the intents that it wishes, or
+    yields them. Any other ``on_*`` callback of the engine may be overridden as usual; errors in it
+    stop the run like all others.
+
+    Parameters
+    ----------
+    settings
+        The strategy's own settings, from the config.
+    context
+        What the node's components share.
+    component_id
+        The strategy's id; ends in its order tag, such as ``ema-001``.
+    """
+
+    settings_type: ClassVar[type[Settings]] = Settings
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name, hook in _HOOKS.items():
+            if name in vars(cls):
+                raise TypeError(
+                    f"{cls.__module__}:{cls.__qualname__} overrides {name}, which the guard needs; "
+                    f"use {hook} instead"
+                )
+        wrap_callbacks(cls)
+
+    def __new__(cls, settings: Any, context: Context, component_id: str) -> Self:  # noqa: ARG004
+        """Give the engine an explicit config: it ignores most fields of a foreign struct."""
+        return super().__new__(cls, StrategyConfig(strategy_id=StrategyId(component_id)))  # type: ignore[call-arg] # the stub lacks the engine's __new__
+
+    def __init__(self, settings: Any, context: Context, component_id: str) -> None:
+        super().__init__(StrategyConfig(strategy_id=StrategyId(component_id)))
+        self.settings = settings
+        self.context = context
+        self.component_id = component_id
+        self.run_state: RunState = context.run_state
+        self.view = View(context.ledger, component_id)
+        self._sender = OrderSender(self)
+        self._now = 0
+        self._instrument_ids: dict[BarType, str] = {}
+        self._topics: dict[tuple[str, Any], Any] = {}
+
+    # What a strategy overrides
+
+    def bar_types(self) -> Sequence[str]:
+        """Return the bar types that the strategy listens to."""
+        return ()
+
+    def decide_on_start(self) -> Iterable[Intent]:
+        """Answer the start of the run."""
+        return ()
+
+    def decide_on_bar(self, bar: BarClosed) -> Iterable[Intent]:  # noqa: ARG002
+        """Answer a closed bar."""
+        return ()
+
+    def decide_on_fill(self, fill: Fill) -> Iterable[Intent]:  # noqa: ARG002
+        """Answer a fill of one of the strategy's orders; the view already holds it."""
+        return ()
+
+    def decide_on_order(self, order: Order, update: OrderUpdate) -> Iterable[Intent]:  # noqa: ARG002
+        """Answer an order that was accepted, changed, ended, or refused a change."""
+        return ()
+
+    def decide_on_refusal(self, decision: Decision) -> Iterable[Intent]:  # noqa: ARG002
+        """Answer a wish that the guard refused or shrank."""
+        return ()
+
+    def decide_on_stop(self) -> Iterable[Intent]:
+        """Answer the end of the run."""
+        return ()
+
+    def size(self, intent: OrderIntent) -> Decimal:
+        """Return the quantity, base currency, of an intent that names none."""
+        raise ConfigError(
+            f"{self.component_id}: order for {intent.instrument_id}",
+            "had no quantity",
+            "the strategy has no sizing",
+            "Give the intent a quantity, or override size()",
+        )
+
+    def now(self) -> int:
+        """Return the time of the fact that is being answered, ns UTC."""
+        return self._now
+
+    def act(self, intents: Iterable[Intent]) -> None:
+        """Carry out intents, one after the other, each through the guard."""
+        for intent in intents:
+            decision = self._carry_out(intent)
+            if decision is not None and decision.line:
+                self.act(self.decide_on_refusal(decision))
+
+    def after_failure(self, failure: Failure) -> None:
+        """Halt the guard after an error in a callback: nothing opens any more."""
+        self.context.guard.halt(
+            f"{failure.component}.{failure.callback} raised {failure.error}", failure.ts
+        )
+
+    # What the engine calls
+
+    def on_start(self) -> None:
+        """Subscribe to the bars, then let the strategy answer."""
+        for text in self.bar_types():
+            bar_type = BarType.from_str(text)
+            instrument_id = str(bar_type.instrument_id)
+            self._instrument_ids[bar_type] = instrument_id
+            self.subscribe_bars(bar_type)
+            self.subscribe_funding_rates(bar_type.instrument_id)
+        self._now = self.clock.timestamp_ns()
+        self.act(self.decide_on_start())
+
+    def on_stop(self) -> None:
+        """Let the strategy answer the end of the run."""
+        self.act(self.decide_on_stop())
+
+    def on_bar(self, bar: Bar) -> None:
+        """Mark the instrument, then let the strategy answer."""
+        fact = bar_fact(bar, self._instrument_ids[bar.bar_type])
+        self._now = fact.ts
+        self.context.ledger.apply_bar(fact)
+        intents = self.decide_on_bar(fact)
+        if intents:
+            self.act(intents)
+
+    def on_funding_rate(self, funding_rate: Any) -> None:
+        """Remember a funding rate until it is settled."""
+        fact = funding_fact(funding_rate)
+        if fact is not None:
+            self.context.ledger.apply_funding_rate(fact)
+
+    def on_order_event(self, event: Any) -> None:
+        """Check new and changed orders against the permits; let the strategy answer the rest."""
+        kind = type(event).__name__
+        self._now = max(self._now, event.ts_init)
+        client_order_id = str(event.client_order_id)
+        guard, ledger = self.context.guard, self.context.ledger
+        if kind == "OrderInitialized":
+            why = guard.permits.objection(client_order_id, permit_of(event), self.component_id)
+            if why:
+                self._halt(why, client_order_id)
+                Strategy.cancel_order(self, event.client_order_id)
+        elif kind == "OrderPendingUpdate":
+            why = guard.permits.objection_to_change(client_order_id)
+            if why:
+                self._halt(why, client_order_id)
+        elif kind == "OrderFilled":
+            fill = fill_fact(event)
+            ledger.apply_fill(fill)
+            self.act(self.decide_on_fill(fill))
+        else:
+            update = update_fact(event)
+            order = ledger.orders.get(client_order_id)
+            if update is not None and order is not None:
+                ledger.apply_update(update)
+                self.act(self.decide_on_order(order, update))
+
+    def on_market_exit(self) -> None:
+        """Tell the guard that the engine is about to close everything."""
+        self.context.guard.permits.announce_exit(self.component_id)
+
+    def post_market_exit(self) -> None:
+        """Tell the guard that the engine has closed everything."""
+        self.context.guard.permits.end_exit(self.component_id)
+
+    # The engine's side doors, through the guard
+
+    @property
+    def clock(self) -> Any:
+        """Return the engine's clock; errors in callbacks given to it stop the run."""
+        return GuardedClock(self, super().clock)
+
+    def subscribe_topic(
+        self, topic: str, handler: Callable[[object], None], priority: int = 0
+    ) -> None:
+        """Listen to a bus topic; an error in the handler stops the run."""
+        wrapped = capture(self, getattr(handler, "__name__", topic), handler)
+        self._topics[topic, handler] = wrapped
+        super().subscribe_topic(topic, wrapped, priority)
+
+    def unsubscribe_topic(self, topic: str, handler: Callable[[object], None]) -> None:
+        """Stop listening to a bus topic."""
+        super().unsubscribe_topic(topic, self._topics.pop((topic, handler)))
+
+    def submit_order(self, order: Any, *args: Any, **kwargs: Any) -> None:
+        """Send an order built with `self.order_factory`, if the guard allows all of it."""
+        send = super().submit_order
+        self._submit_built([order], lambda: send(order, *args, **kwargs))
+
+    def submit_order_list(self, order_list: Sequence[Any], *args: Any, **kwargs: Any) -> None:
+        """Send linked orders, if the guard allows all of every one."""
+        send = super().submit_order_list
+        self._submit_built(list(order_list), lambda: send(order_list, *args, **kwargs))
+
+    def modify_order(
+        self,
+        client_order_id: ClientOrderId,
+        quantity: Quantity | None = None,
+        price: Price | None = None,
+        trigger_price: Price | None = None,
+        *_: Any,
+        **__: Any,
+    ) -> None:
+        """Change a resting order, if the guard allows it."""
+        self.act(
+            [
+                ModifyIntent(
+                    client_order_id=str(client_order_id),
+                    quantity=None if quantity is None else quantity.as_decimal(),
+                    price=price_of(price),
+                    trigger_price=price_of(trigger_price),
+                )
+            ]
+        )
+
+    def modify_orders(self, updates: Sequence[Any] = (), *_: Any, **__: Any) -> None:
+        """Change several resting orders, each if the guard allows it."""
+        for client_order_id, quantity, price, trigger_price in updates:
+            self.modify_order(client_order_id, quantity, price, trigger_price)
+
+    def close_position(self, position: EnginePosition, *_: Any, **__: Any) -> None:
+        """Close the strategy's position in the position's instrument."""
+        self.act([CloseIntent(instrument_id=str(position.instrument_id))])
+
+    def close_all_positions(
+        self,
+        instrument_id: Any,
+        position_side: PositionSide | None = None,
+        *_: Any,
+        **__: Any,
+    ) -> None:
+        """Close the strategy's position in an instrument, if it is on that side."""
+        held = self.view.quantity(str(instrument_id))
+        side = PositionSide.LONG if held > 0 else PositionSide.SHORT
+        if position_side is None or position_side == side:
+            self.act([CloseIntent(instrument_id=str(instrument_id))])
+
+    def _halt(self, reason: str, client_order_id: str) -> None:
+        self.context.guard.halt(reason, self._now, self.component_id, client_order_id)
+        self.run_state.stop(f"trading halted: {reason}")
+
+    def _submit_built(self, orders: list[Any], send: Callable[[], None]) -> None:
+        for decision in self._sender.submit_built(orders, send):
+            if decision.line:
+                self.act(self.decide_on_refusal(decision))
+
+    def _carry_out(self, intent: Intent) -> Decision | None:
+        match intent:
+            case OrderIntent():
+                if intent.quantity is None:
+                    intent = replace(intent, quantity=self.size(intent))
+                return self._sender.submit(intent)
+            case CloseIntent():
+                return self._sender.close(intent)
+            case CancelIntent():
+                self._sender.cancel(intent)
+                return None
+            case ModifyIntent():
+                return self._sender.modify(intent)
+        raise TypeError(f"{self.component_id} answered with {intent!r}, which is no intent")
+
+
+wrap_callbacks(GuardedStrategy)

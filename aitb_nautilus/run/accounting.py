@@ -1,0 +1,181 @@
+"""What a run earned, computed from its fills alone, and compared with the engine's balances.
+
+Equity at a bar's close is starting equity plus the cash flow of all fills until then, minus fees,
+plus funding, plus the value of what is held at the last close. It needs nothing from the engine but
+its fills; that it ends where the engine's own accounts end is checked in every run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+import numpy as np
+
+from aitb_nautilus.market.bars import BarFrame, FloatArray, TimeArray
+from aitb_nautilus.messages import Fill
+
+__all__ = ["Curve", "FundingPayment", "equity_curve", "funding_payments", "signed_cash"]
+
+
+class FundingPayment(msgspec.Struct, frozen=True):
+    """Funding paid or received at one settlement.
+
+    Attributes
+    ----------
+    quantity
+        Signed position at the settlement, base currency.
+    price
+        Close of the last bar, quote currency.
+    amount
+        Positive is received, quote currency.
+    """
+
+    ts: int
+    strategy_id: str
+    instrument_id: str
+    rate: float
+    quantity: float
+    price: float
+    amount: float
+
+
+class Curve(msgspec.Struct, frozen=True):
+    """Equity over time.
+
+    Attributes
+    ----------
+    ts
+        Close times of all bars of the run, int64 (n,), ns UTC, each once.
+    equity
+        float64 (n,), quote currency.
+    market
+        The starting equity held in the run's instruments in equal parts, float64 (n,).
+    exposure
+        Net value of all positions, float64 (n,).
+    """
+
+    ts: TimeArray
+    equity: FloatArray
+    market: FloatArray
+    exposure: FloatArray
+
+
+def funding_payments(
+    fills: Sequence[Fill],
+    frames: Mapping[str, BarFrame],
+    funding: Mapping[str, tuple[TimeArray, FloatArray]],
+) -> list[FundingPayment]:
+    """Return what each position paid or received: minus quantity times close times rate.
+
+    Follows the venue's rule: who holds at the settlement pays on the value at that moment. Source:
+    Binance, "Introduction to Binance Futures Funding Rates".
+    """
+    payments = []
+    for instrument_id, (times, rates) in funding.items():
+        frame = frames[instrument_id]
+        for strategy_id in sorted({f.strategy_id for f in fills}):
+            own = _of(fills, instrument_id, strategy_id)
+            if not own:
+                continue
+            held = _held_at(own, times)
+            last = np.searchsorted(frame.ts_close, times, side="right") - 1
+            for ts, rate, quantity, bar in zip(times, rates, held, last, strict=True):
+                if quantity and frame.ts_close[0] <= ts <= frame.ts_close[-1]:
+                    price = float(frame.close[bar])
+                    amount = -float(quantity) * price * float(rate)
+                    payments.append(
+                        FundingPayment(
+                            int(ts),
+                            strategy_id,
+                            instrument_id,
+                            float(rate),
+                            float(quantity),
+                            price,
+                            amount,
+                        )
+                    )
+    return sorted(payments, key=lambda p: (p.ts, p.instrument_id, p.strategy_id))
+
+
+def equity_curve(
+    starting_equity: float,
+    fills: Sequence[Fill],
+    payments: Sequence[FundingPayment],
+    frames: Mapping[str, BarFrame],
+) -> Curve:
+    """Return equity, market and exposure at every bar's close.
+
+    Parameters
+    ----------
+    starting_equity
+        Quote currency.
+    fills
+        In the order of time.
+    payments
+        Funding.
+    frames
+        Bars by instrument id; each has at least one.
+    """
+    ts = np.unique(np.concatenate([f.ts_close for f in frames.values()]))
+    equity = np.full(len(ts), starting_equity)
+    market = np.zeros(len(ts))
+    exposure = np.zeros(len(ts))
+    part = starting_equity / len(frames)
+    for instrument_id, frame in frames.items():
+        closes = _at(frame.ts_close, frame.close, ts, frame.open[0])
+        own = _of(fills, instrument_id)
+        if own:
+            times = np.array([f.ts for f in own], np.int64)
+            flows = np.array([signed_cash(f) - f.fee for f in own])
+            quantity = _held_at(own, ts)
+            equity += _cumulative_at(times, flows, ts) + quantity * closes
+            exposure += quantity * closes
+        market += part * closes / frame.open[0]
+    if payments:
+        times = np.array([p.ts for p in payments], np.int64)
+        amounts = np.array([p.amount for p in payments])
+        equity += _cumulative_at(times, amounts, ts)
+    return Curve(ts, equity, market, exposure)
+
+
+def signed_cash(fill: Fill) -> float:
+    """Return what a fill pays out (negative) or brings in, before its fee, quote currency."""
+    value = float(fill.quantity) * fill.price
+    return -value if fill.side == "BUY" else value
+
+
+def _of(fills: Sequence[Fill], instrument_id: str, strategy_id: str | None = None) -> list[Fill]:
+    return [
+        f
+        for f in fills
+        if f.instrument_id == instrument_id
+        and (strategy_id is None or f.strategy_id == strategy_id)
+    ]
+
+
+def _held_at(fills: Sequence[Fill], ts: TimeArray) -> FloatArray:
+    """Return the signed quantity after all fills until each time, exact before rounding."""
+    held = []
+    total = fills[0].quantity * 0
+    for fill in fills:
+        total += fill.quantity if fill.side == "BUY" else -fill.quantity
+        held.append(float(total))
+    steps = np.array([0.0, *held])
+    times = np.array([f.ts for f in fills], np.int64)
+    at: FloatArray = steps[np.searchsorted(times, ts, side="right")]
+    return at
+
+
+def _cumulative_at(times: TimeArray, amounts: FloatArray, ts: TimeArray) -> FloatArray:
+    """Return the sum of all amounts until each time."""
+    sums = np.concatenate([[0.0], np.cumsum(amounts)])
+    at: FloatArray = sums[np.searchsorted(times, ts, side="right")]
+    return at
+
+
+def _at(times: TimeArray, values: FloatArray, ts: TimeArray, before: float) -> FloatArray:
+    """Return the last value until each time; `before` where there is none yet."""
+    index = np.searchsorted(times, ts, side="right") - 1
+    at: FloatArray = np.where(index >= 0, values[np.maximum(index, 0)], before)
+    return at

@@ -1,0 +1,112 @@
+"""The engine of a back-test, built from a prepared desk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+import msgspec
+from nautilus_trader.backtest import BacktestEngine, BacktestEngineConfig
+from nautilus_trader.common import CacheConfig, LoggerConfig, LogLevel
+from nautilus_trader.execution import MakerTakerFeeModel, StaticLatencyModel
+from nautilus_trader.model import AccountType, Money, OmsType, TraderId, Venue
+from nautilus_trader.risk import RiskEngineConfig
+
+from aitb_nautilus.run.ambiguous import AmbiguousBars
+from aitb_nautilus.run.config import VenueSettings
+from aitb_nautilus.run.preparation import Preparation
+from aitb_nautilus.run.venue_model import SlippageFillModel, VenueClock
+from aitb_nautilus.settings import Settings
+
+__all__ = ["BuiltEngine", "build_engine"]
+
+_SECOND_WALL = 10
+"""The engine's own limits stand this many times outside ours.
+
+It applies them to exits as well, which ours never refuses: a position that grew must still get out.
+"""
+
+
+class BuiltEngine(msgspec.Struct, frozen=True):
+    """An engine with everything in it but data.
+
+    Attributes
+    ----------
+    fill_models
+        By venue name; they know the reference price of each taker fill.
+    ambiguous
+        Knows the bars that touched stop and target.
+    """
+
+    engine: BacktestEngine
+    fill_models: Mapping[str, SlippageFillModel]
+    ambiguous: AmbiguousBars
+
+
+def build_engine(preparation: Preparation) -> BuiltEngine:
+    """Return the engine with venues, instruments, actors and strategies."""
+    config = preparation.desk.config
+    context = preparation.context
+    latency_ns = {v.name: v.latency_ns for v in preparation.venues.values()}
+    interval_ns = {str(s.instrument_id): s.interval_ns for s in preparation.series}
+    clock = VenueClock(Settings(), context, "aitb_venue_clock-001", latency_ns)
+    ambiguous = AmbiguousBars(
+        Settings(),
+        context,
+        "aitb_ambiguous_bars-001",
+        rule=config.backtest.ambiguous_bars,
+        frames=preparation.frames,
+        latency_ns=latency_ns,
+        strategies={s.component_id: s for s in preparation.strategies},
+        touch_venues=frozenset(
+            v.name for v in preparation.venues.values() if v.limit_fill == "touch"
+        ),
+    )
+    rate = f"{config.risk.max_orders_per_minute * _SECOND_WALL}/00:01:00"
+    wall = str(round(config.risk.max_position_notional * _SECOND_WALL))
+    engine = BacktestEngine(
+        BacktestEngineConfig(
+            trader_id=TraderId(config.trader.id),
+            logging=LoggerConfig(stdout_level=LogLevel.OFF, bypass_logging=True),
+            bypass_logging=True,
+            run_analysis=False,
+            shutdown_on_error=True,
+            # Nobody asks the engine's cache for old bars or ticks; two are what it needs itself.
+            cache=CacheConfig(tick_capacity=2, bar_capacity=2),
+            risk_engine=RiskEngineConfig(
+                max_order_submit_rate=rate,
+                max_order_modify_rate=rate,
+                max_notional_per_order=dict.fromkeys(preparation.instruments, wall),
+            ),
+        )
+    )
+    fill_models = {}
+    for venue in preparation.venues.values():
+        model = SlippageFillModel(
+            venue.slippage_bps, venue.limit_fill == "touch", clock.now, interval_ns
+        )
+        fill_models[venue.name] = model
+        _add_venue(engine, venue, model)
+    for series in preparation.series:
+        engine.add_instrument(series.instrument)
+    engine.add_actors([clock, ambiguous, *preparation.actors])
+    engine.add_strategies(list(preparation.strategies))
+    return BuiltEngine(engine, fill_models, ambiguous)
+
+
+def _add_venue(engine: BacktestEngine, venue: VenueSettings, model: SlippageFillModel) -> None:
+    amount, currency = venue.balance()
+    engine.add_venue(
+        Venue(venue.name),
+        OmsType.NETTING,
+        AccountType.CASH if venue.account == "cash" else AccountType.MARGIN,
+        [Money.from_str(f"{amount} {currency}")],
+        default_leverage=Decimal(repr(venue.leverage)),
+        fee_model=MakerTakerFeeModel(
+            Decimal(repr(venue.maker_fee_bps)) / 10_000, Decimal(repr(venue.taker_fee_bps)) / 10_000
+        ),
+        latency_model=StaticLatencyModel(venue.latency_ns),
+        fill_model=model,
+        # A stop that is already beyond its trigger when it arrives fills at the market.
+        reject_stop_orders=False,
+    )

@@ -1,0 +1,200 @@
+"""Recorded bars on their way into the engine, slice by slice.
+
+Each bar is preceded by one opening tick, a trade at its open one latency after the bar before has
+closed (decision 9): so a decision of bar N fills at N+1's open, and resting stops see the gap. A
+tick that would repeat the last price is left out; it changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Protocol
+
+import numpy as np
+from nautilus_trader.model import (
+    AggressorSide,
+    Bar,
+    FundingRateUpdate,
+    InstrumentId,
+    Quantity,
+    TradeId,
+    TradeTick,
+)
+
+from aitb_nautilus.market.bars import BarFrame, FloatArray, Interval, TimeArray
+
+__all__ = ["BarSource", "Feed", "Series", "opening_mask"]
+
+_TRADE_ID = TradeId("OPEN")
+
+
+class BarSource(Protocol):
+    """What the feed needs from the catalog."""
+
+    def engine_bars(self, bar_type: str, start_ns: int, end_ns: int) -> list[Bar]:
+        """Return the engine's bars with close times in [start, end]."""
+        ...
+
+
+class Series:
+    """One instrument's bars in a run.
+
+    Parameters
+    ----------
+    bar_type
+        The engine's text of the bar type.
+    instrument
+        The engine's instrument.
+    frame
+        The bars as arrays.
+    latency_ns
+        Of the instrument's venue, ns.
+    """
+
+    def __init__(self, bar_type: str, instrument: Any, frame: BarFrame, latency_ns: int) -> None:
+        self.bar_type = bar_type
+        self.instrument = instrument
+        self.instrument_id: InstrumentId = instrument.id
+        self.frame = frame
+        self.interval_ns = Interval.of_bar_type(bar_type).ns
+        self.latency_ns = latency_ns
+        self.opens = opening_mask(frame, self.interval_ns)
+
+    def ticks(self, bars: Sequence[Bar], first: int) -> list[TradeTick]:
+        """Return the opening ticks of bars that start at index `first` of the frame."""
+        offset = self.latency_ns - self.interval_ns
+        smallest: Quantity = self.instrument.size_increment
+        ticks = []
+        for i in np.flatnonzero(self.opens[first : first + len(bars)]).tolist():
+            bar = bars[i]
+            ts = bar.ts_event + offset
+            size = bar.volume
+            if size.is_zero():
+                size = smallest
+            ticks.append(
+                TradeTick(
+                    self.instrument_id,
+                    bar.open,
+                    size,
+                    AggressorSide.NO_AGGRESSOR,
+                    _TRADE_ID,
+                    ts,
+                    ts,
+                )
+            )
+        return ticks
+
+
+def opening_mask(frame: BarFrame, interval_ns: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Return which bars need an opening tick, shape (n_bars,) bool.
+
+    All but those that open at the close of the bar right before.
+    """
+    mask = np.ones(len(frame), dtype=np.bool_)
+    adjacent = np.diff(frame.ts_close) == interval_ns
+    mask[1:] = ~((frame.open[1:] == frame.close[:-1]) & adjacent)
+    return mask
+
+
+class Feed:
+    """All bars of a run, cut into slices of time.
+
+    Parameters
+    ----------
+    source
+        The catalog.
+    series
+        The run's bars.
+    funding
+        Settlement times (ns) and rates by instrument id text.
+    slice_bars
+        Bars in a slice, about.
+    """
+
+    def __init__(
+        self,
+        source: BarSource,
+        series: Sequence[Series],
+        funding: Mapping[str, tuple[TimeArray, FloatArray]],
+        slice_bars: int = 20_000,
+    ) -> None:
+        self._source = source
+        self._series = series
+        self._funding = funding
+        times = np.sort(np.concatenate([s.frame.ts_close for s in series]), kind="stable")
+        self.total = len(times)
+        ends = times[slice_bars - 1 :: slice_bars]
+        self._ends = np.unique(np.append(ends, times[-1]))
+
+    def slices(self) -> Iterator[tuple[int, list[Any]]]:
+        """Yield (bars in the slice, lists of data to add) in the order of time."""
+        readers = [_Reader(self._source, s) for s in self._series]
+        start = 0
+        for end in self._ends.tolist():
+            parts: list[Any] = []
+            bars = 0
+            for reader in readers:
+                taken = reader.take(end)
+                bars += len(taken[0])
+                parts += [part for part in taken if part]
+            rates = self._rates(start, end)
+            if rates:
+                parts.append(rates)
+            start = end + 1
+            yield bars, parts
+
+    def _rates(self, start: int, end: int) -> list[FundingRateUpdate]:
+        updates = []
+        for instrument_id, (times, rates) in self._funding.items():
+            first, last = np.searchsorted(times, [start, end + 1])
+            for i in range(int(first), int(last)):
+                settle = int(times[i])
+                updates.append(
+                    FundingRateUpdate(
+                        InstrumentId.from_str(instrument_id),
+                        Decimal(repr(float(rates[i]))),
+                        settle - 1,
+                        settle - 1,
+                        None,
+                        settle,
+                    )
+                )
+        return updates
+
+
+class _Reader:
+    """Read one series a block at a time, and hand it out up to a time."""
+
+    _BLOCK = 50_000
+
+    def __init__(self, source: BarSource, series: Series) -> None:
+        self._source = source
+        self._series = series
+        self._given = 0
+        self._block: list[Bar] = []
+        self._block_start = 0
+
+    def take(self, end: int) -> tuple[list[Bar], list[TradeTick]]:
+        """Return the bars up to a close time, and their opening ticks."""
+        frame = self._series.frame
+        until = int(np.searchsorted(frame.ts_close, end, side="right"))
+        bars: list[Bar] = []
+        first = self._given
+        while self._given < until:
+            have = self._block_start + len(self._block)
+            if self._given >= have:
+                self._load(self._given)
+                continue
+            stop = min(until, have)
+            bars += self._block[self._given - self._block_start : stop - self._block_start]
+            self._given = stop
+        return bars, self._series.ticks(bars, first)
+
+    def _load(self, first: int) -> None:
+        closes = self._series.frame.ts_close
+        last = min(first + self._BLOCK, len(closes)) - 1
+        self._block = self._source.engine_bars(
+            self._series.bar_type, int(closes[first]), int(closes[last])
+        )
+        self._block_start = first

@@ -1,0 +1,131 @@
+"""Write a run folder: first that the run began, last that it is complete.
+
+``run.json`` says ``running`` from the first moment, and is replaced whole at the end. A process
+that was killed leaves it so, and its tables missing: clearly incomplete, never half right.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from aitb_nautilus.market.bars import BarFrame
+from aitb_nautilus.observe.run_record import RunRecord
+from aitb_nautilus.observe.run_tables import MAX_BAR_ROWS, TABLES
+
+__all__ = ["RunWriter", "iso", "new_run_dir", "table_of", "thin"]
+
+
+def new_run_dir(runs: Path, name: str) -> Path:
+    """Make a new folder under `runs`, named by the second and the desk; return it."""
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    count = 1
+    while True:
+        suffix = "" if count == 1 else f"-{count}"
+        folder = runs / f"{stamp}-{name}{suffix}"
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            count += 1
+            continue
+        return folder
+
+
+def iso(ns: int) -> str:
+    """Return a time as ISO text, UTC, to the second or as exactly as it needs."""
+    whole, rest = divmod(ns, 1_000_000_000)
+    text = datetime.fromtimestamp(whole, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{text}.{rest:09d}Z" if rest else f"{text}Z"
+
+
+def table_of(name: str, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Return rows as one of the run folder's tables; times are int ns."""
+    schema = TABLES[name]
+    columns = [
+        pa.array([row[field.name] for row in rows], _storage(field.type)).cast(field.type)
+        for field in schema
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def thin(frame: BarFrame, instrument_id: str) -> pa.Table:
+    """Return bars for the picture: neighbours merged until there are at most `MAX_BAR_ROWS`."""
+    step = max(1, -(-len(frame) // MAX_BAR_ROWS))
+    starts = np.arange(0, len(frame), step)
+    ends = np.minimum(starts + step, len(frame)) - 1
+    columns = [
+        pa.array(frame.ts_close[ends]).cast(TABLES["bars"].field("ts").type),
+        pa.array([instrument_id] * len(starts)),
+        pa.array(frame.open[starts]),
+        pa.array(np.maximum.reduceat(frame.high, starts)),
+        pa.array(np.minimum.reduceat(frame.low, starts)),
+        pa.array(frame.close[ends]),
+    ]
+    return pa.Table.from_arrays(columns, schema=TABLES["bars"])
+
+
+class RunWriter:
+    """Write the files of one run.
+
+    Parameters
+    ----------
+    folder
+        The run folder; exists.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def record(self, record: RunRecord) -> None:
+        """Replace run.json."""
+        text = msgspec.json.format(msgspec.json.encode(record), indent=2)
+        self._replace("run.json", text + b"\n")
+
+    def config(self, toml: str) -> None:
+        """Write the resolved config."""
+        self._replace("config.toml", toml.encode())
+
+    def log(self, lines: Sequence[Mapping[str, Any]]) -> None:
+        """Write what happened, one JSON object a line."""
+        self._replace("log.jsonl", b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
+
+    def table(self, name: str, table: pa.Table) -> None:
+        """Write one table."""
+        target = self.folder / f"{name}.parquet"
+        temporary = target.with_name(f".{target.name}.tmp")
+        try:
+            pq.write_table(table, temporary, compression="zstd")
+            _to_disk(temporary)
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def _replace(self, name: str, content: bytes) -> None:
+        target = self.folder / name
+        temporary = target.with_name(f".{name}.tmp")
+        try:
+            temporary.write_bytes(content)
+            _to_disk(temporary)
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _to_disk(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _storage(kind: pa.DataType) -> pa.DataType:
+    return pa.int64() if pa.types.is_timestamp(kind) else kind

@@ -1,0 +1,170 @@
+"""How the simulated venue treats orders: arrival after latency, slippage, limits.
+
+Two things that the engine leaves open with bars alone are settled here. An order in flight is only
+looked at when data or a timer come: `VenueClock` sets a timer at its arrival, so that a stop placed
+on a fill lives through the rest of that bar. And a fill's price moves against the taker by a stated
+number of basis points: `SlippageFillModel`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from typing import Any, Self
+
+from nautilus_trader.execution import FillModel
+from nautilus_trader.model import (
+    BookOrder,
+    BookType,
+    OrderBook,
+    OrderSide,
+    OrderType,
+    Price,
+)
+
+from aitb_nautilus.messages import ORDER_SENT, OrderSent
+from aitb_nautilus.risk.actor import GuardedActor
+from aitb_nautilus.risk.context import Context
+from aitb_nautilus.settings import Settings
+
+__all__ = ["SlippageFillModel", "VenueClock"]
+
+_TAKERS = {
+    OrderType.MARKET,
+    OrderType.MARKET_TO_LIMIT,
+    OrderType.STOP_MARKET,
+    OrderType.MARKET_IF_TOUCHED,
+    OrderType.TRAILING_STOP_MARKET,
+}
+_TRIGGERED = _TAKERS - {OrderType.MARKET, OrderType.MARKET_TO_LIMIT}
+
+
+class VenueClock(GuardedActor):
+    """Wake the venue when a command arrives there.
+
+    Parameters
+    ----------
+    settings, context, component_id
+        As of every actor.
+    latency_ns
+        Latency by venue name, ns.
+    """
+
+    def __new__(
+        cls,
+        settings: Settings,
+        context: Context,
+        component_id: str,
+        latency_ns: Mapping[str, int],  # noqa: ARG004
+    ) -> Self:
+        """Hide the latency from the engine."""
+        return super().__new__(cls, settings, context, component_id)
+
+    def __init__(
+        self,
+        settings: Settings,
+        context: Context,
+        component_id: str,
+        latency_ns: Mapping[str, int],
+    ) -> None:
+        super().__init__(settings, context, component_id)
+        self._latency_ns = latency_ns
+        self._last = 0
+
+    def on_start(self) -> None:
+        """Listen to commands."""
+        self.subscribe_topic(ORDER_SENT, self._on_sent)
+
+    def _on_sent(self, message: object) -> None:
+        assert isinstance(message, OrderSent)  # noqa: S101 - the topic carries nothing else
+        venue = message.instrument_id.rpartition(".")[2]
+        arrival = self.now() + self._latency_ns[venue]
+        if arrival != self._last:
+            self._last = arrival
+            self.clock.set_time_alert_ns(f"arrival-{arrival}", arrival, callback=_nothing)
+
+
+class SlippageFillModel(FillModel):
+    """Fill takers at the reference price plus slippage, rounded to the tick against them.
+
+    The reference price is the trigger of a stop that was reached inside a bar, and else the last
+    price: the open of the next bar for a market order, the open again for a stop that the market
+    gapped through. The book behind it is as deep as the order; volume does not bound a fill.
+
+    Parameters
+    ----------
+    slippage_bps
+        Of the reference price, in basis points, >= 0.
+    fill_on_touch
+        Whether a resting limit order fills at a trade at its price, or only beyond it.
+    now
+        The engine's time, ns.
+    interval_ns
+        Length of the bars by instrument id, ns.
+    """
+
+    def __new__(cls, *_: Any, **__: Any) -> Self:
+        """Hide the parameters from the engine."""
+        return super().__new__(cls)
+
+    def __init__(
+        self,
+        slippage_bps: float,
+        fill_on_touch: bool,
+        now: Callable[[], int],
+        interval_ns: Mapping[str, int],
+    ) -> None:
+        self._slippage = Decimal(repr(slippage_bps)) / 10_000
+        self._fill_on_touch = fill_on_touch
+        self._now = now
+        self._interval_ns = interval_ns
+        self.references: dict[str, float] = {}
+        """Reference price of each filled taker order, quote currency, by client order id."""
+
+    def is_limit_filled(self) -> bool:
+        """Return whether a resting limit order fills when its price is touched."""
+        return self._fill_on_touch
+
+    def is_slipped(self) -> bool:
+        """Return False: slippage is in the book, not a matter of chance."""
+        return False
+
+    def get_orderbook_for_fill_simulation(
+        self,
+        instrument: Any,
+        order: Any,
+        best_bid: Price | None = None,
+        best_ask: Price | None = None,
+    ) -> OrderBook | None:
+        """Return the book that a taker meets, or None for limit orders: the engine's own rule."""
+        if order.order_type not in _TAKERS or best_bid is None or best_ask is None:
+            return None
+        is_buy = order.side == OrderSide.BUY
+        reference = (best_ask if is_buy else best_bid).as_decimal()
+        inside_bar = self._now() % self._interval_ns[str(instrument.id)] == 0
+        if inside_bar and order.order_type in _TRIGGERED and order.trigger_price is not None:
+            # The engine stands at the bar's extreme now; the market passed the trigger on its way.
+            reference = order.trigger_price.as_decimal()
+        self.references[str(order.client_order_id)] = float(reference)
+        tick = instrument.price_increment.as_decimal()
+        if is_buy:
+            price = _on_tick(reference * (1 + self._slippage), tick, ROUND_CEILING)
+        else:
+            price = max(_on_tick(reference * (1 - self._slippage), tick, ROUND_FLOOR), tick)
+        book = OrderBook(instrument.id, BookType.L2_MBP)
+        level = BookOrder(
+            OrderSide.SELL if is_buy else OrderSide.BUY,
+            Price.from_decimal_dp(price, instrument.price_precision),
+            order.quantity,
+            1,
+        )
+        book.add(level, 0, 0, 0)
+        return book
+
+
+def _on_tick(price: Decimal, tick: Decimal, rounding: str) -> Decimal:
+    return (price / tick).to_integral_value(rounding) * tick
+
+
+def _nothing(_: object) -> None:
+    """Do nothing: the engine looks at the venue after every timer."""

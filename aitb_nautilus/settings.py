@@ -1,0 +1,236 @@
+"""The base of every settings struct, and the decoder that explains what is wrong.
+
+A settings struct is frozen, takes keywords only, and refuses keys that it does not know. Units
+stand in the field's name (``max_drawdown_frac``, ``fee_bps``, ``horizon_ns``). ``None`` means
+absent.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import os
+import re
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from aitb_nautilus.errors import ConfigError
+
+__all__ = ["Secret", "Settings", "decode", "encode", "nearest", "schema"]
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of every settings struct: frozen, keywords only, unknown keys are errors."""
+
+
+class Secret:
+    """A reference to a secret, written ``env:NAME`` in the config; the value is never printed.
+
+    Parameters
+    ----------
+    reference
+        ``env:`` and the name of an environment variable.
+
+    Raises
+    ------
+    ValueError
+        If the text is no such reference.
+    """
+
+    __slots__ = ("reference",)
+
+    _PATTERN = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*")
+
+    def __init__(self, reference: str) -> None:
+        if not self._PATTERN.fullmatch(reference):
+            # The text itself is not repeated: somebody may have pasted the secret.
+            raise ValueError(
+                "must be a reference such as env:NAME, never the secret itself; "
+                "put the secret into an environment variable and name that variable here"
+            )
+        self.reference = reference
+
+    def reveal(self) -> str:
+        """Return the secret itself.
+
+        Raises
+        ------
+        ConfigError
+            If the environment variable is not set.
+        """
+        name = self.reference.removeprefix("env:")
+        value = os.environ.get(name)
+        if not value:
+            raise ConfigError(
+                f"secret {self.reference}",
+                f"the environment variable {name} is not set",
+                "must hold the secret",
+                f"Set it before the start: export {name}=...",
+            )
+        return value
+
+    def __repr__(self) -> str:
+        return f"Secret({self.reference!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other.reference == self.reference
+
+    def __hash__(self) -> int:
+        return hash(self.reference)
+
+
+def decode[T](data: Any, type_: type[T], where: str) -> T:
+    """Turn plain TOML data into a settings struct, or say exactly what is wrong.
+
+    Parameters
+    ----------
+    data
+        Plain data as `tomllib` gives it.
+    type_
+        The struct to build.
+    where
+        What the error names first: the file, or the file and the path of this part.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown key, a wrong type, an impossible value or a number that is not finite. Names
+        the path, what was found, what was wanted, and the nearest known key.
+    """
+    _refuse_non_finite(data, where, "")
+    try:
+        return msgspec.convert(data, type_, dec_hook=_decode_hook)
+    except msgspec.ValidationError as e:
+        raise _explain(str(e), data, type_, where) from e
+
+
+def encode(settings: Any) -> Any:
+    """Return settings as plain data: dicts, lists, numbers and texts. Secrets stay references."""
+    return msgspec.to_builtins(settings, enc_hook=_encode_hook)
+
+
+def schema(type_: type) -> dict[str, Any]:
+    """Return the JSON schema of a settings struct."""
+    return msgspec.json.schema(type_, schema_hook=_schema_hook)
+
+
+def nearest(word: str, known: Sequence[str]) -> str | None:
+    """Return the known word that looks most like `word`, or None if none is close."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return close[0] if close else None
+
+
+def _decode_hook(type_: type, value: Any) -> Any:
+    if type_ is Secret:
+        if not isinstance(value, str):
+            raise ValueError("must be a text such as env:NAME")
+        return Secret(value)
+    raise TypeError(f"settings cannot hold {type_!r}")
+
+
+def _encode_hook(value: Any) -> Any:
+    if isinstance(value, Secret):
+        return value.reference
+    raise TypeError(f"settings cannot hold {type(value)!r}")
+
+
+def _schema_hook(type_: type) -> dict[str, Any]:
+    if type_ is Secret:
+        return {"type": "string", "pattern": "^env:[A-Za-z_][A-Za-z0-9_]*$"}
+    raise TypeError(f"settings cannot hold {type_!r}")
+
+
+def _refuse_non_finite(data: Any, where: str, path: str) -> None:
+    if isinstance(data, float) and not math.isfinite(data):
+        raise ConfigError(f"{where}: {path}", f"was {data}", "must be a finite number")
+    if isinstance(data, Mapping):
+        for key, value in data.items():
+            _refuse_non_finite(value, where, f"{path}.{key}" if path else str(key))
+    elif isinstance(data, list):
+        for i, value in enumerate(data):
+            _refuse_non_finite(value, where, f"{path}[{i}]")
+
+
+_AT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
+_UNKNOWN = re.compile(r"Object contains unknown field `(?P<key>.*)`")
+_MISSING = re.compile(r"Object missing required field `(?P<key>.*)`")
+_EXPECTED = re.compile(r"Expected (?P<wanted>.*?)(?:, got (?P<got>.*))?$", re.DOTALL)
+
+
+def _explain(message: str, data: Any, type_: type, where: str) -> ConfigError:
+    """Rewrite msgspec's message as our paragraph."""
+    match = _AT.match(message)
+    what = match["what"] if match else message
+    steps = _steps((match and match["path"]) or "$")
+    path = "".join(f"[{s}]" if isinstance(s, int) else f".{s}" for s in steps).lstrip(".")
+    here = f"{where}: {path}" if path else where
+
+    if unknown := _UNKNOWN.match(what):
+        key = unknown["key"]
+        known = _fields_at(type_, steps)
+        close = nearest(key, known)
+        return ConfigError(
+            here,
+            f"unknown key {key!r}",
+            f"did you mean {close!r}?" if close else f"known keys are {', '.join(known)}",
+        )
+    if missing := _MISSING.match(what):
+        return ConfigError(here, f"key {missing['key']!r} is missing", "it has no default")
+    if expected := _EXPECTED.match(what):
+        wanted = expected["wanted"].replace("`", "")
+        found = _value_at(data, steps)
+        return ConfigError(here, f"was {found!r}", f"must be {wanted}")
+    return ConfigError(here, what[:1].lower() + what[1:])
+
+
+def _steps(path: str) -> list[str | int]:
+    """Split msgspec's path ``$.strategies[0].params`` into its steps."""
+    return [
+        int(index) if index else key
+        for key, index in re.findall(r"\.([^.\[\]]+)|\[(\d+)\]", path.removeprefix("$"))
+    ]
+
+
+def _value_at(data: Any, steps: Sequence[str | int]) -> Any:
+    for step in steps:
+        try:
+            data = data[step]
+        except (KeyError, IndexError, TypeError):
+            return data
+    return data
+
+
+def _fields_at(type_: Any, steps: Sequence[str | int]) -> list[str]:
+    """Return the keys that the struct at a path knows."""
+    for step in steps:
+        type_ = _strip(type_)
+        origin = typing.get_origin(type_)
+        if isinstance(type_, type) and issubclass(type_, msgspec.Struct):
+            type_ = typing.get_type_hints(type_, include_extras=True).get(str(step), Any)
+        elif origin is dict:
+            type_ = typing.get_args(type_)[1]
+        elif origin in (list, tuple):
+            type_ = typing.get_args(type_)[0]
+    type_ = _strip(type_)
+    if isinstance(type_, type) and issubclass(type_, msgspec.Struct):
+        return list(type_.__struct_encode_fields__)
+    return []
+
+
+def _strip(type_: Any) -> Any:
+    """Take `Annotated` and `| None` off a type."""
+    while True:
+        origin = typing.get_origin(type_)
+        if origin is typing.Annotated:
+            type_ = typing.get_args(type_)[0]
+        elif origin in (typing.Union, types.UnionType):
+            members = [a for a in typing.get_args(type_) if a is not type(None)]
+            type_ = members[0]
+            if len(members) > 1:
+                return type_
+        else:
+            return type_

@@ -1,0 +1,181 @@
+"""Cross of two exponential moving averages: the baseline that needs no model.
+
+Long while the fast average is above the slow one, short (or flat) while it is below. A position is
+opened on the bar that crosses, and closed by the opposite cross or by one of the exits. It is here
+to exercise every part of the engine and to be beaten, not to earn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
+from typing import Annotated, Literal
+
+import msgspec
+
+from aitb_nautilus.market.bars import Interval
+from aitb_nautilus.messages import (
+    BarClosed,
+    CloseIntent,
+    Fill,
+    Intent,
+    OrderIntent,
+    OrderUpdate,
+)
+from aitb_nautilus.risk.book import Order
+from aitb_nautilus.risk.context import Context
+from aitb_nautilus.risk.exits import ExitManager, Exits
+from aitb_nautilus.risk.sizing import Sizer, Sizing
+from aitb_nautilus.risk.strategy import GuardedStrategy
+from aitb_nautilus.settings import Settings
+
+__all__ = ["EmaCross", "EmaCrossSettings"]
+
+
+class EmaCrossSettings(Settings, frozen=True):
+    """Settings of `EmaCross`.
+
+    Attributes
+    ----------
+    instruments
+        Instrument ids; each is traded on its own.
+    interval
+        Length of the bars, such as ``1m`` or ``1h``.
+    sizing
+        How large an entry is.
+    fast, slow
+        Bars in the fast and in the slow average.
+    direction
+        Sides that may be opened.
+    exits
+        Stop, target, trailing and time exits.
+    """
+
+    instruments: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
+    interval: str
+    sizing: Sizing
+    fast: Annotated[int, msgspec.Meta(ge=1)] = 12
+    slow: Annotated[int, msgspec.Meta(ge=2)] = 26
+    direction: Literal["long", "short", "both"] = "both"
+    exits: Exits = Exits()
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        Interval.parse(self.interval)
+        if self.fast >= self.slow:
+            raise ValueError(f"fast was {self.fast}, must be less than slow, which is {self.slow}")
+        if len(set(self.instruments)) != len(self.instruments):
+            raise ValueError("instruments names one of them twice")
+
+
+class Ema:
+    """Exponential moving average with weight 2 / (n + 1), seeded by the mean of the first n values.
+
+    This is the convention of TA-Lib's EMA.
+
+    Parameters
+    ----------
+    bars
+        n.
+    """
+
+    __slots__ = ("_bars", "_seen", "_weight", "value")
+
+    def __init__(self, bars: int) -> None:
+        self._bars = bars
+        self._weight = 2 / (bars + 1)
+        self._seen = 0
+        self.value = 0.0
+
+    def update(self, close: float) -> bool:
+        """Take in a close; return whether the average is defined."""
+        if self._seen < self._bars:
+            self._seen += 1
+            self.value += close / self._bars
+            return self._seen == self._bars
+        self.value += self._weight * (close - self.value)
+        return True
+
+
+class _Market:
+    """One instrument's averages, sizing and exits."""
+
+    __slots__ = ("above", "exits", "fast", "sizer", "slow")
+
+    def __init__(self, settings: EmaCrossSettings, exits: ExitManager) -> None:
+        self.fast = Ema(settings.fast)
+        self.slow = Ema(settings.slow)
+        self.sizer = Sizer(settings.sizing, Interval.parse(settings.interval).ns)
+        self.exits = exits
+        self.above: bool | None = None
+
+    def crossed(self, close: float) -> int:
+        """Return +1 if the fast average has just crossed above the slow one, -1 below, else 0."""
+        self.fast.update(close)
+        if not self.slow.update(close):
+            return 0
+        above = self.fast.value > self.slow.value
+        before, self.above = self.above, above
+        if before is None or above == before:
+            return 0
+        return 1 if above else -1
+
+
+class EmaCross(GuardedStrategy):
+    """Trade the cross of two exponential moving averages."""
+
+    settings_type = EmaCrossSettings
+    settings: EmaCrossSettings
+
+    def __init__(self, settings: EmaCrossSettings, context: Context, component_id: str) -> None:
+        super().__init__(settings, context, component_id)
+        self._markets = {
+            instrument_id: _Market(
+                settings,
+                ExitManager(
+                    settings.exits, self.view, instrument_id, context.tick_size(instrument_id)
+                ),
+            )
+            for instrument_id in settings.instruments
+        }
+
+    def bar_types(self) -> Sequence[str]:
+        """Listen to every instrument's bars."""
+        interval = Interval.parse(self.settings.interval)
+        return [interval.bar_type(instrument_id) for instrument_id in self.settings.instruments]
+
+    def decide_on_bar(self, bar: BarClosed) -> Iterable[Intent]:
+        """Enter on a cross, after closing what is held on the other side; else keep the exits."""
+        market = self._markets[bar.instrument_id]
+        market.sizer.update(bar)
+        cross = market.crossed(bar.close)
+        if cross:
+            return self._turn(bar, market, cross)
+        if self.view.quantity(bar.instrument_id):
+            return market.exits.on_bar(bar)
+        return ()
+
+    def decide_on_fill(self, fill: Fill) -> Iterable[Intent]:
+        """Place or cancel exits."""
+        return self._markets[fill.instrument_id].exits.on_fill(fill)
+
+    def decide_on_order(self, order: Order, update: OrderUpdate) -> Iterable[Intent]:  # noqa: ARG002
+        """Close at the market if the venue refused a stop."""
+        return self._markets[order.instrument_id].exits.on_order(order)
+
+    def size(self, intent: OrderIntent) -> Decimal:
+        """Size an entry as the settings say."""
+        price = self.view.mark(intent.instrument_id)
+        if price is None:
+            return Decimal(0)
+        sizer = self._markets[intent.instrument_id].sizer
+        return sizer.quantity(self.view.equity(), price)
+
+    def _turn(self, bar: BarClosed, market: _Market, cross: int) -> Iterator[Intent]:
+        held = self.view.quantity(bar.instrument_id)
+        if held and (held > 0) != (cross > 0):
+            yield from market.exits.cancel_all()
+            yield CloseIntent(instrument_id=bar.instrument_id)
+        wanted = self.settings.direction in ("both", "long" if cross > 0 else "short")
+        if wanted and (held == 0 or (held > 0) != (cross > 0)):
+            yield OrderIntent(instrument_id=bar.instrument_id, side="BUY" if cross > 0 else "SELL")
