@@ -1,0 +1,118 @@
+"""The tables of a run folder: one Arrow schema each, for the writer and for the reader.
+
+Times are ns UTC. Prices, quantities and money are exact values rounded once to float64. `fee`,
+`fees`, `slippage`, `funding` and funding's `amount` are costs: positive was paid, negative was
+received.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+__all__ = ["MAX_BAR_ROWS", "TABLES", "by", "ended"]
+
+MAX_BAR_ROWS = 20_000  # rows an instrument in bars.parquet, which is for the picture only
+
+_TIME = pa.timestamp("ns", tz="UTC")
+_TEXT = pa.string()
+_FLOAT = pa.float64()
+
+
+def _always(kind: pa.DataType, *names: str) -> list[pa.Field]:
+    return [pa.field(name, kind, nullable=False) for name in names]
+
+
+def _maybe(kind: pa.DataType, *names: str) -> list[pa.Field]:
+    return [pa.field(name, kind, nullable=True) for name in names]
+
+
+# One row a bar close of the run's finest interval. `market` is the starting equity held in the
+# run's instruments in equal parts, bought at the first open, without costs; `exposure` is the net
+# value of all positions in account currency.
+_EQUITY = pa.schema([*_always(_TIME, "ts"), *_always(_FLOAT, "equity", "market", "exposure")])
+
+# `slippage` is what the fill cost against `reference_price`, in account currency. `purpose` is
+# "entry", or "exit:" and the reason: signal, stop, target, trailing, time, flatten.
+_FILLS = pa.schema(
+    [
+        *_always(_TIME, "ts"),
+        *_always(_TEXT, "instrument_id", "strategy_id", "client_order_id", "trade_id", "side"),
+        *_always(_FLOAT, "price", "quantity", "fee"),
+        *_always(_TEXT, "liquidity"),
+        *_maybe(_FLOAT, "reference_price"),
+        *_always(_FLOAT, "slippage"),
+        *_always(_TEXT, "purpose"),
+    ]
+)
+
+_ORDERS = pa.schema(
+    [
+        *_always(_TIME, "ts"),
+        *_always(_TEXT, "client_order_id", "strategy_id", "instrument_id", "side", "type"),
+        *_always(_FLOAT, "quantity"),
+        *_maybe(_FLOAT, "price", "trigger_price"),
+        *_always(pa.bool_(), "reduce_only"),
+        *_always(_TEXT, "status"),
+        *_always(_FLOAT, "filled_quantity"),
+        *_maybe(_FLOAT, "average_price"),
+        *_maybe(_TEXT, "purpose", "reason"),
+        *_maybe(_TIME, "ts_last"),
+    ]
+)
+
+# Round trips. Of one that is still open, what is known only at its close is null, and its `pnl` is
+# what it has earned by the last bar.
+_POSITIONS = pa.schema(
+    [
+        *_always(_TEXT, "position_id", "strategy_id", "instrument_id", "side"),
+        *_always(_FLOAT, "quantity"),
+        *_always(_TIME, "ts_open"),
+        *_maybe(_TIME, "ts_close"),
+        *_always(_FLOAT, "open_price"),
+        *_maybe(_FLOAT, "close_price"),
+        *_always(_FLOAT, "pnl", "fees", "slippage", "funding"),
+        *_maybe(_FLOAT, "return_frac"),
+        *_always(pa.int64(), "bars_held"),
+        *_maybe(_TEXT, "exit_purpose"),
+    ]
+)
+
+_FUNDING = pa.schema(
+    [
+        *_always(_TIME, "ts"),
+        *_always(_TEXT, "instrument_id"),
+        *_always(_FLOAT, "rate", "quantity", "price", "amount"),
+    ]
+)
+
+_BARS = pa.schema(
+    [
+        *_always(_TIME, "ts"),
+        *_always(_TEXT, "instrument_id"),
+        *_always(_FLOAT, "open", "high", "low", "close"),
+    ]
+)
+
+TABLES: Final[dict[str, pa.Schema]] = {
+    "equity": _EQUITY,
+    "fills": _FILLS,
+    "orders": _ORDERS,
+    "positions": _POSITIONS,
+    "funding": _FUNDING,
+    "bars": _BARS,
+}
+
+
+def by(table: pa.Table, *columns: str) -> pa.Table:
+    """Return a table's rows in ascending order of columns."""
+    keys = [(column, "ascending") for column in columns]
+    return table.take(pc.sort_indices(table, sort_keys=keys))
+
+
+def ended(positions: pa.Table) -> pa.Table:
+    """Return the round trips that have ended, in the order in which they ended."""
+    closed = positions.filter(pc.is_valid(positions.column("ts_close")))
+    return by(closed, "ts_close", "position_id")
