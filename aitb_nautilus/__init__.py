@@ -1,3 +1,34 @@
-"""An event-driven machine-learning trading engine built on NautilusTrader."""
+"""An event-driven machine-learning trading engine built on NautilusTrader.
+
+The same work that the command line does is a plain call for launcher scripts:
+
+>>> from aitb_nautilus import backtest, load_config  # doctest: +SKIP
+>>> record = backtest(load_config("configs/quickstart.toml"))  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from aitb_nautilus.observe.report import write_report
+    from aitb_nautilus.run.backtest import backtest
+    from aitb_nautilus.run.load import load_config
+
+__all__ = ["__version__", "backtest", "load_config", "write_report"]
 
 __version__ = "0.1.0"
+
+_WHERE = {
+    "backtest": "aitb_nautilus.run.backtest",
+    "load_config": "aitb_nautilus.run.load",
+    "write_report": "aitb_nautilus.observe.report",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public call when it is first used; the engine takes half a second to load."""
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_WHERE[name]), name)

@@ -63,7 +63,9 @@ class AitbError(Exception):
         if not sentence.endswith("?"):
             sentence += "."
         if self.todo:
-            sentence += f" {self.todo.rstrip('.')}."
+            sentence += f" {self.todo.rstrip('.')}"
+            if not sentence.endswith("?"):
+                sentence += "."
         return sentence
 
 

@@ -123,6 +123,8 @@ class OrderUpdate(msgspec.Struct, frozen=True, gc=False):
         New terms where they changed, else None.
     reason
         What the engine or the venue said, or empty.
+    answers_change
+        Whether it answers a change that was asked for, or that the venue made by itself.
     """
 
     client_order_id: str
@@ -133,6 +135,7 @@ class OrderUpdate(msgspec.Struct, frozen=True, gc=False):
     price: float | None = None
     trigger_price: float | None = None
     reason: str = ""
+    answers_change: bool = False
 
 
 class FundingRate(msgspec.Struct, frozen=True, gc=False):

@@ -23,7 +23,16 @@ from aitb_nautilus.errors import ConfigError
 __all__ = ["Secret", "Settings", "decode", "encode", "nearest", "schema"]
 
 
-class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class _KeywordsOnly(msgspec.StructMeta):
+    """Hand `kw_only` down to every subclass; msgspec alone keeps it to the class that says it."""
+
+    def __new__(
+        mcs, name: str, bases: tuple[type, ...], body: dict[str, Any], **options: Any
+    ) -> Any:
+        return super().__new__(mcs, name, bases, body, **({"kw_only": True} | options))
+
+
+class Settings(msgspec.Struct, metaclass=_KeywordsOnly, frozen=True, forbid_unknown_fields=True):
     """Base of every settings struct: frozen, keywords only, unknown keys are errors."""
 
 
@@ -83,7 +92,7 @@ class Secret:
         return hash(self.reference)
 
 
-def decode[T](data: Any, type_: type[T], where: str) -> T:
+def decode[T](data: Any, type_: type[T], where: str, path: str = "") -> T:
     """Turn plain TOML data into a settings struct, or say exactly what is wrong.
 
     Parameters
@@ -93,7 +102,9 @@ def decode[T](data: Any, type_: type[T], where: str) -> T:
     type_
         The struct to build.
     where
-        What the error names first: the file, or the file and the path of this part.
+        What the error names first: the file.
+    path
+        Where in the file this part stands, such as ``strategies[0].params``.
 
     Raises
     ------
@@ -101,11 +112,11 @@ def decode[T](data: Any, type_: type[T], where: str) -> T:
         For an unknown key, a wrong type, an impossible value or a number that is not finite. Names
         the path, what was found, what was wanted, and the nearest known key.
     """
-    _refuse_non_finite(data, where, "")
+    _refuse_non_finite(data, where, path)
     try:
         return msgspec.convert(data, type_, dec_hook=_decode_hook)
     except msgspec.ValidationError as e:
-        raise _explain(str(e), data, type_, where) from e
+        raise _explain(str(e), data, type_, where, path) from e
 
 
 def encode(settings: Any) -> Any:
@@ -157,34 +168,45 @@ def _refuse_non_finite(data: Any, where: str, path: str) -> None:
 
 _AT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<key>.*)`")
+_INVALID = re.compile(r"Invalid (?:enum )?value ")
 _MISSING = re.compile(r"Object missing required field `(?P<key>.*)`")
 _EXPECTED = re.compile(r"Expected (?P<wanted>.*?)(?:, got (?P<got>.*))?$", re.DOTALL)
 
 
-def _explain(message: str, data: Any, type_: type, where: str) -> ConfigError:
+def _explain(message: str, data: Any, type_: type, where: str, prefix: str) -> ConfigError:
     """Rewrite msgspec's message as our paragraph."""
     match = _AT.match(message)
     what = match["what"] if match else message
     steps = _steps((match and match["path"]) or "$")
-    path = "".join(f"[{s}]" if isinstance(s, int) else f".{s}" for s in steps).lstrip(".")
+    inner = "".join(f"[{s}]" if isinstance(s, int) else f".{s}" for s in steps)
+    path = f"{prefix}{inner}".lstrip(".")
     here = f"{where}: {path}" if path else where
 
+    at = _type_at(type_, data, steps)
     if unknown := _UNKNOWN.match(what):
-        key = unknown["key"]
-        known = _fields_at(type_, steps)
-        close = nearest(key, known)
-        return ConfigError(
-            here,
-            f"unknown key {key!r}",
-            f"did you mean {close!r}?" if close else f"known keys are {', '.join(known)}",
-        )
+        known = list(at.__struct_encode_fields__) if _is_struct(at) else []
+        return ConfigError(here, f"unknown key {unknown['key']!r}", _did_you_mean(unknown, known))
     if missing := _MISSING.match(what):
-        return ConfigError(here, f"key {missing['key']!r} is missing", "it has no default")
+        kinds = _tags(at)
+        wanted = f"must be one of {', '.join(kinds)}" if kinds else "it has no default"
+        return ConfigError(here, f"key {missing['key']!r} is missing", wanted)
+    if _INVALID.match(what):
+        found = _value_at(data, steps)
+        known = _tags(_type_at(type_, data, steps[:-1])) or [str(c) for c in typing.get_args(at)]
+        wanted = f"must be one of {', '.join(known)}"
+        close = nearest(str(found), known)
+        return ConfigError(
+            here, f"was {found!r}", wanted, f"Did you mean {close}?" if close else ""
+        )
     if expected := _EXPECTED.match(what):
         wanted = expected["wanted"].replace("`", "")
-        found = _value_at(data, steps)
-        return ConfigError(here, f"was {found!r}", f"must be {wanted}")
+        return ConfigError(here, f"was {_value_at(data, steps)!r}", f"must be {wanted}")
     return ConfigError(here, what[:1].lower() + what[1:])
+
+
+def _did_you_mean(unknown: re.Match[str], known: Sequence[str]) -> str:
+    close = nearest(unknown["key"], known)
+    return f"did you mean {close!r}?" if close else f"known keys are {', '.join(known)}"
 
 
 def _steps(path: str) -> list[str | int]:
@@ -204,33 +226,53 @@ def _value_at(data: Any, steps: Sequence[str | int]) -> Any:
     return data
 
 
-def _fields_at(type_: Any, steps: Sequence[str | int]) -> list[str]:
-    """Return the keys that the struct at a path knows."""
+def _type_at(type_: Any, data: Any, steps: Sequence[str | int]) -> Any:
+    """Return the type that is wanted at a path; where several are, the one that the data name."""
     for step in steps:
-        type_ = _strip(type_)
+        type_ = _member(type_, data)
         origin = typing.get_origin(type_)
-        if isinstance(type_, type) and issubclass(type_, msgspec.Struct):
-            type_ = typing.get_type_hints(type_, include_extras=True).get(str(step), Any)
+        if _is_struct(type_):
+            names = dict(zip(type_.__struct_encode_fields__, type_.__struct_fields__, strict=True))
+            hints = typing.get_type_hints(type_, include_extras=True)
+            type_ = hints.get(names.get(str(step), ""), Any)
         elif origin is dict:
             type_ = typing.get_args(type_)[1]
         elif origin in (list, tuple):
             type_ = typing.get_args(type_)[0]
-    type_ = _strip(type_)
-    if isinstance(type_, type) and issubclass(type_, msgspec.Struct):
-        return list(type_.__struct_encode_fields__)
-    return []
+        data = _value_at(data, [step])
+    return _member(type_, data)
 
 
-def _strip(type_: Any) -> Any:
-    """Take `Annotated` and `| None` off a type."""
+def _member(type_: Any, data: Any) -> Any:
+    """Take aliases, `Annotated` and `| None` off a type; of tagged structs, choose by the tag."""
     while True:
         origin = typing.get_origin(type_)
-        if origin is typing.Annotated:
+        if isinstance(type_, typing.TypeAliasType):
+            type_ = type_.__value__
+        elif origin is typing.Annotated:
             type_ = typing.get_args(type_)[0]
         elif origin in (typing.Union, types.UnionType):
             members = [a for a in typing.get_args(type_) if a is not type(None)]
-            type_ = members[0]
-            if len(members) > 1:
+            named = [m for m in members if _tag(m) is not None and _tag(m) == _tag_in(data, m)]
+            if len(members) > 1 and len(named) != 1:
                 return type_
+            type_ = (named or members)[0]
         else:
             return type_
+
+
+def _tags(type_: Any) -> list[str]:
+    """Return the tags of the structs that a type may be, or nothing if they have none."""
+    return [str(_tag(m)) for m in typing.get_args(type_) if _tag(m) is not None]
+
+
+def _tag(type_: Any) -> str | int | None:
+    return type_.__struct_config__.tag if _is_struct(type_) else None
+
+
+def _tag_in(data: Any, type_: Any) -> Any:
+    return data.get(type_.__struct_config__.tag_field) if isinstance(data, Mapping) else None
+
+
+def _is_struct(type_: Any) -> bool:
+    return isinstance(type_, type) and issubclass(type_, msgspec.Struct)

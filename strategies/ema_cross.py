@@ -159,9 +159,9 @@ class EmaCross(GuardedStrategy):
         """Place or cancel exits."""
         return self._markets[fill.instrument_id].exits.on_fill(fill)
 
-    def decide_on_order(self, order: Order, update: OrderUpdate) -> Iterable[Intent]:  # noqa: ARG002
-        """Close at the market if the venue refused a stop."""
-        return self._markets[order.instrument_id].exits.on_order(order)
+    def decide_on_order(self, order: Order, update: OrderUpdate) -> Iterable[Intent]:
+        """Close at the market if the venue refused a stop; else keep the exits fitting."""
+        return self._markets[order.instrument_id].exits.on_order(order, update)
 
     def size(self, intent: OrderIntent) -> Decimal:
         """Size an entry as the settings say."""
@@ -177,5 +177,6 @@ class EmaCross(GuardedStrategy):
             yield from market.exits.cancel_all()
             yield CloseIntent(instrument_id=bar.instrument_id)
         wanted = self.settings.direction in ("both", "long" if cross > 0 else "short")
-        if wanted and (held == 0 or (held > 0) != (cross > 0)):
+        is_new = held == 0 or (held > 0) != (cross > 0)
+        if wanted and is_new and market.sizer.is_ready:
             yield OrderIntent(instrument_id=bar.instrument_id, side="BUY" if cross > 0 else "SELL")

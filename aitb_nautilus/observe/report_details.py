@@ -132,7 +132,8 @@ def halts_card(record: RunRecord) -> Html | None:
     """Return why the guard halted or refused; None if it did neither."""
     if not record.halts and not record.refused:
         return None
-    refused = f"The guard refused {formats.count(record.refused)} orders."
+    orders = "order" if record.refused == 1 else "orders"
+    refused = f"The guard refused {formats.count(record.refused)} {orders}."
     rows: list[list[Child]] = [
         [formats.minute(halt.ts), halt.scope or "run", halt.reason] for halt in record.halts
     ]

@@ -179,7 +179,7 @@ def histogram(values: Floats, label: str) -> Html:
     """Return a histogram of fractions; zero is a boundary, the ends gather what lies beyond."""
     low, high = np.quantile(values, (0.005, 0.995))
     low, high = min(float(low), 0.0), max(float(high), 0.0)
-    width = _nice((high - low) / 36) if high > low else 0.001
+    width = _nice((high - low) / 44) if high > low else 0.001
     first, last = math.floor(low / width), math.ceil(high / width)
     last = max(last, first + 1)
     place = np.clip(np.floor(values / width).astype(np.int64), first, last - 1)

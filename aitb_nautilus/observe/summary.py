@@ -223,7 +223,7 @@ def _print_notes(record: RunRecord, console: Console) -> None:
             console.print(_bullet(f"Halted {formats.minute(halt.ts)}{place}: {halt.reason}"))
         if record.refused:
             orders = "order" if record.refused == 1 else "orders"
-            console.print(_bullet(f"{formats.count(record.refused)} {orders} refused or shrunk."))
+            console.print(_bullet(f"{formats.count(record.refused)} {orders} refused."))
 
 
 def _bullet(sentence: str) -> Table:

@@ -55,11 +55,12 @@ class GuardedActor(DataActor):
         now: int = super().clock.timestamp_ns()
         return now
 
+    def notice(self, *facts: Any) -> None:
+        """Do nothing: an actor asks the engine's clock for the time."""
+
     def after_failure(self, failure: Failure) -> None:
         """Halt the guard after an error in a callback: nothing opens any more."""
-        self.context.guard.halt(
-            f"{failure.component}.{failure.callback} raised {failure.error}", failure.ts
-        )
+        self.context.guard.halt(failure.reason, failure.ts)
 
     @property
     def clock(self) -> Any:

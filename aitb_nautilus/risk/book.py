@@ -17,9 +17,18 @@ class Order:
     """One of our orders as the venue's answers describe it.
 
     Quantities are `Decimal` in base currency, prices float64 in quote currency, times int ns UTC.
+
+    Attributes
+    ----------
+    changes
+        Changes that were sent and not yet answered.
+    asked
+        Largest quantity that one of these asks for; 0 if there is none.
     """
 
     __slots__ = (
+        "asked",
+        "changes",
         "client_order_id",
         "filled",
         "instrument_id",
@@ -63,6 +72,8 @@ class Order:
         self.purpose = purpose
         self.ts_sent = ts_sent
         self.filled = ZERO
+        self.changes = 0
+        self.asked = ZERO
         self.status: OrderStatus = "SENT"
         self.reason = ""
 
@@ -80,6 +91,22 @@ class Order:
     def leaves(self) -> Decimal:
         """Return the quantity that is still to be filled."""
         return self.quantity - self.filled
+
+    @property
+    def most_leaves(self) -> Decimal:
+        """Return the largest quantity that may still be filled, unanswered changes included."""
+        return max(self.quantity, self.asked) - self.filled
+
+    def ask_change(self, quantity: Decimal | None) -> None:
+        """Note a change that is about to be sent; None leaves the quantity as it is."""
+        self.changes += 1
+        self.asked = max(self.asked, self.quantity if quantity is None else quantity)
+
+    def answer_change(self) -> None:
+        """Note that a change was made or refused."""
+        self.changes = max(self.changes - 1, 0)
+        if not self.changes:
+            self.asked = ZERO
 
 
 class Position:

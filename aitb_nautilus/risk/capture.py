@@ -1,8 +1,10 @@
 """Errors in callbacks stop the run; the engine alone would log them and go on.
 
 Every callback of a component is wrapped: the ``on_*`` methods when the class is made, the callbacks
-given to the clock and to the bus when they are given. An error is recorded in the shared `RunState`
-first, then raised on, so that the engine sees it too.
+given to the clock and to the bus when they are given. An error is recorded in the shared
+`RunState`. From then on only what orders do is delivered; at any other callback the engine is told
+to shut down. The error itself is not raised into a running engine, which would stop at once and
+leave out the fills of orders in flight, and the ledger must not miss a fill.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import functools
 import traceback
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 import msgspec
@@ -40,6 +43,11 @@ class Failure(msgspec.Struct, frozen=True):
     error: str
     trace: str
 
+    @property
+    def reason(self) -> str:
+        """Return who raised what, in one line."""
+        return f"{self.component}.{self.callback} raised {self.error}"
+
 
 class RunState:
     """What the node and all its components share: the first failure, and the wish to stop.
@@ -47,10 +55,11 @@ class RunState:
     Signal handlers and component errors set it; every callback and the node's loop look at it.
     """
 
-    __slots__ = ("failures", "stop_reason")
+    __slots__ = ("failures", "raised", "stop_reason")
 
     def __init__(self) -> None:
         self.failures: list[Failure] = []
+        self.raised: BaseException | None = None
         self.stop_reason = ""
 
     def stop(self, reason: str) -> None:
@@ -60,15 +69,28 @@ class RunState:
     def fail(self, failure: Failure) -> None:
         """Record an error and ask the node to stop."""
         self.failures.append(failure)
-        self.stop(f"{failure.component}.{failure.callback} raised {failure.error}")
+        self.stop(failure.reason)
 
 
-_ALWAYS = ("on_order", "on_position", "on_stop", "on_dispose", "on_market_exit", "post_market_exit")
-"""Callbacks that are still delivered while stopping: the ledger must not miss a fill."""
+_ALWAYS = (
+    "on_order",
+    "on_position",
+    "on_market_exit",
+    "post_market_exit",
+    "on_stop",
+    "on_resume",
+    "on_reset",
+    "on_degrade",
+    "on_fault",
+    "on_dispose",
+    "on_save",
+)
+"""Callbacks that are still delivered while stopping: the ledger must not miss a fill, and while the
+engine changes a component's state it can be told nothing."""
 
 
 def capture(component: Any, name: str, callback: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a callback that records its error in the component's run state and raises it on.
+    """Return a callback that records its error in the component's run state.
 
     Once a stop was asked for, the callback is skipped and the engine is told to shut down: nothing
     may be decided after a failure.
@@ -76,34 +98,47 @@ def capture(component: Any, name: str, callback: Callable[..., Any]) -> Callable
     Parameters
     ----------
     component
-        Strategy or actor with `run_state`, `component_id`, `now`, `after_failure` and
+        Strategy or actor with `run_state`, `component_id`, `now`, `notice`, `after_failure` and
         `shutdown_system`.
     name
         What the failure is called.
     callback
         Called with whatever the engine passes.
     """
-    always = name.startswith(_ALWAYS)
     state: RunState = component.run_state
 
     def captured(*args: Any) -> Any:
-        if state.stop_reason and not always:
+        if state.stop_reason:
             component.shutdown_system(state.stop_reason)
             return None
         try:
+            component.notice(*args)
             return callback(*args)
         except BaseException as e:
             _record(component, name, e)
-            raise
+            return None
 
     return captured
 
 
 def wrap_callbacks(cls: type) -> None:
-    """Wrap every ``on_*`` method that a class itself defines, as `capture` does."""
-    for name, method in list(vars(cls).items()):
-        wanted = name.startswith("on_") or name == "post_market_exit"
-        if wanted and callable(method) and not hasattr(method, "__captured__"):
+    """Wrap every ``on_*`` method of a class as `capture` does, those of its mixins included.
+
+    What the class has from the engine is empty and stays as it is.
+    """
+    for name in dir(cls):
+        if not (name.startswith("on_") or name == "post_market_exit"):
+            continue
+        home = next(c for c in cls.__mro__ if name in vars(c))
+        if home.__module__.startswith("nautilus_trader"):
+            continue
+        method = vars(home)[name]
+        if not isinstance(method, FunctionType):
+            raise TypeError(
+                f"{cls.__module__}:{cls.__qualname__}.{name} is a {type(method).__name__}, must be "
+                f"a plain method: an error in it would not be seen"
+            )
+        if not hasattr(method, "__captured__"):
             setattr(cls, name, _captured_method(name, method))
 
 
@@ -112,21 +147,31 @@ def _captured_method(name: str, method: Callable[..., Any]) -> Callable[..., Any
 
     @functools.wraps(method)
     def captured(self: Any, *args: Any) -> Any:
+        if getattr(type(self), name) is not captured:
+            # An override called it as `super`; that one is wrapped, and an error ends it too.
+            return method(self, *args)
         state: RunState = self.run_state
         if state.stop_reason and not always:
             self.shutdown_system(state.stop_reason)
             return None
         try:
+            self.notice(*args)
             return method(self, *args)
         except BaseException as e:
             _record(self, name, e)
-            raise
+            if name == "on_start":
+                raise  # The engine then gives up the run before it begins.
+            return None
 
     captured.__captured__ = True  # type: ignore[attr-defined]
     return captured
 
 
 def _record(component: Any, name: str, error: BaseException) -> None:
+    """Record an error once, however many wrapped callbacks it passes on its way."""
+    if component.run_state.raised is error:
+        return
+    component.run_state.raised = error
     failure = Failure(
         component.component_id,
         name,

@@ -21,6 +21,7 @@ from aitb_nautilus.messages import (
     Intent,
     ModifyIntent,
     OrderIntent,
+    OrderUpdate,
     Side,
 )
 from aitb_nautilus.risk.book import Order, Position
@@ -84,6 +85,7 @@ class ExitManager:
         self._in_place = False
         position = self._view.position(self._instrument_id)
         if position.quantity == 0:
+            self._opened = 0
             yield from self.cancel_all()
             return
         if position.ts_opened != self._opened:
@@ -110,36 +112,45 @@ class ExitManager:
         if self._in_place and not (is_better and self._exits.trailing_frac is not None):
             return
         changes = list(self._place(position))
-        resting = [o for o in self._open() if o.reduce_only]
-        self._in_place = not changes and all(o.status == "ACCEPTED" for o in resting)
+        self._in_place = not changes and all(o.status == "ACCEPTED" for o in self._open())
         yield from changes
 
-    def on_order(self, order: Order) -> Iterator[Intent]:
-        """Answer an order that ended: a stop that the venue refused closes the position at once."""
+    def on_order(self, order: Order, update: OrderUpdate) -> Iterator[Intent]:
+        """Answer what became of an order.
+
+        A stop that the venue refused closes the position at once. An exit that it took is fitted to
+        what was filled while it was on its way.
+        """
         self._in_place = False
-        refused = order.status in ("REJECTED", "DENIED")
-        if refused and order.is_stop and order.reduce_only:
+        if not order.reduce_only:
+            return
+        if update.status in ("REJECTED", "DENIED") and order.is_stop:
             yield from self.cancel_all()
             yield CloseIntent(instrument_id=self._instrument_id, purpose=order.purpose)
+        elif update.status == "ACCEPTED" and not any(o.kind == "MARKET" for o in self._open()):
+            position = self._view.position(self._instrument_id)
+            if position.quantity:
+                yield from self._place(position, only=order)
 
     def cancel_all(self) -> Iterator[Intent]:
         """Cancel every resting exit."""
         for order in self._open():
-            if order.reduce_only and order.kind != "MARKET":
+            if order.kind != "MARKET":
                 yield CancelIntent(client_order_id=order.client_order_id)
 
-    def _place(self, position: Position) -> Iterator[Intent]:
+    def _place(self, position: Position, only: Order | None = None) -> Iterator[Intent]:
+        """Place what is missing and fit what rests; with `only`, just fit that order."""
         side: Side = "SELL" if position.quantity > 0 else "BUY"
         quantity = abs(position.quantity)
-        resting = [o for o in self._open() if o.reduce_only and o.side == side]
+        resting = [o for o in self._open() if o.side == side and only in (None, o)]
+        stop = next((o for o in resting if o.is_stop), None)
+        target = next((o for o in resting if o.kind == "LIMIT"), None)
         stop_price, purpose = self._stop_price(position)
-        if stop_price is not None:
-            stop = next((o for o in resting if o.is_stop), None)
+        if stop_price is not None and (stop is not None or only is None):
             yield from self._sync(stop, side, quantity, stop_price, is_stop=True, purpose=purpose)
-        if self._exits.target_frac is not None:
+        if self._exits.target_frac is not None and (target is not None or only is None):
             direction = 1 if position.quantity > 0 else -1
             price = position.average_price * (1 + direction * self._exits.target_frac)
-            target = next((o for o in resting if o.kind == "LIMIT"), None)
             yield from self._sync(
                 target, side, quantity, price, is_stop=False, purpose="exit:target"
             )
@@ -198,8 +209,9 @@ class ExitManager:
         """Cancel exits of a position that was turned around."""
         side = "SELL" if position.quantity > 0 else "BUY"
         for order in self._open():
-            if order.reduce_only and order.kind != "MARKET" and order.side != side:
+            if order.kind != "MARKET" and order.side != side:
                 yield CancelIntent(client_order_id=order.client_order_id)
 
     def _open(self) -> list[Order]:
-        return self._view.open_orders(self._instrument_id)
+        """Return the open orders that can only reduce the position, oldest first."""
+        return [o for o in self._view.open_orders(self._instrument_id) if o.reduce_only]

@@ -28,6 +28,10 @@ __all__ = ["Decision", "Guard", "Halt", "LotRules", "TradingState"]
 TradingState = Literal["active", "reducing", "halted"]
 
 
+_REFUSALS_KEPT = 10_000
+"""A strategy that is refused at every bar of a long run must not fill the memory."""
+
+
 class LotRules(msgspec.Struct, frozen=True):
     """How an instrument rounds and what it accepts.
 
@@ -39,11 +43,14 @@ class LotRules(msgspec.Struct, frozen=True):
         Smallest quantity of an order, base currency.
     min_notional
         Smallest value of an opening order, quote currency.
+    long_only
+        Whether only what is held can be sold, as on a spot market.
     """
 
     lot: Decimal
     min_quantity: Decimal = ZERO
     min_notional: float = 0.0
+    long_only: bool = False
 
 
 class Decision(msgspec.Struct, frozen=True, gc=False):
@@ -54,7 +61,7 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     quantity
         Quantity that may be sent; 0 if the wish is refused.
     reducing
-        Whether the order can only reduce the position.
+        Whether the order may only reduce the position; it is sent as reduce-only.
     limit
         Name of the limit that shrank or refused it, else empty.
     line
@@ -95,6 +102,19 @@ class Guard:
         Limits of opening orders, in the order in which they are asked.
     lots
         Rounding rules by instrument id.
+
+    Attributes
+    ----------
+    state
+        ``active``: all may be sent; else only what reduces risk.
+    halts
+        Why trading stopped, the first reason first.
+    refused
+        Wishes that were refused.
+    refusals
+        The first decisions that refused or shrank a wish.
+    permits
+        What may be sent.
     """
 
     def __init__(
@@ -105,6 +125,7 @@ class Guard:
         self.lots = lots
         self.state: TradingState = "active"
         self.halts: list[Halt] = []
+        self.refused = 0
         self.refusals: list[Decision] = []
         self.permits = Permits(ledger)
 
@@ -122,55 +143,34 @@ class Guard:
         """
         decision = self._judge(intent, strategy_id, ts)
         if not decision.allowed or decision.line:
-            self.refusals.append(decision)
+            self._record(decision)
+        return decision
+
+    def judge_whole(self, intent: OrderIntent, strategy_id: str, ts: int) -> Decision:
+        """Decide on one order that cannot be shrunk: it passes as it is, or not at all."""
+        decision = self._judge(intent, strategy_id, ts, whole=True)
+        if not decision.allowed:
+            self._record(decision)
         return decision
 
     def refuse(
-        self, intent: OrderIntent, strategy_id: str, ts: int, limit: str, line: str
+        self, instrument_id: str, strategy_id: str, ts: int, limit: str, line: str
     ) -> Decision:
-        """Refuse an order for a reason that lies outside the limits, and record it."""
-        decision = self._refuse(strategy_id, intent.instrument_id, ts, limit, line)
-        self.refusals.append(decision)
+        """Refuse a wish for a reason that lies outside the limits, and record it."""
+        decision = self._refuse(strategy_id, instrument_id, ts, limit, line)
+        self._record(decision)
         return decision
 
     def judge_modify(self, intent: ModifyIntent, order: Order, ts: int) -> Decision:
         """Decide on a change of a resting order.
 
-        A change that makes the order larger, or moves its price, is judged as a new order of the
-        larger quantity would be; the order itself does not count against the limits meanwhile.
+        A change that makes the order larger, or moves its price, is judged as the changed order
+        would be if it were new; the order as it is does not count against the limits meanwhile. It
+        passes whole or not at all, and a quantity is put onto whole lots, downwards.
         """
-        quantity = intent.quantity if intent.quantity is not None else order.leaves + order.filled
-        reducing = order.reduce_only
-        problem = self._malformed(order.instrument_id, quantity, intent.price, intent.trigger_price)
-        if problem:
-            decision = self._refuse(order.strategy_id, order.instrument_id, ts, "order", problem)
-        elif reducing or (
-            intent.price is None and intent.trigger_price is None and quantity <= order.quantity
-        ):
-            decision = Decision(ts, order.strategy_id, order.instrument_id, quantity, reducing)
-        else:
-            proposal_intent = OrderIntent(
-                instrument_id=order.instrument_id,
-                side=order.side,
-                kind=order.kind,
-                quantity=max(quantity - order.quantity, self.lots[order.instrument_id].lot),
-                price=intent.price if intent.price is not None else order.price,
-                trigger_price=(
-                    intent.trigger_price
-                    if intent.trigger_price is not None
-                    else order.trigger_price
-                ),
-                purpose=order.purpose,
-            )
-            verdict = self._judge(proposal_intent, order.strategy_id, ts)
-            if not verdict.allowed or verdict.line:
-                decision = self._refuse(
-                    order.strategy_id, order.instrument_id, ts, verdict.limit, verdict.line
-                )
-            else:
-                decision = Decision(ts, order.strategy_id, order.instrument_id, quantity)
+        decision = self._judge_modify(intent, order, ts)
         if not decision.allowed:
-            self.refusals.append(decision)
+            self._record(decision)
         return decision
 
     def halt(self, reason: str, ts: int, strategy_id: str = "", client_order_id: str = "") -> Halt:
@@ -180,32 +180,82 @@ class Guard:
         self.halts.append(halt)
         return halt
 
-    def _judge(self, intent: OrderIntent, strategy_id: str, ts: int) -> Decision:
-        instrument_id, quantity = intent.instrument_id, intent.quantity
-        problem = self._malformed(instrument_id, quantity, intent.price, intent.trigger_price)
-        if quantity is None or problem:
+    def _judge_modify(self, intent: ModifyIntent, order: Order, ts: int) -> Decision:
+        strategy_id, instrument_id = order.strategy_id, order.instrument_id
+        wanted = order.quantity if intent.quantity is None else intent.quantity
+        problem = self._malformed(instrument_id, wanted, intent.price, intent.trigger_price)
+        if problem:
             return self._refuse(strategy_id, instrument_id, ts, "order", problem)
-        quantity = _floor(quantity, self.lots[instrument_id].lot)
-        if quantity <= 0:
-            line = f"less than one lot of {self.lots[instrument_id].lot}"
+        quantity = _floor(wanted, self.lots[instrument_id].lot)
+        moved = intent.price is not None or intent.trigger_price is not None
+        enlarged = quantity > order.quantity
+        if quantity > 0 and (order.reduce_only or not (moved or enlarged)):
+            return Decision(ts, strategy_id, instrument_id, quantity, order.reduce_only)
+        price = order.price if intent.price is None else intent.price
+        trigger = order.trigger_price if intent.trigger_price is None else intent.trigger_price
+        changed = OrderIntent(
+            instrument_id=instrument_id,
+            side=order.side,
+            kind=order.kind,
+            quantity=quantity - order.filled,
+            price=price,
+            trigger_price=trigger,
+            purpose=order.purpose,
+        )
+        decision = self._judge(changed, strategy_id, ts, whole=True, replaces=order)
+        return replace(decision, quantity=quantity) if decision.allowed else decision
+
+    def _judge(
+        self,
+        intent: OrderIntent,
+        strategy_id: str,
+        ts: int,
+        *,
+        whole: bool = False,
+        replaces: Order | None = None,
+    ) -> Decision:
+        instrument_id, wanted = intent.instrument_id, intent.quantity
+        problem = self._malformed(instrument_id, wanted, intent.price, intent.trigger_price)
+        if wanted is None or problem:
+            return self._refuse(strategy_id, instrument_id, ts, "order", problem)
+        lot = self.lots[instrument_id].lot
+        quantity = _floor(wanted, lot)
+        if quantity <= 0 or (whole and quantity != wanted):
+            line = f"{wanted} is no whole number of lots of {lot}"
             return self._refuse(strategy_id, instrument_id, ts, "lot", line)
-        if self._is_reducing(intent, quantity, strategy_id):
+        if self._is_reducing(intent, quantity, strategy_id, replaces):
             return Decision(ts, strategy_id, instrument_id, quantity, reducing=True)
+        limit, line = self._objection(intent, strategy_id)
+        if line:
+            return self._refuse(strategy_id, instrument_id, ts, limit, line)
+        mark = self.ledger.marks[instrument_id]
+        quotes = [p for p in (intent.price, intent.trigger_price) if p is not None]
+        proposal = Proposal(
+            strategy_id,
+            instrument_id,
+            intent.side,
+            quantity,
+            _dearest(intent, mark),
+            max(quotes, key=lambda p: abs(p - mark), default=None),
+            mark,
+            ts,
+            replaces,
+        )
+        return self._through_limits(proposal, whole=whole)
+
+    def _objection(self, intent: OrderIntent, strategy_id: str) -> tuple[str, str]:
+        """Return what forbids any opening order of this kind now, and why; empty if nothing."""
         if self.state != "active":
             why = self.halts[0].reason if self.halts else "set by a command"
-            line = f"trading is {self.state}: {why}"
-            return self._refuse(strategy_id, instrument_id, ts, "state", line)
-        mark = self.ledger.marks.get(instrument_id)
-        if mark is None:
-            line = "no price was seen yet; wait for a bar"
-            return self._refuse(strategy_id, instrument_id, ts, "price", line)
-        quoted = intent.price if intent.price is not None else intent.trigger_price
-        price = mark if quoted is None else quoted
-        return self._through_limits(
-            Proposal(strategy_id, instrument_id, intent.side, quantity, price, quoted, mark, ts)
-        )
+            return "state", f"trading is {self.state}: {why}"
+        if self.lots[intent.instrument_id].long_only and intent.side == "SELL":
+            held = self.ledger.position(strategy_id, intent.instrument_id).quantity
+            return "spot", f"{held} is held, and a spot market has no short sale; trade a perpetual"
+        if intent.instrument_id not in self.ledger.marks:
+            return "price", "no price was seen yet; wait for a bar"
+        return "", ""
 
-    def _through_limits(self, proposal: Proposal) -> Decision:
+    def _through_limits(self, proposal: Proposal, *, whole: bool) -> Decision:
         """Ask every limit; each sees what the ones before have left."""
         rules = self.lots[proposal.instrument_id]
         limit, line = "", ""
@@ -214,7 +264,8 @@ class Guard:
             if verdict.line:
                 limit, line = rule.name, verdict.line
             if verdict.allowed < proposal.quantity:
-                proposal = replace(proposal, quantity=_floor(verdict.allowed, rules.lot))
+                allowed = ZERO if whole else _floor(verdict.allowed, rules.lot)
+                proposal = replace(proposal, quantity=allowed)
             if proposal.quantity <= 0:
                 break
         quantity = proposal.quantity
@@ -247,8 +298,13 @@ class Guard:
                 return f"{name} was {value}, must be a finite number above zero"
         return ""
 
-    def _is_reducing(self, intent: OrderIntent, quantity: Decimal, strategy_id: str) -> bool:
-        """Return whether an order cannot open or increase a position."""
+    def _is_reducing(
+        self, intent: OrderIntent, quantity: Decimal, strategy_id: str, replaces: Order | None
+    ) -> bool:
+        """Return whether an order reduces what the strategy holds, after the orders before it.
+
+        Resting reduce-only orders do not count: they die with the position.
+        """
         if intent.reduce_only:
             return True
         held = self.ledger.position(strategy_id, intent.instrument_id).quantity
@@ -256,18 +312,34 @@ class Guard:
             return False
         pending = sum(
             (
-                o.leaves
+                o.most_leaves
                 for o in self.ledger.open_orders(intent.instrument_id)
-                if o.strategy_id == strategy_id and o.side == intent.side
+                if o.strategy_id == strategy_id
+                and o.side == intent.side
+                and o is not replaces
+                and (o.kind == "MARKET" or not o.reduce_only)
             ),
             ZERO,
         )
         return quantity + pending <= abs(held)
 
+    def _record(self, decision: Decision) -> None:
+        """Count a refusal; keep the first ones, refused or shrunk, to be read."""
+        self.refused += not decision.allowed
+        if len(self.refusals) < _REFUSALS_KEPT:
+            self.refusals.append(decision)
+
     def _refuse(
         self, strategy_id: str, instrument_id: str, ts: int, limit: str, line: str
     ) -> Decision:
         return Decision(ts, strategy_id, instrument_id, ZERO, False, limit, line)
+
+
+def _dearest(intent: OrderIntent, mark: float) -> float:
+    """Return what one unit of an order is worth at most when it fills, quote currency."""
+    if intent.side == "BUY" and intent.price is not None:
+        return intent.price
+    return max(p for p in (mark, intent.price, intent.trigger_price) if p is not None)
 
 
 def _floor(quantity: Decimal, lot: Decimal) -> Decimal:

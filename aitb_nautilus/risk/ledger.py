@@ -35,12 +35,15 @@ class Ledger:
         Close of the last bar, ns UTC; 0 before the first.
     marks
         Last price by instrument id, quote currency.
+    fills
+        All fills, in the order in which they happened.
     """
 
     def __init__(self, starting_equity: float) -> None:
         self.starting_equity = starting_equity
         self.now = 0
         self.marks: dict[str, float] = {}
+        self.fills: list[Fill] = []
         self.orders: dict[str, Order] = {}
         self.positions: dict[tuple[str, str], Position] = {}
         self._open: dict[str, dict[str, Order]] = {}
@@ -58,6 +61,11 @@ class Ledger:
         self.orders[order.client_order_id] = order
         self._open.setdefault(order.instrument_id, {})[order.client_order_id] = order
 
+    def withdraw_order(self, client_order_id: str) -> None:
+        """Take out an order that is not sent after all."""
+        order = self.orders.pop(client_order_id)
+        del self._open[order.instrument_id][client_order_id]
+
     def apply_update(self, update: OrderUpdate) -> None:
         """Change an order by what the engine or the venue said of it."""
         order = self.orders.get(update.client_order_id)
@@ -71,6 +79,8 @@ class Ledger:
             order.trigger_price = update.trigger_price
         if update.reason:
             order.reason = update.reason
+        if update.answers_change:
+            order.answer_change()
         if update.status is not None and order.is_open:
             order.status = update.status
             self._forget_if_ended(order)
@@ -79,6 +89,7 @@ class Ledger:
         """Change order and position by a fill."""
         if self._funding:
             self.settle_funding(fill.ts)
+        self.fills.append(fill)
         order = self.orders.get(fill.client_order_id)
         if order is not None:
             order.filled += fill.quantity
@@ -91,18 +102,16 @@ class Ledger:
         self.marks.setdefault(fill.instrument_id, fill.price)
 
     def apply_funding_rate(self, rate: FundingRate) -> None:
-        """Remember a funding rate until it is settled."""
-        self.settle_funding(rate.ts_settle)
+        """Remember a funding rate until it is settled; the one before it is settled by now."""
+        before = self._funding.get(rate.instrument_id)
+        if before is not None and before.ts_settle < rate.ts_settle:
+            self._settle(before)
         self._funding[rate.instrument_id] = rate
 
     def settle_funding(self, now: int) -> None:
         """Pay or receive funding whose time lies before `now`, at the last mark."""
-        due = [r for r in self._funding.values() if r.ts_settle < now]
-        for rate in due:
-            mark = self.marks.get(rate.instrument_id)
-            for (_, instrument_id), position in self.positions.items():
-                if instrument_id == rate.instrument_id and mark is not None:
-                    position.funding -= position.value(mark) * rate.rate
+        for rate in [r for r in self._funding.values() if r.ts_settle < now]:
+            self._settle(rate)
             del self._funding[rate.instrument_id]
 
     def position(self, strategy_id: str, instrument_id: str) -> Position:
@@ -129,6 +138,12 @@ class Ledger:
             if p.quantity:
                 total += p.unrealized(self.marks[instrument_id])
         return total
+
+    def _settle(self, rate: FundingRate) -> None:
+        mark = self.marks.get(rate.instrument_id)
+        for (_, instrument_id), position in self.positions.items():
+            if instrument_id == rate.instrument_id and mark is not None:
+                position.funding -= position.value(mark) * rate.rate
 
     def _forget_if_ended(self, order: Order) -> None:
         if not order.is_open:

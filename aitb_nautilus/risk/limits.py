@@ -14,6 +14,7 @@ from typing import Annotated, Protocol
 import msgspec
 
 from aitb_nautilus.messages import Side
+from aitb_nautilus.risk.book import ZERO, Order
 from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.settings import Settings
 
@@ -31,8 +32,10 @@ __all__ = [
 ]
 
 _MINUTE_NS = 60_000_000_000
+_ROUNDING = 1e-12
+"""A price right on the edge of the band lies in it, whatever float64 makes of the quotient."""
 
-Positive = Annotated[float, msgspec.Meta(gt=0)]
+Notional = Annotated[float, msgspec.Meta(gt=0, le=1e12)]
 PositiveInt = Annotated[int, msgspec.Meta(gt=0)]
 
 
@@ -44,18 +47,20 @@ class RiskSettings(Settings, frozen=True):
     max_order_notional
         Largest value of one order, in the trader's currency. A larger order is shrunk.
     max_position_notional
-        Largest value of all strategies' position in one instrument together, open orders included.
-        An order that would pass it is shrunk to what is left.
+        Largest value, on one side of one instrument, of all strategies' positions and open orders
+        together. An order that would pass it is shrunk to what is left. Nothing is set off: an exit
+        may close at any time what stands against it, so a position is turned around by closing it
+        and opening the other side.
     max_open_orders
-        Open orders in all instruments together.
+        Open orders in all instruments together; exits count, but are never refused.
     max_orders_per_minute
-        Opening orders in any 60 seconds.
+        Opening orders, and changes of such, in any 60 seconds.
     price_band_frac
         Farthest that a limit or trigger price may lie from the last price, as a fraction of it.
     """
 
-    max_order_notional: Positive
-    max_position_notional: Positive
+    max_order_notional: Notional
+    max_position_notional: Notional
     max_open_orders: PositiveInt = 100
     max_orders_per_minute: PositiveInt = 120
     price_band_frac: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.1
@@ -67,13 +72,17 @@ class Proposal(msgspec.Struct, frozen=True, gc=False):
     Attributes
     ----------
     quantity
-        In base currency, > 0.
+        What may still be filled, base currency, > 0.
     price
-        What one unit would cost: limit price, else trigger price, else the last price.
+        What one unit is worth at most when it fills: the limit price of a buy order, else the
+        highest of limit, trigger and last price.
     quoted_price
-        Limit or trigger price of the order, or None for a market order.
+        Limit or trigger price of the order, the one farther from the last price; None for a market
+        order.
     mark
         Last price of the instrument.
+    replaces
+        The resting order that would be changed into this one, or None.
     """
 
     strategy_id: str
@@ -84,6 +93,7 @@ class Proposal(msgspec.Struct, frozen=True, gc=False):
     quoted_price: float | None
     mark: float
     ts: int
+    replaces: Order | None = None
 
 
 class Verdict(msgspec.Struct, frozen=True, gc=False):
@@ -125,12 +135,13 @@ class MaxOrderNotional:
 
     def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:  # noqa: ARG002
         """Shrink the order to the cap."""
-        notional = float(proposal.quantity) * proposal.price
-        if notional <= self.maximum:
+        filled = proposal.replaces.filled if proposal.replaces is not None else ZERO
+        price, maximum = Decimal(repr(proposal.price)), Decimal(repr(self.maximum))
+        notional = (filled + proposal.quantity) * price
+        if notional <= maximum:
             return Verdict(proposal.quantity)
-        allowed = Decimal(repr(self.maximum / proposal.price))
         return Verdict(
-            allowed,
+            max(maximum / price - filled, ZERO),
             f"order of {notional:,.2f} is above max_order_notional {self.maximum:,.2f}; "
             f"raise risk.max_order_notional to allow it",
         )
@@ -140,7 +151,11 @@ class MaxOrderNotional:
 
 
 class MaxPositionNotional:
-    """Cap the value of the position in one instrument, open orders on the same side included."""
+    """Cap the value on one side of an instrument: positions of all strategies and open orders.
+
+    Orders that are reduce-only cannot add to it. What strategies hold on the other side is not set
+    off, since it may be closed before the order fills.
+    """
 
     name = "max_position_notional"
 
@@ -152,27 +167,28 @@ class MaxPositionNotional:
         sign = 1 if proposal.side == "BUY" else -1
         held = sum(
             (
-                position.quantity
+                max(sign * position.quantity, ZERO)
                 for (_, instrument_id), position in ledger.positions.items()
                 if instrument_id == proposal.instrument_id
             ),
-            Decimal(0),
+            ZERO,
         )
         pending = sum(
             (
-                order.leaves
+                order.most_leaves
                 for order in ledger.open_orders(proposal.instrument_id)
-                if order.side == proposal.side and not (order.reduce_only and order.is_stop)
+                if order.side == proposal.side
+                and not order.reduce_only
+                and order is not proposal.replaces
             ),
-            Decimal(0),
+            ZERO,
         )
-        after = float(sign * held + pending + proposal.quantity) * proposal.price
-        if after <= self.maximum:
+        price, maximum = Decimal(repr(proposal.price)), Decimal(repr(self.maximum))
+        after = (held + pending + proposal.quantity) * price
+        if after <= maximum:
             return Verdict(proposal.quantity)
-        room = self.maximum / proposal.price - float(sign * held + pending)
-        allowed = Decimal(repr(room)) if room > 0 else Decimal(0)
         return Verdict(
-            allowed,
+            max(maximum / price - held - pending, ZERO),
             f"position would be {after:,.2f}, above max_position_notional {self.maximum:,.2f}; "
             f"reduce the position or raise risk.max_position_notional",
         )
@@ -190,9 +206,9 @@ class MaxOpenOrders:
         self.maximum = maximum
 
     def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:
-        """Refuse the order if as many are open."""
+        """Refuse the order if as many are open; a changed order is open already."""
         count = ledger.open_order_count()
-        if count < self.maximum:
+        if count < self.maximum or proposal.replaces is not None:
             return Verdict(proposal.quantity)
         return Verdict(
             Decimal(0),
@@ -243,7 +259,7 @@ class PriceBand:
         if quoted is None:
             return Verdict(proposal.quantity)
         distance = abs(quoted / proposal.mark - 1)
-        if distance <= self.band_frac:
+        if distance <= self.band_frac + _ROUNDING:
             return Verdict(proposal.quantity)
         return Verdict(
             Decimal(0),

@@ -12,7 +12,8 @@ from decimal import Decimal
 
 import msgspec
 
-from aitb_nautilus.messages import Side
+from aitb_nautilus.messages import OrderUpdate, Side
+from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.ledger import Ledger
 
 __all__ = ["Permit", "Permits"]
@@ -40,6 +41,7 @@ class Permits:
         self._ledger = ledger
         self._given: dict[str, Permit] = {}
         self._confirmed: set[str] = set()
+        self._emulated: set[str] = set()
         self._modifying: set[str] = set()
         self._exiting: set[str] = set()
 
@@ -48,8 +50,20 @@ class Permits:
         self._given[client_order_id] = permit
 
     def is_known(self, client_order_id: str) -> bool:
-        """Return whether an id was used before; the engine would fill it twice."""
+        """Return whether a permit was given for an id."""
         return client_order_id in self._given or client_order_id in self._ledger.orders
+
+    def is_used(self, client_order_id: str) -> bool:
+        """Return whether an id was used before, allowed or not; the engine would fill it twice."""
+        return client_order_id in self._confirmed or self.is_known(client_order_id)
+
+    def withdraw(self, client_order_id: str) -> None:
+        """Take back a permit of an order that is not sent after all."""
+        del self._given[client_order_id]
+
+    def expect_release(self, client_order_id: str) -> None:
+        """Expect the engine to make an order that it emulates once more, when it lets it go."""
+        self._emulated.add(client_order_id)
 
     def announce_exit(self, strategy_id: str) -> None:
         """Expect the engine's own reduce-only orders of a market exit of this strategy."""
@@ -72,10 +86,12 @@ class Permits:
         """Return why an order that the engine reports was not allowed; empty if it was."""
         permit = self._given.get(client_order_id)
         seen = client_order_id in self._confirmed
+        released = client_order_id in self._emulated
         self._confirmed.add(client_order_id)
-        if seen:
+        self._emulated.discard(client_order_id)
+        if seen and not released:
             return f"order {client_order_id} was sent twice; the engine fills it twice"
-        if permit == order:
+        if permit == order or (released and self._is_covered(client_order_id, order)):
             return ""
         if permit is not None:
             return (
@@ -94,12 +110,40 @@ class Permits:
         """Return why a change that the engine reports was not allowed; empty if it was."""
         if client_order_id in self._modifying:
             return ""
-        return (
-            f"order {client_order_id} was changed around the guard: use ModifyIntent, or "
-            f"self.modify_order, never the engine's own method"
+        return _changed(client_order_id)
+
+    def objection_to_terms(self, order: Order, update: OrderUpdate) -> str:
+        """Return why new terms that the engine reports were not allowed; empty if they were.
+
+        The engine says nothing of a change that is asked for while the order is in flight, or while
+        another change is; the answer is then the first that is heard of it. A reduce-only order
+        opens nothing, and a trailing stop is moved by the engine itself.
+        """
+        if order.reduce_only or order.kind.startswith("TRAILING"):
+            return ""
+        if update.quantity is not None and update.quantity > max(order.quantity, order.asked):
+            return _changed(order.client_order_id)
+        terms = ((order.price, update.price), (order.trigger_price, update.trigger_price))
+        moved = any(None not in pair and pair[0] != pair[1] for pair in terms)
+        return _changed(order.client_order_id) if moved and not order.changes else ""
+
+    def _is_covered(self, client_order_id: str, order: Permit) -> bool:
+        """Return whether a released order is no more than its own order was allowed to be."""
+        known = self._ledger.orders.get(client_order_id)
+        return known is not None and (
+            (order.instrument_id, order.side, order.reduce_only)
+            == (known.instrument_id, known.side, known.reduce_only)
+            and order.quantity <= known.quantity
         )
 
     def _reduces(self, order: Permit, strategy_id: str) -> bool:
         held = self._ledger.position(strategy_id, order.instrument_id).quantity
         against = held != 0 and (held > 0) != (order.side == "BUY")
         return order.reduce_only and against and order.quantity <= abs(held)
+
+
+def _changed(client_order_id: str) -> str:
+    return (
+        f"order {client_order_id} was changed around the guard: use ModifyIntent, or "
+        f"self.modify_order, never the engine's own method"
+    )

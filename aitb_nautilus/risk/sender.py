@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from msgspec.structs import replace
 from nautilus_trader.model import ClientOrderId, Quantity
 from nautilus_trader.trading import Strategy
 
@@ -46,15 +47,25 @@ class OrderSender:
         self._context = strategy.context
 
     def submit(self, intent: OrderIntent) -> Decision:
-        """Judge an intent, and send it as far as it is allowed."""
+        """Judge an intent, and send it as far as it is allowed.
+
+        What passes because it only reduces is sent as reduce-only, so that it cannot turn the
+        position around if another exit fills before it.
+        """
         strategy = self._strategy
         decision = self._context.guard.judge(intent, strategy.component_id, strategy.now())
         if decision.allowed:
+            if decision.reducing:
+                intent = replace(intent, reduce_only=True)
             instrument = self._context.instruments[intent.instrument_id]
             order = build_order(strategy.order_factory, instrument, intent, decision.quantity)
             self._note(order, intent)
-            Strategy.submit_order(strategy, order)
-            self._announce(str(order.client_order_id), intent.instrument_id, "submit")
+
+            def send() -> None:
+                Strategy.submit_order(strategy, order)
+                self._announce(str(order.client_order_id), intent.instrument_id, "submit")
+
+            self._send(intent.instrument_id, send)
         return decision
 
     def submit_built(self, orders: Sequence[Any], send: Callable[[], None]) -> list[Decision]:
@@ -73,16 +84,24 @@ class OrderSender:
             One per order that was judged; the last one is a refusal if nothing was sent.
         """
         intents = [intent_of(order) for order in orders]
-        decisions = []
+        decisions: list[Decision] = []
+        noted: list[str] = []
         for order, intent in zip(orders, intents, strict=True):
-            decisions.append(self._judge_built(str(order.client_order_id), intent))
+            client_order_id = str(order.client_order_id)
+            decisions.append(self._judge_built(client_order_id, intent))
             if not decisions[-1].allowed:
+                self._withdraw(noted)
                 return decisions
-        for order, intent in zip(orders, intents, strict=True):
+            # Noted at once: the limits count the orders of a list together.
             self._note(order, intent)
-        send()
-        for order, intent in zip(orders, intents, strict=True):
-            self._announce(str(order.client_order_id), intent.instrument_id, "submit")
+            noted.append(client_order_id)
+
+        def send_all() -> None:
+            send()
+            for order, intent in zip(orders, intents, strict=True):
+                self._announce(str(order.client_order_id), intent.instrument_id, "submit")
+
+        self._send(intents[0].instrument_id, send_all)
         return decisions
 
     def close(self, intent: CloseIntent) -> Decision | None:
@@ -103,21 +122,52 @@ class OrderSender:
     def cancel(self, intent: CancelIntent) -> None:
         """Cancel an order if it is still open; the guard has nothing to say against it."""
         order = self._context.ledger.orders.get(intent.client_order_id)
-        if order is not None and order.is_open:
+        if order is None or not order.is_open:
+            return
+        instrument_id = order.instrument_id
+
+        def send() -> None:
             Strategy.cancel_order(self._strategy, ClientOrderId(intent.client_order_id))
-            self._announce(intent.client_order_id, order.instrument_id, "cancel")
+            self._announce(intent.client_order_id, instrument_id, "cancel")
+
+        self._send(instrument_id, send)
 
     def modify(self, intent: ModifyIntent) -> Decision | None:
-        """Judge a change of an open order, and send it whole; None if the order has ended."""
+        """Judge a change of an open order, and send it whole.
+
+        None if the order has ended, or if nothing would change.
+        """
         strategy, guard = self._strategy, self._context.guard
         order = self._context.ledger.orders.get(intent.client_order_id)
         if order is None or not order.is_open:
             return None
         decision = guard.judge_modify(intent, order, strategy.now())
-        if decision.allowed:
-            instrument = self._context.instruments[order.instrument_id]
-            quantity, price, trigger = intent.quantity, intent.price, intent.trigger_price
-            order.purpose = intent.purpose or order.purpose
+        if not decision.allowed:
+            return decision
+        instrument = self._context.instruments[order.instrument_id]
+        quantity = None if intent.quantity is None else decision.quantity
+        price = None if intent.price is None else instrument.make_price(intent.price)
+        trigger = (
+            None if intent.trigger_price is None else instrument.make_price(intent.trigger_price)
+        )
+        order.purpose = intent.purpose or order.purpose
+        if (
+            quantity in (None, order.quantity)
+            and price_of(price) in (None, order.price)
+            and price_of(trigger) in (None, order.trigger_price)
+        ):
+            if not order.changes:
+                return None
+            line = (
+                f"order {intent.client_order_id} is being changed already, and the engine cannot "
+                f"take that back; wait for the answer"
+            )
+            return guard.refuse(
+                order.instrument_id, strategy.component_id, strategy.now(), "order", line
+            )
+        order.ask_change(quantity)
+
+        def send() -> None:
             with guard.permits.announced_modify(intent.client_order_id):
                 Strategy.modify_order(
                     strategy,
@@ -127,23 +177,50 @@ class OrderSender:
                         if quantity is None
                         else Quantity.from_decimal_dp(quantity, instrument.size_precision)
                     ),
-                    price=None if price is None else instrument.make_price(price),
-                    trigger_price=None if trigger is None else instrument.make_price(trigger),
+                    price=price,
+                    trigger_price=trigger,
                 )
-            self._announce(intent.client_order_id, order.instrument_id, "modify")
+            self._announce(intent.client_order_id, instrument_id, "modify")
+
+        instrument_id = order.instrument_id
+        self._send(instrument_id, send)
         return decision
+
+    def _send(self, instrument_id: str, send: Callable[[], None]) -> None:
+        """Send a command now, or once the market opens again if nobody would hear it before.
+
+        All that wait for one moment leave in the order in which they were wished.
+        """
+        heard_at = self._context.heard_at.get(instrument_id)
+        clock = self._strategy.clock
+        now = clock.timestamp_ns()
+        opening = now if heard_at is None else heard_at(now)
+        if opening <= now:
+            send()
+            return
+        waiting = self._context.waiting.setdefault(opening, [])
+        waiting.append(send)
+        if len(waiting) == 1:
+
+            def leave(_: object) -> None:
+                for command in self._context.waiting.pop(opening):
+                    command()
+
+            clock.set_time_alert_ns(f"opening-{opening}", opening, callback=leave)
 
     def _judge_built(self, client_order_id: str, intent: OrderIntent) -> Decision:
         guard, strategy = self._context.guard, self._strategy
-        if guard.permits.is_known(client_order_id):
+        if guard.permits.is_used(client_order_id):
             line = f"order id {client_order_id} was used before; the engine would fill it twice"
-            return guard.refuse(intent, strategy.component_id, strategy.now(), "id", line)
-        decision = guard.judge(intent, strategy.component_id, strategy.now())
-        if decision.allowed and decision.quantity != intent.quantity:
-            line = decision.line or f"{intent.quantity} is no whole number of lots"
-            limit = decision.limit or "lot"
-            return guard.refuse(intent, strategy.component_id, strategy.now(), limit, line)
-        return decision
+            return guard.refuse(
+                intent.instrument_id, strategy.component_id, strategy.now(), "id", line
+            )
+        return guard.judge_whole(intent, strategy.component_id, strategy.now())
+
+    def _withdraw(self, client_order_ids: Sequence[str]) -> None:
+        for client_order_id in client_order_ids:
+            self._context.guard.permits.withdraw(client_order_id)
+            self._context.ledger.withdraw_order(client_order_id)
 
     def _note(self, order: Any, intent: OrderIntent) -> None:
         strategy = self._strategy

@@ -93,6 +93,14 @@ class Sizer:
             decay = math.exp(-math.log(2) / sizing.half_life_bars)
         self._decay = decay
 
+    @property
+    def is_ready(self) -> bool:
+        """Return whether enough bars were seen to size an entry."""
+        sizing = self._sizing
+        return not isinstance(sizing, VolatilityTarget) or (
+            self._seen >= sizing.half_life_bars and self._variance > 0
+        )
+
     def update(self, bar: BarClosed) -> None:
         """Take in a closed bar."""
         if not self._decay:
@@ -124,7 +132,7 @@ class Sizer:
             case EquityFraction(fraction=fraction):
                 return equity * fraction
             case VolatilityTarget() as target:
-                if self._seen < target.half_life_bars or self._variance <= 0:
+                if not self.is_ready:
                     return 0.0
                 sigma = math.sqrt(self._variance * self._bars_a_year)
                 wanted = target.annual_volatility_frac / sigma

@@ -55,6 +55,8 @@ from aitb_nautilus.settings import Settings
 
 __all__ = ["GuardedStrategy"]
 
+_CHANGES = ("OrderPendingUpdate", "OrderUpdated")
+
 _HOOKS = {
     "on_start": "decide_on_start",
     "on_stop": "decide_on_stop",
@@ -89,10 +91,11 @@ class GuardedStrategy(Strategy):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         for name, hook in _HOOKS.items():
-            if name in vars(cls):
+            home = next(c for c in cls.__mro__ if name in vars(c))
+            if home is not GuardedStrategy:
                 raise TypeError(
-                    f"{cls.__module__}:{cls.__qualname__} overrides {name}, which the guard needs; "
-                    f"use {hook} instead"
+                    f"{home.__module__}:{home.__qualname__} overrides {name}, which the guard "
+                    f"needs; use {hook} instead"
                 )
         wrap_callbacks(cls)
 
@@ -109,8 +112,10 @@ class GuardedStrategy(Strategy):
         self.view = View(context.ledger, component_id)
         self._sender = OrderSender(self)
         self._now = 0
-        self._instrument_ids: dict[BarType, str] = {}
+        self._listening: dict[BarType, tuple[str, list[GuardedStrategy]]] = {}
+        self._answer = capture(self, "on_bar", self._answer_bar)
         self._topics: dict[tuple[str, Any], Any] = {}
+        self._strangers: set[str] = set()
 
     # What a strategy overrides
 
@@ -155,6 +160,11 @@ class GuardedStrategy(Strategy):
         """Return the time of the fact that is being answered, ns UTC."""
         return self._now
 
+    def notice(self, *facts: Any) -> None:
+        """Move the strategy's time on to that of what the engine tells it."""
+        if facts:
+            self._now = max(self._now, getattr(facts[0], "ts_init", 0))
+
     def act(self, intents: Iterable[Intent]) -> None:
         """Carry out intents, one after the other, each through the guard."""
         for intent in intents:
@@ -164,35 +174,46 @@ class GuardedStrategy(Strategy):
 
     def after_failure(self, failure: Failure) -> None:
         """Halt the guard after an error in a callback: nothing opens any more."""
-        self.context.guard.halt(
-            f"{failure.component}.{failure.callback} raised {failure.error}", failure.ts
-        )
+        self.context.guard.halt(failure.reason, failure.ts)
 
     # What the engine calls
 
     def on_start(self) -> None:
         """Subscribe to the bars, then let the strategy answer."""
+        self._now = self.clock.timestamp_ns()
         for text in self.bar_types():
             bar_type = BarType.from_str(text)
-            instrument_id = str(bar_type.instrument_id)
-            self._instrument_ids[bar_type] = instrument_id
+            listeners = self.context.listeners.setdefault(bar_type, [])
+            listeners.append(self)
+            self._listening[bar_type] = (str(bar_type.instrument_id), listeners)
             self.subscribe_bars(bar_type)
             self.subscribe_funding_rates(bar_type.instrument_id)
-        self._now = self.clock.timestamp_ns()
         self.act(self.decide_on_start())
 
     def on_stop(self) -> None:
         """Let the strategy answer the end of the run."""
+        for _, listeners in self._listening.values():
+            listeners.remove(self)
+        self._listening.clear()
         self.act(self.decide_on_stop())
 
     def on_bar(self, bar: Bar) -> None:
-        """Mark the instrument, then let the strategy answer."""
-        fact = bar_fact(bar, self._instrument_ids[bar.bar_type])
-        self._now = fact.ts
+        """Mark the instrument, then let every strategy that listens answer.
+
+        The engine gives a bar to its listeners in an order that differs from run to run. So the
+        first one passes it on to the others, in the order of the config, and they do nothing when
+        the engine comes to them.
+        """
+        instrument_id, listeners = self._listening[bar.bar_type]
+        if listeners[0] is not self:
+            return
+        fact = bar_fact(bar, instrument_id)
         self.context.ledger.apply_bar(fact)
-        intents = self.decide_on_bar(fact)
-        if intents:
-            self.act(intents)
+        if len(listeners) == 1:
+            self._answer_bar(fact)
+            return
+        for listener in tuple(listeners):
+            listener._answer(fact)
 
     def on_funding_rate(self, funding_rate: Any) -> None:
         """Remember a funding rate until it is settled."""
@@ -203,13 +224,22 @@ class GuardedStrategy(Strategy):
     def on_order_event(self, event: Any) -> None:
         """Check new and changed orders against the permits; let the strategy answer the rest."""
         kind = type(event).__name__
-        self._now = max(self._now, event.ts_init)
         client_order_id = str(event.client_order_id)
+        if client_order_id in self.context.aside and kind in _CHANGES:
+            return
         guard, ledger = self.context.guard, self.context.ledger
         if kind == "OrderInitialized":
+            # The engine holds the strategy while it says this; no method of it may be called.
             why = guard.permits.objection(client_order_id, permit_of(event), self.component_id)
             if why:
                 self._halt(why, client_order_id)
+                if not event.reduce_only:
+                    self._strangers.add(client_order_id)
+        elif kind == "OrderEmulated":
+            guard.permits.expect_release(client_order_id)
+        elif kind == "OrderSubmitted":
+            if client_order_id in self._strangers:
+                self._strangers.discard(client_order_id)
                 Strategy.cancel_order(self, event.client_order_id)
         elif kind == "OrderPendingUpdate":
             why = guard.permits.objection_to_change(client_order_id)
@@ -220,11 +250,7 @@ class GuardedStrategy(Strategy):
             ledger.apply_fill(fill)
             self.act(self.decide_on_fill(fill))
         else:
-            update = update_fact(event)
-            order = ledger.orders.get(client_order_id)
-            if update is not None and order is not None:
-                ledger.apply_update(update)
-                self.act(self.decide_on_order(order, update))
+            self._on_update(event)
 
     def on_market_exit(self) -> None:
         """Tell the guard that the engine is about to close everything."""
@@ -305,6 +331,23 @@ class GuardedStrategy(Strategy):
         side = PositionSide.LONG if held > 0 else PositionSide.SHORT
         if position_side is None or position_side == side:
             self.act([CloseIntent(instrument_id=str(instrument_id))])
+
+    def _answer_bar(self, bar: BarClosed) -> None:
+        self._now = bar.ts
+        intents = self.decide_on_bar(bar)
+        if intents:
+            self.act(intents)
+
+    def _on_update(self, event: Any) -> None:
+        update = update_fact(event)
+        order = self.context.ledger.orders.get(str(event.client_order_id))
+        if update is None or order is None:
+            return
+        why = self.context.guard.permits.objection_to_terms(order, update)
+        if why:
+            self._halt(why, order.client_order_id)
+        self.context.ledger.apply_update(update)
+        self.act(self.decide_on_order(order, update))
 
     def _halt(self, reason: str, client_order_id: str) -> None:
         self.context.guard.halt(reason, self._now, self.component_id, client_order_id)

@@ -44,6 +44,9 @@ __all__ = [
     "update_fact",
 ]
 
+_PURPOSE_OF_TAG = {"ENTRY": "entry", "STOP_LOSS": "exit:stop", "TAKE_PROFIT": "exit:target"}
+"""What the engine's own brackets call their orders."""
+
 _STATUS_AFTER: dict[str, OrderStatus | None] = {
     "OrderDenied": "DENIED",
     "OrderRejected": "REJECTED",
@@ -102,6 +105,7 @@ def update_fact(event: Any) -> OrderUpdate | None:
         price_of(event.price) if changed else None,
         price_of(event.trigger_price) if changed else None,
         str(getattr(event, "reason", "") or ""),
+        changed or name == "OrderModifyRejected",
     )
 
 
@@ -155,7 +159,11 @@ def intent_of(order: Any) -> OrderIntent:
         trigger_price=price_of(event.trigger_price),
         reduce_only=event.reduce_only,
         post_only=event.post_only,
-        purpose=tags[0] if tags else ("exit:signal" if event.reduce_only else "entry"),
+        purpose=(
+            _PURPOSE_OF_TAG.get(tags[0], tags[0])
+            if tags
+            else ("exit:signal" if event.reduce_only else "entry")
+        ),
     )
 
 

@@ -26,7 +26,8 @@ class FundingPayment(msgspec.Struct, frozen=True):
     quantity
         Signed position at the settlement, base currency.
     price
-        Close of the last bar, quote currency.
+        Last price then: the close of the bar that ends at the settlement, or the open of the one
+        that it falls into, quote currency.
     amount
         Positive is received, quote currency.
     """
@@ -53,37 +54,56 @@ class Curve(msgspec.Struct, frozen=True):
         The starting equity held in the run's instruments in equal parts, float64 (n,).
     exposure
         Net value of all positions, float64 (n,).
+    gross
+        Sum of the positions' absolute values, float64 (n,).
     """
 
     ts: TimeArray
     equity: FloatArray
     market: FloatArray
     exposure: FloatArray
+    gross: FloatArray
 
 
 def funding_payments(
     fills: Sequence[Fill],
     frames: Mapping[str, BarFrame],
     funding: Mapping[str, tuple[TimeArray, FloatArray]],
+    *,
+    tick_offset_ns: Mapping[str, int],
+    until: int | None = None,
 ) -> list[FundingPayment]:
-    """Return what each position paid or received: minus quantity times close times rate.
+    """Return what each position paid or received: minus quantity times price times rate.
 
     Follows the venue's rule: who holds at the settlement pays on the value at that moment. Source:
     Binance, "Introduction to Binance Futures Funding Rates".
+
+    Parameters
+    ----------
+    fills
+        In the order of time.
+    frames
+        Bars by instrument id.
+    funding
+        Settlement times (ns) and rates by instrument id.
+    tick_offset_ns
+        From a bar's close back to the tick that tells the venue its open, ns, by instrument id.
+    until
+        Last settlement that counts, ns UTC; None for all.
     """
     payments = []
     for instrument_id, (times, rates) in funding.items():
         frame = frames[instrument_id]
+        prices = _last_prices(frame, times, tick_offset_ns[instrument_id])
+        end = frame.ts_close[-1] if until is None else min(until, int(frame.ts_close[-1]))
         for strategy_id in sorted({f.strategy_id for f in fills}):
             own = _of(fills, instrument_id, strategy_id)
             if not own:
                 continue
-            held = _held_at(own, times)
-            last = np.searchsorted(frame.ts_close, times, side="right") - 1
-            for ts, rate, quantity, bar in zip(times, rates, held, last, strict=True):
-                if quantity and frame.ts_close[0] <= ts <= frame.ts_close[-1]:
-                    price = float(frame.close[bar])
-                    amount = -float(quantity) * price * float(rate)
+            held = _held_at(own, np.array([f.ts for f in own], np.int64), times)
+            for ts, rate, quantity, price in zip(times, rates, held, prices, strict=True):
+                if quantity and frame.ts_close[0] <= ts <= end:
+                    amount = -float(quantity) * float(price) * float(rate)
                     payments.append(
                         FundingPayment(
                             int(ts),
@@ -91,7 +111,7 @@ def funding_payments(
                             instrument_id,
                             float(rate),
                             float(quantity),
-                            price,
+                            float(price),
                             amount,
                         )
                     )
@@ -103,6 +123,7 @@ def equity_curve(
     fills: Sequence[Fill],
     payments: Sequence[FundingPayment],
     frames: Mapping[str, BarFrame],
+    until: int | None = None,
 ) -> Curve:
     """Return equity, market and exposure at every bar's close.
 
@@ -116,27 +137,34 @@ def equity_curve(
         Funding.
     frames
         Bars by instrument id; each has at least one.
+    until
+        Last bar that counts, ns UTC, not before the first one; None for all. What was filled later
+        counts with it.
     """
     ts = np.unique(np.concatenate([f.ts_close for f in frames.values()]))
+    if until is not None:
+        ts = ts[ts <= until]
     equity = np.full(len(ts), starting_equity)
     market = np.zeros(len(ts))
     exposure = np.zeros(len(ts))
+    gross = np.zeros(len(ts))
     part = starting_equity / len(frames)
     for instrument_id, frame in frames.items():
         closes = _at(frame.ts_close, frame.close, ts, frame.open[0])
         own = _of(fills, instrument_id)
         if own:
-            times = np.array([f.ts for f in own], np.int64)
+            times = np.minimum(np.array([f.ts for f in own], np.int64), ts[-1])
             flows = np.array([signed_cash(f) - f.fee for f in own])
-            quantity = _held_at(own, ts)
+            quantity = _held_at(own, times, ts)
             equity += _cumulative_at(times, flows, ts) + quantity * closes
             exposure += quantity * closes
+            gross += np.abs(quantity * closes)
         market += part * closes / frame.open[0]
     if payments:
         times = np.array([p.ts for p in payments], np.int64)
         amounts = np.array([p.amount for p in payments])
         equity += _cumulative_at(times, amounts, ts)
-    return Curve(ts, equity, market, exposure)
+    return Curve(ts, equity, market, exposure, gross)
 
 
 def signed_cash(fill: Fill) -> float:
@@ -154,15 +182,26 @@ def _of(fills: Sequence[Fill], instrument_id: str, strategy_id: str | None = Non
     ]
 
 
-def _held_at(fills: Sequence[Fill], ts: TimeArray) -> FloatArray:
-    """Return the signed quantity after all fills until each time, exact before rounding."""
+def _last_prices(frame: BarFrame, ts: TimeArray, tick_offset_ns: int) -> FloatArray:
+    """Return what the venue last saw at each time: a close, or the open of the bar after it."""
+    last = np.maximum(np.searchsorted(frame.ts_close, ts, side="right") - 1, 0)
+    running = np.minimum(last + 1, len(frame) - 1)
+    is_open = (running > last) & (frame.ts_close[running] + tick_offset_ns <= ts)
+    prices: FloatArray = np.where(is_open, frame.open[running], frame.close[last])
+    return prices
+
+
+def _held_at(fills: Sequence[Fill], times: TimeArray, ts: TimeArray) -> FloatArray:
+    """Return the signed quantity after all fills until each time, exact before rounding.
+
+    `times` are those at which the fills count.
+    """
     held = []
     total = fills[0].quantity * 0
     for fill in fills:
         total += fill.quantity if fill.side == "BUY" else -fill.quantity
         held.append(float(total))
     steps = np.array([0.0, *held])
-    times = np.array([f.ts for f in fills], np.int64)
     at: FloatArray = steps[np.searchsorted(times, ts, side="right")]
     return at
 

@@ -3,9 +3,11 @@
 A bar does not say which came first. The engine goes from open to high to low to close, which gives
 a long its profit first and a short its loss. Here one rule holds for both: by default the stop
 counts first. Just before such a bar is told to the venue, the order that must not win is moved out
-of the bar's range; the other one then fills, and the strategy cancels its sibling as always.
+of the bar's range; the other one then fills, and the strategy cancels its sibling as always. If it
+does not, the order goes back to its own price right after the bar.
 
-This looks one bar ahead on behalf of the *venue*; no strategy sees it.
+This looks one bar ahead on behalf of the *venue*. No strategy sees it: meanwhile the order's new
+price is told to nobody, and every table has the strategy's own.
 """
 
 from __future__ import annotations
@@ -196,9 +198,39 @@ class AmbiguousBars(GuardedActor):
         # High comes before low in the engine: only these two cases would come out wrong.
         beyond = float(frame.high[index]) + 2 * self.context.tick_size(stop.instrument_id)
         if is_long and self._rule == "stop_first":
-            self._move(target, price=beyond)
+            self._hold(target, int(frame.ts_close[index]), price=beyond)
         elif not is_long and self._rule == "target_first":
-            self._move(stop, trigger_price=beyond)
+            self._hold(stop, int(frame.ts_close[index]), trigger_price=beyond)
+
+    def _hold(
+        self,
+        order: Order,
+        until: int,
+        *,
+        price: float | None = None,
+        trigger_price: float | None = None,
+    ) -> None:
+        """Move an order out of the way, and put it back once the bar was told."""
+        self.context.aside.add(order.client_order_id)
+        self._move(order, price=price, trigger_price=trigger_price)
+        back = functools.partial(
+            self._put_back,
+            order,
+            price=None if price is None else order.price,
+            trigger_price=None if trigger_price is None else order.trigger_price,
+        )
+        # At one and the same time the engine tells the bar before it looks at timers.
+        self.clock.set_time_alert_ns(f"back-{order.client_order_id}", until, callback=back)
+
+    def _put_back(
+        self, order: Order, _: object, *, price: float | None, trigger_price: float | None
+    ) -> None:
+        self.context.aside.discard(order.client_order_id)
+        known = self.cache.order(ClientOrderId(order.client_order_id))
+        if known is None or known.is_pending_cancel or known.is_pending_update:
+            return
+        if known.is_open:
+            self._move(order, price=price, trigger_price=trigger_price)
 
     def _move(
         self, order: Order, *, price: float | None = None, trigger_price: float | None = None

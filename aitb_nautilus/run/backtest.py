@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import platform
 import time
@@ -29,7 +30,7 @@ from aitb_nautilus.run.load import Desk, load_config
 from aitb_nautilus.run.preparation import Preparation, prepare
 from aitb_nautilus.run.results import Results, collect
 from aitb_nautilus.run.run_writer import RunWriter, iso, new_run_dir
-from aitb_nautilus.run.stops import INTERRUPTED, stop_on_signals
+from aitb_nautilus.run.stops import stop_on_signals
 
 __all__ = ["backtest"]
 
@@ -104,25 +105,27 @@ class _Run:
         try:
             self._feed(progress)
             engine_done = time.perf_counter()
-            error = self._what_ended_it()
+            self._look_for_strangers()
             results = collect(self._preparation, self._built)
         except AitbError as e:
-            self._finish_broken("failed", e)
+            self._finish_broken(e)
             raise
         finally:
             self._built.engine.dispose()
-        for name, table in results.tables.items():
-            writer.table(name, table)
-        self._note_guard(context.guard.refusals)
-        writer.log(self._log)
-        status: Status = "complete"
-        if error is not None:
-            status = "interrupted" if INTERRUPTED in error.found else "failed"
-        record = self._record(status, results, error, engine_done)
-        writer.record(record)
-        write_report(writer.folder)
-        record = self._record(status, results, error, engine_done, time.perf_counter())
-        writer.record(record)
+        try:
+            # Only now: a component may raise while the engine disposes of it.
+            status, error = self._what_ended_it()
+            for name, table in results.tables.items():
+                writer.table(name, table)
+            self._note_guard(context.guard.refusals)
+            writer.log(self._log)
+            writer.record(self._record(status, results, error, engine_done))
+            write_report(writer.folder)
+            record = self._record(status, results, error, engine_done, time.perf_counter())
+            writer.record(record)
+        except AitbError as e:
+            self._finish_broken(e)
+            raise
         if error is not None:
             raise error
         return record
@@ -130,15 +133,11 @@ class _Run:
     def _feed(self, progress: Progress | None) -> None:
         engine, state = self._built.engine, self._preparation.context.run_state
         feed = Feed(self._preparation.source, self._preparation.series, self._preparation.funding)
-        started = False
         added = 0
         for bars, parts in feed.slices():
-            if state.stop_reason:
-                break
             for i, part in enumerate(parts):
                 engine.add_data(part, validate=False, sort=i == len(parts) - 1)
                 added += len(part)
-            started = True
             self._run_slice()
             if engine.iteration != added and not state.stop_reason:
                 raise RunError(
@@ -148,50 +147,71 @@ class _Run:
                     "This is a defect in AITB or the engine; keep the run folder and report it",
                 )
             engine.clear_data()
+            if state.stop_reason:
+                break
             self._bars += bars
             if progress is not None:
                 progress(self._bars, feed.total, iso(self._preparation.context.ledger.now)[:10])
-        if started and not state.stop_reason:
+        if engine.run_finished is None:
             engine.end()
 
     def _run_slice(self) -> None:
         try:
             self._built.engine.run(streaming=True)
-        except RuntimeError:
+        except RuntimeError as e:
             # The engine raises for an error in on_start; the wrapper has recorded the real one.
             if not self._preparation.context.run_state.failures:
-                raise
+                where = f"run {self._writer.folder.name}"
+                raise RunError(where, f"the engine stopped: {e}", "must run to the end") from e
 
-    def _what_ended_it(self) -> AitbError | None:
+    def _look_for_strangers(self) -> None:
+        """Halt if the engine holds an order that no permit explains: the second check."""
+        guard = self._preparation.context.guard
+        for order in self._built.engine.cache.orders():
+            client_order_id = str(order.client_order_id)
+            if not guard.permits.is_known(client_order_id):
+                reason = f"order {client_order_id} is in the engine but was never allowed"
+                guard.halt(reason, order.ts_init, str(order.strategy_id), client_order_id)
+
+    def _what_ended_it(self) -> tuple[Status, AitbError | None]:
         context = self._preparation.context
         where = f"run {self._writer.folder.name}"
-        if context.run_state.failures:
-            failure = context.run_state.failures[0]
-            for one in context.run_state.failures:
-                self._note("ERROR", one.component, one.trace, one.ts)
+        failures, halts = context.run_state.failures, context.guard.halts
+        for one in failures:
+            self._note("ERROR", one.component, one.trace, one.ts)
+        # An error halts the guard as well; but what follows a halt is not its cause.
+        if failures and (not halts or halts[0].reason == failures[0].reason):
+            failure = failures[0]
             place = failure.trace.strip().splitlines()
             source = next((line.strip() for line in reversed(place) if "File " in line), "")
-            return RunError(
+            return "failed", RunError(
                 f"{where}: {failure.component}.{failure.callback} at {iso(failure.ts)}",
                 f"raised {failure.error} ({source})",
                 "must not raise",
                 f"The whole traceback stands in {self._writer.folder / 'log.jsonl'}",
             )
-        if context.guard.halts:
-            halt = context.guard.halts[0]
-            return HaltedError(f"{where}: {halt.strategy_id} at {iso(halt.ts)}", halt.reason)
+        if halts:
+            halt = halts[0]
+            scope = halt.strategy_id or "guard"
+            return "failed", HaltedError(f"{where}: {scope} at {iso(halt.ts)}", halt.reason)
         if context.run_state.stop_reason:
-            return RunError(
+            return "interrupted", RunError(
                 where,
                 context.run_state.stop_reason,
                 todo=f"What was done until then stands in {self._writer.folder}",
             )
-        return None
+        return "complete", None
 
-    def _finish_broken(self, status: Status, error: AitbError) -> None:
-        self._note("ERROR", "run", error.paragraph(), 0)
-        self._writer.log(self._log)
-        self._writer.record(self._record(status, None, error))
+    def _finish_broken(self, error: AitbError) -> None:
+        """Say in the folder why there are no results.
+
+        A full disk may not take even that; run.json goes on saying that the run is not done, and
+        the caller raises the error in any case.
+        """
+        self._note("ERROR", "run", error.paragraph(), self._preparation.context.ledger.now)
+        with contextlib.suppress(RunError):
+            self._writer.log(self._log)
+            self._writer.record(self._record("failed", None, error))
 
     def _note_guard(self, refusals: Sequence[Any]) -> None:
         for decision in refusals:
@@ -241,7 +261,7 @@ class _Run:
             config_sha256=preparation.desk.sha256(),
             data_sha256=preparation.data_sha256,
             models=[],
-            bars=self._bars,
+            bars=self._bars if results is None else results.bars,
             predictions=0,
             orders=0 if results is None else results.orders,
             fills=0 if results is None else results.fills,
@@ -278,5 +298,5 @@ class _Run:
                 **{name: importlib.metadata.version(name) for name in _PACKAGES},
             },
             halts=[Halt(ts=iso(h.ts), reason=h.reason, scope=h.strategy_id) for h in guard.halts],
-            refused=sum(not d.allowed for d in guard.refusals),
+            refused=guard.refused,
         )

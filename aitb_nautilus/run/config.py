@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Literal
 
@@ -28,7 +28,9 @@ __all__ = [
     "parse_time_ns",
 ]
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_BPS = 1000.0
+_MAX_BALANCE = 10**12  # the engine's money ends at 1.7e13
 _CODE = "^[A-Z][A-Z0-9_]*$"
 Bps = Annotated[float, msgspec.Meta(ge=0, le=_MAX_BPS)]
 FeeBps = Annotated[float, msgspec.Meta(ge=-100, le=_MAX_BPS)]
@@ -114,10 +116,13 @@ class VenueSettings(Settings, frozen=True):
             value = Decimal(amount.replace("_", ""))
         except InvalidOperation:
             value = Decimal(0)
-        if not value.is_finite() or value <= 0 or not re.match(_CODE, currency):
+        # A NaN is refused first: it cannot be compared.
+        is_amount = value.is_finite() and 0 < value <= _MAX_BALANCE
+        if not (is_amount and value == round(value, 8) and re.match(_CODE, currency)):
             raise ValueError(
-                f"starting_balance was {self.starting_balance!r}, must be an amount above zero and "
-                f"a currency, such as '10000 USDT'"
+                f"starting_balance was {self.starting_balance!r}, must be an amount above zero, "
+                f"at most {_MAX_BALANCE:,} and with at most 8 decimals, and a currency, such as "
+                f"'10000 USDT'"
             )
         return value, currency
 
@@ -207,7 +212,7 @@ def parse_time_ns(name: str, text: str) -> int:
     Raises
     ------
     ValueError
-        If it is no ISO date or time.
+        If it is no ISO date or time, or none that nanoseconds can tell.
     """
     try:
         moment = datetime.fromisoformat(text)
@@ -217,8 +222,10 @@ def parse_time_ns(name: str, text: str) -> int:
         ) from e
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    whole = int(moment.timestamp())
-    return whole * 1_000_000_000 + moment.microsecond * 1_000
+    ns = (moment - _EPOCH) // timedelta(microseconds=1) * 1_000
+    if abs(ns) >= 2**63:
+        raise ValueError(f"{name} was {text!r}, must lie between the years 1678 and 2262")
+    return ns
 
 
 def _refuse_twice(section: str, key: str, names: Sequence[str]) -> None:

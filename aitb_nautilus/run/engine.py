@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from decimal import Decimal
 
@@ -63,7 +64,7 @@ def build_engine(preparation: Preparation) -> BuiltEngine:
         ),
     )
     rate = f"{config.risk.max_orders_per_minute * _SECOND_WALL}/00:01:00"
-    wall = str(round(config.risk.max_position_notional * _SECOND_WALL))
+    wall = str(math.ceil(config.risk.max_position_notional * _SECOND_WALL))
     engine = BacktestEngine(
         BacktestEngineConfig(
             trader_id=TraderId(config.trader.id),

@@ -7,6 +7,7 @@ tick that would repeat the last price is left out; it changes nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Protocol
@@ -22,6 +23,7 @@ from nautilus_trader.model import (
     TradeTick,
 )
 
+from aitb_nautilus.errors import DataError
 from aitb_nautilus.market.bars import BarFrame, FloatArray, Interval, TimeArray
 
 __all__ = ["BarSource", "Feed", "Series", "opening_mask"]
@@ -61,9 +63,25 @@ class Series:
         self.latency_ns = latency_ns
         self.opens = opening_mask(frame, self.interval_ns)
 
+    @property
+    def tick_offset_ns(self) -> int:
+        """Return the time from a bar's close back to its opening tick, ns, < 0."""
+        return self.latency_ns - self.interval_ns
+
+    def heard_at(self, now: int) -> int:
+        """Return when the venue hears a command sent at `now`, ns UTC.
+
+        At once while the market trades; where bars are missing, at the open of the next one.
+        """
+        closes = self.frame.ts_close
+        following = int(np.searchsorted(closes, now, side="right"))
+        if following == len(closes):
+            return now
+        return max(now, int(closes[following]) - self.interval_ns)
+
     def ticks(self, bars: Sequence[Bar], first: int) -> list[TradeTick]:
         """Return the opening ticks of bars that start at index `first` of the frame."""
-        offset = self.latency_ns - self.interval_ns
+        offset = self.tick_offset_ns
         smallest: Quantity = self.instrument.size_increment
         ticks = []
         for i in np.flatnonzero(self.opens[first : first + len(bars)]).tolist():
@@ -124,8 +142,10 @@ class Feed:
         self._funding = funding
         times = np.sort(np.concatenate([s.frame.ts_close for s in series]), kind="stable")
         self.total = len(times)
-        ends = times[slice_bars - 1 :: slice_bars]
-        self._ends = np.unique(np.append(ends, times[-1]))
+        # Cut where bars of every interval end: no opening tick may come after its slice.
+        period = math.lcm(*(s.interval_ns for s in series))
+        ends = np.append(times[slice_bars - 1 :: slice_bars], times[-1])
+        self._ends = np.unique(-(-ends // period) * period)
 
     def slices(self) -> Iterator[tuple[int, list[Any]]]:
         """Yield (bars in the slice, lists of data to add) in the order of time."""
@@ -197,4 +217,11 @@ class _Reader:
         self._block = self._source.engine_bars(
             self._series.bar_type, int(closes[first]), int(closes[last])
         )
+        if len(self._block) != last + 1 - first:
+            raise DataError(
+                f"catalog: {self._series.bar_type}",
+                f"gave {len(self._block)} bars where it had {last + 1 - first}",
+                "must not be changed while a run reads it",
+                "Run again once nothing writes to the catalog",
+            )
         self._block_start = first

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
+
+from aitb_nautilus.market.bars import TimeArray
 from aitb_nautilus.run.preparation import Preparation
 from aitb_nautilus.run.results import Results
+from aitb_nautilus.run.run_writer import iso
 
 __all__ = ["honesty_notes"]
+
+_EIGHT_HOURS_NS = 8 * 3600 * 10**9
 
 
 def honesty_notes(preparation: Preparation, results: Results | None) -> list[str]:
@@ -28,6 +36,10 @@ def honesty_notes(preparation: Preparation, results: Results | None) -> list[str
         "slippage or, if the market gaps through, at the open plus slippage."
     )
     notes.append(
+        "What fills inside a bar is known at its close: exits placed on such a fill begin with the "
+        "next bar."
+    )
+    notes.append(
         "With bars alone, any latency below one bar gives the same fills; the latency here "
         "does not change the result."
     )
@@ -39,25 +51,75 @@ def honesty_notes(preparation: Preparation, results: Results | None) -> list[str
     if gaps:
         missing = sum(d.missing for d in preparation.data)
         notes.append(
-            f"The data have {gaps} gaps with {missing} bars missing; they were not filled."
+            f"The data have {_some(gaps, 'gap')} with {_some(missing, 'bar')} missing; nothing was "
+            f"filled in, and nobody hears an order before the next bar opens."
+        )
+    hollow = sum(
+        int(((f.volume == 0) & (f.high > f.low)).sum()) for f in preparation.frames.values()
+    )
+    if hollow:
+        notes.append(
+            f"{_some(hollow, 'bar')} without volume in which the price moves: the venue takes that "
+            f"for no trade and fills nothing inside."
+        )
+    if results is not None and results.ts_liquidated is not None:
+        notes.insert(
+            0,
+            f"Equity fell below the maintenance margin on {iso(results.ts_liquidated)}: a real "
+            f"venue would have closed every position then, and nothing after it would have "
+            f"happened.",
         )
     if results is not None and results.stats.open_trades:
         notes.append(
-            f"{results.stats.open_trades} positions were open at the end; they count at the last "
-            f"close, without the cost of closing them."
+            f"{_some(results.stats.open_trades, 'position')} still open at the end, counted at the "
+            f"last close without the cost of closing."
         )
     return notes
+
+
+def _some(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _funding_notes(preparation: Preparation) -> list[str]:
     perpetuals = [s.id for s in preparation.instruments.values() if s.kind == "perpetual"]
     if not perpetuals:
         return []
+    notes = []
+    if preparation.funding:
+        notes.append("Funding is paid from the catalog's rates, on the close at the settlement.")
     missing = [i for i in perpetuals if i not in preparation.funding]
-    if not missing:
-        return ["Funding is paid from the catalog's rates, on the close at the settlement."]
-    names = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
-    return [
-        f"Funding is missing for {names}: the catalog has no rates in this time. A perpetual "
-        "pays or receives funding, usually every eight hours."
-    ]
+    if missing:
+        notes.append(
+            f"Funding is missing for {_names(missing)}: the catalog has no rates in this time. A "
+            "perpetual pays or receives funding, usually every eight hours."
+        )
+    lacking = {}
+    for series in preparation.series:
+        instrument_id = str(series.instrument_id)
+        if instrument_id in preparation.funding:
+            times, _ = preparation.funding[instrument_id]
+            start = int(series.frame.ts_close[0]) - series.interval_ns
+            count = _missing_settlements(times, start, int(series.frame.ts_close[-1]))
+            if count:
+                lacking[instrument_id] = count
+    if lacking:
+        notes.append(
+            f"Funding of {_names(list(lacking))} is not complete: the catalog lacks about "
+            f"{_some(sum(lacking.values()), 'settlement')} of this time, which cost nothing here."
+        )
+    return notes
+
+
+def _missing_settlements(times: TimeArray, start: int, end: int) -> int:
+    """Return about how many settlements are missing from `start`, not included, to `end`, ns."""
+    steps = np.diff(times)
+    usual = int(np.median(steps)) if len(steps) else _EIGHT_HOURS_NS
+    between = int(np.maximum(np.round(steps / usual).astype(np.int64) - 1, 0).sum())
+    before = max((int(times[0]) - start - 1) // usual, 0)
+    after = (end - int(times[-1])) // usual
+    return between + before + after
+
+
+def _names(ids: Sequence[str]) -> str:
+    return ", ".join(ids[:3]) + (f" and {len(ids) - 3} more" if len(ids) > 3 else "")

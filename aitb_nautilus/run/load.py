@@ -23,7 +23,7 @@ from aitb_nautilus.risk.strategy import GuardedStrategy
 from aitb_nautilus.run.config import ComponentSettings, DeskConfig
 from aitb_nautilus.settings import Settings, decode, encode, nearest
 
-__all__ = ["Component", "Desk", "load_config", "resolve"]
+__all__ = ["Component", "Desk", "load_config", "read_toml", "resolve"]
 
 
 class Component(msgspec.Struct, frozen=True):
@@ -96,7 +96,7 @@ def load_config(path: str | Path) -> Desk:
         or names a component that cannot be found.
     """
     path = Path(path)
-    data = _read(path)
+    data = read_toml(path)
     config = decode(data, DeskConfig, str(path))
     for folder in (str(path.resolve().parent), str(Path.cwd())):
         if folder not in sys.path:
@@ -134,7 +134,7 @@ def resolve(text: str, where: str) -> Any:
             f"did you mean {close}:{name}?" if close else "must be importable",
             "A module of your own may lie beside the config file or in the current folder",
         ) from e
-    except Exception as e:
+    except (Exception, SystemExit) as e:
         raise _import_failed(where, module_name, e) from e
     if not hasattr(module, name):
         names = [n for n, v in vars(module).items() if isinstance(v, type)]
@@ -147,7 +147,14 @@ def resolve(text: str, where: str) -> Any:
     return getattr(module, name)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return a TOML file as plain data, its dates as texts.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing or is no TOML.
+    """
     try:
         text = path.read_bytes().decode()
     except FileNotFoundError as e:
@@ -179,12 +186,12 @@ def _components(
                 f"must derive from {base.__module__}:{base.__name__}",
             )
         settings_type: type[Settings] = cls.settings_type
-        settings = decode(block.params, settings_type, f"{where}.params")
+        settings = decode(block.params, settings_type, str(path), f"{section}[{i}].params")
         found.append(Component(f"{block.id}-{i + 1:03d}", cls, settings))
     return found
 
 
-def _import_failed(where: str, module_name: str, error: Exception) -> ConfigError:
+def _import_failed(where: str, module_name: str, error: BaseException) -> ConfigError:
     return ConfigError(
         where,
         f"importing {module_name} failed: {type(error).__name__}: {error}",
@@ -229,6 +236,6 @@ def _without_none(value: Any) -> Any:
     """Leave out what is absent; TOML has no null."""
     if isinstance(value, dict):
         return {k: _without_none(v) for k, v in value.items() if v is not None}
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return [_without_none(v) for v in value]
     return value

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from aitb_nautilus.errors import ConfigError, DataError
+from aitb_nautilus.errors import AitbError, ConfigError, DataError
 from aitb_nautilus.market.bars import BarFrame, FloatArray, Interval, TimeArray
 from aitb_nautilus.market.engine_instruments import engine_instrument
 from aitb_nautilus.market.instruments import InstrumentSettings, find_instrument, known_instruments
@@ -24,7 +24,7 @@ from aitb_nautilus.risk.limits import build_limits
 from aitb_nautilus.risk.strategy import GuardedStrategy
 from aitb_nautilus.run.config import VenueSettings
 from aitb_nautilus.run.feed import BarSource, Series
-from aitb_nautilus.run.load import Desk, resolve
+from aitb_nautilus.run.load import Component, Desk, resolve
 from aitb_nautilus.run.run_writer import iso
 
 __all__ = ["Preparation", "prepare"]
@@ -87,12 +87,15 @@ def prepare(desk: Desk, run_state: RunState) -> Preparation:
     """
     if not desk.strategies:
         raise ConfigError(f"{desk.path}: strategies", "there is none", "must have at least one")
-    specs = known_instruments(desk.config.instruments)
+    folder = Path(desk.config.catalog.path)
+    recorded = resolve("catalog.instruments:catalog_instruments", "catalog")(folder)
+    extra = [*recorded, *desk.config.instruments]
+    specs = known_instruments(extra)
     context = _context(desk, specs, run_state)
-    strategies = [c.cls(c.settings, context, c.id) for c in desk.strategies]
-    actors = [c.cls(c.settings, context, c.id) for c in desk.actors]
+    strategies = [_make(desk, "strategies", c, context) for c in desk.strategies]
+    actors = [_make(desk, "actors", c, context) for c in desk.actors]
     bar_types = _bar_types(desk, strategies)
-    source = resolve("catalog.store:BarStore", "catalog")(Path(desk.config.catalog.path))
+    source = resolve("catalog.store:BarStore", "catalog")(folder)
     used: dict[str, InstrumentSettings] = {}
     venues: dict[str, VenueSettings] = {}
     frames: dict[str, BarFrame] = {}
@@ -100,14 +103,16 @@ def prepare(desk: Desk, run_state: RunState) -> Preparation:
     series, data = [], []
     for bar_type in bar_types:
         instrument_id = Interval.instrument_of_bar_type(bar_type)
-        spec = used[instrument_id] = find_instrument(instrument_id, desk.config.instruments)
+        spec = used[instrument_id] = find_instrument(instrument_id, extra)
         venue = venues[spec.venue] = _venue(desk, spec)
         _check_latency(desk, venue, bar_type)
-        frame, record = _bars(desk, source, bar_type)
+        frame, record = _bars(desk, source, bar_type, spec)
         frames[instrument_id] = frame
         data.append(record)
         instrument = context.instruments[instrument_id]
-        series.append(Series(bar_type, instrument, frame, venue.latency_ns))
+        one = Series(bar_type, instrument, frame, venue.latency_ns)
+        series.append(one)
+        context.heard_at[instrument_id] = one.heard_at
         first, last = int(frame.ts_close[0]), int(frame.ts_close[-1])
         times, rates = source.read_funding(instrument_id, first, last)
         if len(times):
@@ -138,6 +143,7 @@ def _context(desk: Desk, specs: Mapping[str, InstrumentSettings], run_state: Run
             spec.lot,
             Decimal(spec.min_quantity or 0),
             float(spec.min_notional or 0),
+            long_only=spec.kind == "spot",
         )
         for spec in specs.values()
     }
@@ -146,11 +152,30 @@ def _context(desk: Desk, specs: Mapping[str, InstrumentSettings], run_state: Run
     return Context(run_state, ledger, guard, instruments)
 
 
+def _make(desk: Desk, section: str, component: Component, context: Context) -> Any:
+    """Return a component, or say which one could not be made."""
+    try:
+        return component.cls(component.settings, context, component.id)
+    except AitbError:
+        raise
+    except Exception as e:
+        raise ConfigError(
+            f"{desk.path}: {section} {component.id}",
+            f"could not be made ({type(e).__name__}: {e})",
+            f"{component.cls.__module__}:{component.cls.__qualname__} must accept its params",
+        ) from e
+
+
 def _bar_types(desk: Desk, strategies: Sequence[GuardedStrategy]) -> list[str]:
     """Return the bar types that the strategies want, each once, sorted."""
     wanted: dict[str, str] = {}
     for strategy in strategies:
         for bar_type in strategy.bar_types():
+            try:
+                Interval.of_bar_type(bar_type)
+            except ValueError as e:
+                where = f"{desk.path}: strategies {strategy.component_id}.bar_types()"
+                raise ConfigError(where, str(e)) from e
             instrument_id = Interval.instrument_of_bar_type(bar_type)
             other = wanted.setdefault(instrument_id, bar_type)
             if other != bar_type:
@@ -202,12 +227,23 @@ def _check_latency(desk: Desk, venue: VenueSettings, bar_type: str) -> None:
         )
 
 
-def _bars(desk: Desk, source: Any, bar_type: str) -> tuple[BarFrame, DataRecord]:
+def _bars(
+    desk: Desk, source: Any, bar_type: str, spec: InstrumentSettings
+) -> tuple[BarFrame, DataRecord]:
     interval_ns = Interval.of_bar_type(bar_type).ns
     start, end = desk.config.backtest.range_ns()
     # A bar belongs to the range if it opens in it: it closes one interval later.
     first = None if start is None else start + interval_ns
     known = source.series(bar_type)
+    stored = (known.price_precision, known.size_precision)
+    if stored != (spec.price_precision, spec.size_precision):
+        raise DataError(
+            f"catalog {desk.config.catalog.path}: {bar_type}",
+            f"was imported with {stored[0]} decimals of price and {stored[1]} of quantity",
+            f"must have {spec.price_precision} and {spec.size_precision}, as tick_size "
+            f"{spec.tick_size} and lot_size {spec.lot_size} say",
+            "Import the files again into a new catalog, or mend the [[instruments]] block",
+        )
     frame = source.read(bar_type, first, end)
     if len(frame) < 2:
         raise DataError(
@@ -224,7 +260,7 @@ def _bars(desk: Desk, source: Any, bar_type: str) -> tuple[BarFrame, DataRecord]
         rows=len(frame),
         first=iso(first_ns),
         last=iso(last_ns),
-        sha256=source.data_sha256(bar_type, first_ns, last_ns),
+        sha256=resolve("catalog.store:bars_sha256", "catalog")(bar_type, frame),
         gaps=int((steps > 1).sum()),
         sources=[s.name for s in known.sources if s.touches(first_ns, last_ns)],
         repairs=[f"{r.rule}: {r.rows} rows of {r.source}" for r in known.repairs],

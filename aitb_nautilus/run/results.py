@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 from nautilus_trader.model import Venue
 
@@ -17,12 +19,14 @@ from aitb_nautilus.observe.run_record import Ambiguous, Costs
 from aitb_nautilus.observe.run_tables import TABLES
 from aitb_nautilus.observe.stats import Stats, compute_stats
 from aitb_nautilus.risk.book import Position
+from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.translate import fill_fact, price_of, side_of
 from aitb_nautilus.run.accounting import Curve, equity_curve, funding_payments, signed_cash
 from aitb_nautilus.run.engine import BuiltEngine
 from aitb_nautilus.run.preparation import Preparation
 from aitb_nautilus.run.round_trips import round_trips
 from aitb_nautilus.run.run_writer import table_of, thin
+from aitb_nautilus.run.venue_model import slipped
 
 __all__ = ["Results", "collect"]
 
@@ -31,8 +35,18 @@ _ROUNDING = 1e-7
 
 
 class Results(msgspec.Struct, frozen=True):
-    """What a run came to."""
+    """What a run came to.
 
+    Attributes
+    ----------
+    bars
+        Bars that the engine took; fewer than all if something stopped the run.
+    ts_liquidated
+        Close of the first bar at which a real venue would have closed the positions by force, ns
+        UTC; None if there is none.
+    """
+
+    bars: int
     fingerprint: str
     orders: int
     fills: int
@@ -41,6 +55,7 @@ class Results(msgspec.Struct, frozen=True):
     ambiguous: Ambiguous
     stats: Stats
     tables: Mapping[str, pa.Table]
+    ts_liquidated: int | None
 
 
 def collect(preparation: Preparation, built: BuiltEngine) -> Results:
@@ -52,9 +67,17 @@ def collect(preparation: Preparation, built: BuiltEngine) -> Results:
         If our accounts and the engine's do not end at the same balance.
     """
     orders = sorted(built.engine.cache.orders(), key=lambda o: (o.ts_init, _count(o)))
-    fills = _fills(orders)
-    payments = funding_payments(fills, preparation.frames, preparation.funding)
-    curve = equity_curve(preparation.starting_equity, fills, payments, preparation.frames)
+    fills = _fills(orders, preparation.context.ledger)
+    until = _reached(preparation)
+    payments = funding_payments(
+        fills,
+        preparation.frames,
+        preparation.funding,
+        tick_offset_ns={str(s.instrument_id): s.tick_offset_ns for s in preparation.series},
+        until=until,
+    )
+    curve = equity_curve(preparation.starting_equity, fills, payments, preparation.frames, until)
+    frames = {i: f.between(None, int(curve.ts[-1])) for i, f in preparation.frames.items()}
     _reconcile(preparation, built, fills, float(sum(p.amount for p in payments)))
     purposes = {
         client_order_id: order.purpose
@@ -66,28 +89,33 @@ def collect(preparation: Preparation, built: BuiltEngine) -> Results:
         for client_order_id, price in model.references.items()
     }
     slippage = {f.trade_id: _slippage(f, references.get(f.client_order_id)) for f in fills}
+    interval_ns = {str(s.instrument_id): s.interval_ns for s in preparation.series}
     trips = round_trips(
         fills,
         payments,
         slippage=slippage,
         purposes=purposes,
-        last_prices={i: float(f.close[-1]) for i, f in preparation.frames.items()},
-        interval_ns={str(s.instrument_id): s.interval_ns for s in preparation.series},
+        last_prices={i: float(f.close[-1]) for i, f in frames.items() if len(f)},
+        interval_ns=interval_ns,
         end=int(curve.ts[-1]),
     )
     tables = {
         "equity": _equity_table(curve),
         "fills": table_of("fills", [_fill_row(f, purposes, references, slippage) for f in fills]),
-        "orders": table_of("orders", [_order_row(o, purposes) for o in orders]),
+        "orders": table_of(
+            "orders", [_order_row(o, preparation.context.ledger, purposes) for o in orders]
+        ),
         "positions": table_of(
-            "positions", [msgspec.structs.asdict(t) | {"funding": -t.funding} for t in trips]
+            "positions", [msgspec.structs.asdict(t) | {"funding": 0.0 - t.funding} for t in trips]
         ),
         "funding": table_of(
             "funding", [msgspec.structs.asdict(p) | {"amount": -p.amount} for p in payments]
         ),
-        "bars": pa.concat_tables(thin(f, i) for i, f in sorted(preparation.frames.items())),
+        "bars": pa.concat_tables(
+            thin(f, i, interval_ns[i]) for i, f in sorted(frames.items()) if len(f)
+        ),
     }
-    funding_cost = -float(sum(p.amount for p in payments))
+    funding_cost = 0.0 - float(sum(p.amount for p in payments))
     first = min(int(s.frame.ts_close[0]) - s.interval_ns for s in preparation.series)
     stats = compute_stats(
         curve.ts,
@@ -111,6 +139,7 @@ def collect(preparation: Preparation, built: BuiltEngine) -> Results:
         net_pnl=net,
     )
     return Results(
+        sum(map(len, frames.values())),
         _fingerprint(fills, built, preparation),
         len(orders),
         len(fills),
@@ -119,18 +148,48 @@ def collect(preparation: Preparation, built: BuiltEngine) -> Results:
         _ambiguous(preparation, built),
         msgspec.convert(stats, Stats),
         tables,
+        _liquidated_at(preparation, curve),
     )
 
 
-def _fills(orders: Sequence[Any]) -> list[Fill]:
-    """Return all fills of all orders, in the order of time."""
+def _liquidated_at(preparation: Preparation, curve: Curve) -> int | None:
+    """Return when equity first fell below what a margin account must keep.
+
+    The strictest maintenance margin of the run's instruments is asked of all positions together.
+    """
+    rates = [
+        float(preparation.context.instruments[spec.id].margin_maint)
+        / preparation.venues[spec.venue].leverage
+        for spec in preparation.instruments.values()
+        if spec.kind == "perpetual"
+    ]
+    short = np.flatnonzero(curve.equity <= curve.gross * max(rates, default=0.0))
+    return int(curve.ts[short[0]]) if len(short) else None
+
+
+def _fills(orders: Sequence[Any], ledger: Ledger) -> list[Fill]:
+    """Return all fills of all orders, in the order in which they happened.
+
+    The engine's orders have all of them. Which of two in the same moment came first only the ledger
+    knows, which was told of each at once; it misses what came after a component was stopped.
+    """
+    place = {fill.trade_id: i for i, fill in enumerate(ledger.fills)}
     events = [
-        (event.ts_event, index, place, event)
-        for index, order in enumerate(orders)
-        for place, event in enumerate(order.events())
+        event
+        for order in orders
+        for event in order.events()
         if type(event).__name__ == "OrderFilled"
     ]
-    return [fill_fact(event) for *_, event in sorted(events, key=lambda e: e[:3])]
+    fills = [fill_fact(event) for event in events]
+    return sorted(fills, key=lambda f: (f.ts, place.get(f.trade_id, len(place))))
+
+
+def _reached(preparation: Preparation) -> int | None:
+    """Return the close of the last bar of a run that was stopped, ns UTC; None if it was not."""
+    if not preparation.context.run_state.stop_reason:
+        return None
+    first = min(int(f.ts_close[0]) for f in preparation.frames.values())
+    return max(preparation.context.ledger.now, first)
 
 
 def _count(order: Any) -> int:
@@ -203,10 +262,17 @@ def _ambiguous(preparation: Preparation, built: BuiltEngine) -> Ambiguous:
     stop_first = target_first = 0.0
     for one in built.ambiguous.exits:
         venue = preparation.venues[one.instrument_id.rpartition(".")[2]]
-        slip = one.direction * one.stop_price * venue.slippage_bps / 1e4
-        stop_fee = one.stop_price * venue.taker_fee_bps / 1e4
+        stop = float(
+            slipped(
+                Decimal(repr(one.stop_price)),
+                Decimal(repr(venue.slippage_bps)) / 10_000,
+                preparation.instruments[one.instrument_id].tick,
+                is_buy=one.direction < 0,
+            )
+        )
+        stop_fee = stop * venue.taker_fee_bps / 1e4
         target_fee = one.target_price * venue.maker_fee_bps / 1e4
-        stop_first += one.pnl(one.stop_price - slip) - stop_fee * one.quantity
+        stop_first += one.pnl(stop) - stop_fee * one.quantity
         target_first += one.pnl(one.target_price) - target_fee * one.quantity
     return Ambiguous(
         count=len(built.ambiguous.exits),
@@ -237,9 +303,15 @@ def _fill_row(
     }
 
 
-def _order_row(order: Any, purposes: Mapping[str, str]) -> dict[str, Any]:
+def _order_row(order: Any, ledger: Ledger, purposes: Mapping[str, str]) -> dict[str, Any]:
     terms = order.init_event
     client_order_id = str(order.client_order_id)
+    price = price_of(getattr(order, "price", None))
+    trigger_price = price_of(getattr(order, "trigger_price", None))
+    known = ledger.orders.get(client_order_id)
+    if known is not None:
+        # As the strategy set them: the venue may have held the order aside, see `run.ambiguous`.
+        price, trigger_price = known.price, known.trigger_price
     average = order.avg_px
     return {
         "ts": order.ts_init,
@@ -249,8 +321,8 @@ def _order_row(order: Any, purposes: Mapping[str, str]) -> dict[str, Any]:
         "side": side_of(order.side),
         "type": order.order_type.name,
         "quantity": order.quantity.raw / RAW_SCALE,
-        "price": price_of(getattr(order, "price", None)),
-        "trigger_price": price_of(getattr(order, "trigger_price", None)),
+        "price": price,
+        "trigger_price": trigger_price,
         "reduce_only": terms.reduce_only,
         "status": order.status.name,
         "filled_quantity": order.filled_qty.raw / RAW_SCALE,

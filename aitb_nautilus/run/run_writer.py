@@ -7,7 +7,8 @@ that was killed leaves it so, and its tables missing: clearly incomplete, never 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from aitb_nautilus.errors import RunError
 from aitb_nautilus.market.bars import BarFrame
 from aitb_nautilus.observe.run_record import RunRecord
 from aitb_nautilus.observe.run_tables import MAX_BAR_ROWS, TABLES
@@ -24,8 +26,21 @@ from aitb_nautilus.observe.run_tables import MAX_BAR_ROWS, TABLES
 __all__ = ["RunWriter", "iso", "new_run_dir", "table_of", "thin"]
 
 
+_MINUTE_NS = 60_000_000_000
+_LENGTHS_NS = [
+    minutes * _MINUTE_NS
+    for minutes in (1, 2, 3, 5, 10, 15, 30, 60, 120, 180, 240, 360, 720, 1440, 7 * 1440)
+]
+
+
 def new_run_dir(runs: Path, name: str) -> Path:
-    """Make a new folder under `runs`, named by the second and the desk; return it."""
+    """Make a new folder under `runs`, named by the second and the desk; return it.
+
+    Raises
+    ------
+    RunError
+        If it cannot be made.
+    """
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     count = 1
     while True:
@@ -36,6 +51,8 @@ def new_run_dir(runs: Path, name: str) -> Path:
         except FileExistsError:
             count += 1
             continue
+        except OSError as e:
+            raise _refused(folder, e) from e
         return folder
 
 
@@ -56,11 +73,18 @@ def table_of(name: str, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=schema)
 
 
-def thin(frame: BarFrame, instrument_id: str) -> pa.Table:
-    """Return bars for the picture: neighbours merged until there are at most `MAX_BAR_ROWS`."""
-    step = max(1, -(-len(frame) // MAX_BAR_ROWS))
-    starts = np.arange(0, len(frame), step)
-    ends = np.minimum(starts + step, len(frame)) - 1
+def thin(frame: BarFrame, instrument_id: str, interval_ns: int) -> pa.Table:
+    """Return bars for the picture, at most about `MAX_BAR_ROWS`.
+
+    Neighbours are merged into the next longer bars that people use, on their own grid of time.
+    """
+    opens = frame.ts_close - interval_ns
+    longer = [ns for ns in _LENGTHS_NS if ns % interval_ns == 0 and ns > interval_ns]
+    for length in [interval_ns, *longer]:
+        starts = np.flatnonzero(np.diff(opens // length, prepend=-1))
+        if len(starts) <= MAX_BAR_ROWS:
+            break
+    ends = np.append(starts[1:], len(frame)) - 1
     columns = [
         pa.array(frame.ts_close[ends]).cast(TABLES["bars"].field("ts").type),
         pa.array([instrument_id] * len(starts)),
@@ -99,24 +123,35 @@ class RunWriter:
 
     def table(self, name: str, table: pa.Table) -> None:
         """Write one table."""
-        target = self.folder / f"{name}.parquet"
-        temporary = target.with_name(f".{target.name}.tmp")
-        try:
+        with self._whole(f"{name}.parquet") as temporary:
             pq.write_table(table, temporary, compression="zstd")
-            _to_disk(temporary)
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
 
     def _replace(self, name: str, content: bytes) -> None:
+        with self._whole(name) as temporary:
+            temporary.write_bytes(content)
+
+    @contextmanager
+    def _whole(self, name: str) -> Iterator[Path]:
+        """Give a temporary file to write; put it into place once it is whole and on the disk."""
         target = self.folder / name
         temporary = target.with_name(f".{name}.tmp")
         try:
-            temporary.write_bytes(content)
+            yield temporary
             _to_disk(temporary)
             temporary.replace(target)
+        except OSError as e:
+            raise _refused(target, e) from e
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def _refused(path: Path, error: OSError) -> RunError:
+    return RunError(
+        str(path),
+        f"could not be written ({error.strerror or error})",
+        "must lie where there is room and where you may write",
+        "Make room, or name another folder as backtest.runs, then run again",
+    )
 
 
 def _to_disk(path: Path) -> None:

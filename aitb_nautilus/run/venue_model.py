@@ -16,6 +16,7 @@ from nautilus_trader.execution import FillModel
 from nautilus_trader.model import (
     BookOrder,
     BookType,
+    LiquiditySide,
     OrderBook,
     OrderSide,
     OrderType,
@@ -27,16 +28,22 @@ from aitb_nautilus.risk.actor import GuardedActor
 from aitb_nautilus.risk.context import Context
 from aitb_nautilus.settings import Settings
 
-__all__ = ["SlippageFillModel", "VenueClock"]
+__all__ = ["SlippageFillModel", "VenueClock", "slipped"]
 
-_TAKERS = {
-    OrderType.MARKET,
-    OrderType.MARKET_TO_LIMIT,
+_TRIGGERED = {
     OrderType.STOP_MARKET,
+    OrderType.STOP_LIMIT,
     OrderType.MARKET_IF_TOUCHED,
+    OrderType.LIMIT_IF_TOUCHED,
     OrderType.TRAILING_STOP_MARKET,
+    OrderType.TRAILING_STOP_LIMIT,
 }
-_TRIGGERED = _TAKERS - {OrderType.MARKET, OrderType.MARKET_TO_LIMIT}
+_LIMITED = {
+    OrderType.LIMIT,
+    OrderType.STOP_LIMIT,
+    OrderType.LIMIT_IF_TOUCHED,
+    OrderType.TRAILING_STOP_LIMIT,
+}
 
 
 class VenueClock(GuardedActor):
@@ -89,7 +96,9 @@ class SlippageFillModel(FillModel):
 
     The reference price is the trigger of a stop that was reached inside a bar, and else the last
     price: the open of the next bar for a market order, the open again for a stop that the market
-    gapped through. The book behind it is as deep as the order; volume does not bound a fill.
+    gapped through. A limit order that crosses the market when it arrives, or when it is triggered,
+    is a taker as well, but never fills beyond its price. The book behind it is as deep as the
+    order; volume does not bound a fill.
 
     Parameters
     ----------
@@ -136,10 +145,15 @@ class SlippageFillModel(FillModel):
         best_bid: Price | None = None,
         best_ask: Price | None = None,
     ) -> OrderBook | None:
-        """Return the book that a taker meets, or None for limit orders: the engine's own rule."""
-        if order.order_type not in _TAKERS or best_bid is None or best_ask is None:
+        """Return the book that a taker meets.
+
+        None for a resting limit order: by the engine's own rule it fills at its price.
+        """
+        if order.liquidity_side == LiquiditySide.MAKER or best_bid is None or best_ask is None:
             return None
         is_buy = order.side == OrderSide.BUY
+        if order.order_type in _LIMITED and _was_triggered(order, self._now()):
+            return _book(instrument, order, order.price, is_buy=is_buy)
         reference = (best_ask if is_buy else best_bid).as_decimal()
         inside_bar = self._now() % self._interval_ns[str(instrument.id)] == 0
         if inside_bar and order.order_type in _TRIGGERED and order.trigger_price is not None:
@@ -147,23 +161,48 @@ class SlippageFillModel(FillModel):
             reference = order.trigger_price.as_decimal()
         self.references[str(order.client_order_id)] = float(reference)
         tick = instrument.price_increment.as_decimal()
-        if is_buy:
-            price = _on_tick(reference * (1 + self._slippage), tick, ROUND_CEILING)
-        else:
-            price = max(_on_tick(reference * (1 - self._slippage), tick, ROUND_FLOOR), tick)
-        book = OrderBook(instrument.id, BookType.L2_MBP)
-        level = BookOrder(
-            OrderSide.SELL if is_buy else OrderSide.BUY,
-            Price.from_decimal_dp(price, instrument.price_precision),
-            order.quantity,
-            1,
-        )
-        book.add(level, 0, 0, 0)
-        return book
+        price = slipped(reference, self._slippage, tick, is_buy=is_buy)
+        if order.order_type in _LIMITED and order.price is not None:
+            bound = order.price.as_decimal()
+            price = min(price, bound) if is_buy else max(price, bound)
+        exact = Price.from_decimal_dp(price, instrument.price_precision)
+        return _book(instrument, order, exact, is_buy=is_buy)
 
 
-def _on_tick(price: Decimal, tick: Decimal, rounding: str) -> Decimal:
-    return (price / tick).to_integral_value(rounding) * tick
+def _was_triggered(order: Any, now: int) -> bool:
+    """Return whether an order was triggered before, and has waited at its limit since.
+
+    The engine still calls it a taker then.
+    """
+    triggered = order.ts_triggered if order.order_type in _TRIGGERED else None
+    return triggered is not None and triggered < now
+
+
+def _book(instrument: Any, order: Any, price: Price, *, is_buy: bool) -> OrderBook:
+    """Return a book of one level, as deep as the order, on the other side of it."""
+    book = OrderBook(instrument.id, BookType.L2_MBP)
+    side = OrderSide.SELL if is_buy else OrderSide.BUY
+    book.add(BookOrder(side, price, order.quantity, 1), 0, 0, 0)
+    return book
+
+
+def slipped(reference: Decimal, slippage: Decimal, tick: Decimal, *, is_buy: bool) -> Decimal:
+    """Return the price of a taker's fill, rounded to the tick against the taker.
+
+    Parameters
+    ----------
+    reference
+        Price without slippage, quote currency.
+    slippage
+        Fraction of it.
+    tick
+        Step of prices, quote currency; also the lowest price.
+    is_buy
+        Side of the order.
+    """
+    if is_buy:
+        return (reference * (1 + slippage) / tick).to_integral_value(ROUND_CEILING) * tick
+    return max((reference * (1 - slippage) / tick).to_integral_value(ROUND_FLOOR) * tick, tick)
 
 
 def _nothing(_: object) -> None:

@@ -138,7 +138,7 @@ def _prices(recipe, k, n):
 class _Books:
     """What one instrument's trades move: money and quantity by bar, and the rows of the tables."""
 
-    def __init__(self, recipe, instrument, ts, opens, closes, cash, tables):  # noqa: PLR0917
+    def __init__(self, recipe, instrument, ts, opens, closes, cash, tables):
         self.recipe, self.instrument, self.ts = recipe, instrument, ts.tolist()
         self.opens, self.closes = opens, closes
         self.cash, self.tables = cash, tables
@@ -203,7 +203,7 @@ class _Books:
             )
         return total
 
-    def _fill(self, key, strategy, quantity, row, way, purpose):  # noqa: PLR0917
+    def _fill(self, key, strategy, quantity, row, way, purpose):
         reference = self.opens[row]
         price = reference * (1 + way * self.recipe.slippage_bps / 1e4)
         common = {
@@ -289,7 +289,7 @@ def _config(recipe, ids):
     )
 
 
-def _record(path, recipe, ids, ts, equity, tables, stats, config) -> RunRecord:  # noqa: PLR0917
+def _record(path, recipe, ids, ts, equity, tables, stats, config) -> RunRecord:
     interval = {60: "1-MINUTE", 3600: "1-HOUR", 86_400: "1-DAY"}[recipe.interval_s]
     bar_types = [f"{i}-{interval}-LAST-EXTERNAL" for i in ids]
     net = float(equity[-1] - recipe.starting_equity)

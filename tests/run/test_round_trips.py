@@ -1,0 +1,151 @@
+"""Round trips from fills alone, by hand."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from aitb_nautilus.messages import Fill
+from aitb_nautilus.run.accounting import FundingPayment
+from aitb_nautilus.run.round_trips import RoundTrip, round_trips
+
+MINUTE = 60_000_000_000
+X, Y = "X.SIM", "Y.SIM"
+
+
+def fill(minute: float, side: str, quantity: str, price: float, fee: float = 0.0, **terms) -> Fill:
+    """Return a fill; its trade id and order id name its minute and side."""
+    name = f"{minute}-{side}"
+    return Fill(
+        **{
+            "strategy_id": "s-001",
+            "instrument_id": X,
+            "client_order_id": name,
+            "trade_id": name,
+            "ts": round(minute * MINUTE),
+            "side": side,
+            "price": price,
+            "quantity": Decimal(quantity),
+            "fee": fee,
+            "liquidity": "TAKER",
+            **terms,
+        }
+    )
+
+
+def trips(fills, payments=(), *, slippage=None, purposes=None, end: float = 100) -> list[RoundTrip]:
+    return round_trips(
+        fills,
+        payments,
+        slippage=slippage or {},
+        purposes=purposes or {},
+        last_prices={X: 120.0, Y: 50.0},
+        interval_ns={X: MINUTE, Y: 5 * MINUTE},
+        end=round(end * MINUTE),
+    )
+
+
+def payment(minute: float, amount: float, instrument_id: str = X) -> FundingPayment:
+    return FundingPayment(round(minute * MINUTE), "s-001", instrument_id, 0.0, 0.0, 0.0, amount)
+
+
+def test_no_fills_give_no_trips() -> None:
+    assert trips([]) == []
+
+
+def test_long_trip_earns_the_difference_less_fees() -> None:
+    (trip,) = trips(
+        [fill(1, "BUY", "2", 100, 0.1), fill(4, "SELL", "2", 110, 0.11)],
+        slippage={"1-BUY": 0.4, "4-SELL": 0.2},
+        purposes={"4-SELL": "exit:target"},
+    )
+    assert (trip.side, trip.quantity, trip.open_price, trip.close_price) == ("LONG", 2, 100, 110)
+    assert (trip.ts_open, trip.ts_close, trip.bars_held) == (MINUTE, 4 * MINUTE, 3)
+    assert trip.pnl == pytest.approx(20 - 0.21)
+    assert trip.return_frac == pytest.approx((20 - 0.21) / 200)
+    assert (trip.fees, trip.slippage) == (pytest.approx(0.21), pytest.approx(0.6))
+    assert trip.exit_purpose == "exit:target"
+
+
+def test_short_trip_earns_when_the_price_falls() -> None:
+    (trip,) = trips([fill(1, "SELL", "2", 100), fill(2, "BUY", "2", 90)])
+    assert (trip.side, trip.pnl, trip.return_frac) == ("SHORT", 20, 0.1)
+
+
+def test_trip_built_and_closed_in_parts_averages_its_prices() -> None:
+    # in: 1 at 100, 3 at 104, 1 at 100; out: 2 at 110, 3 at 100. Five were held at most after three.
+    (trip,) = trips(
+        [
+            fill(1, "BUY", "1", 100),
+            fill(2, "BUY", "3", 104),
+            fill(3, "SELL", "2", 110),
+            fill(4, "BUY", "1", 100),
+            fill(5, "SELL", "3", 100),
+        ]
+    )
+    assert trip.quantity == 4
+    assert trip.open_price == pytest.approx((100 + 3 * 104 + 100) / 5)
+    assert trip.close_price == pytest.approx((2 * 110 + 3 * 100) / 5)
+    assert trip.pnl == pytest.approx(2 * 110 + 3 * 100 - 512)
+
+
+def test_fill_that_turns_a_position_ends_one_trip_and_begins_the_next() -> None:
+    # 1 held, 3 sold: a third of the fee and of the slippage closes, two thirds open.
+    first, second = trips(
+        [
+            fill(1, "BUY", "1", 100, 0.1),
+            fill(2, "SELL", "3", 110, 0.3),
+            fill(3, "BUY", "2", 105, 0.2),
+        ],
+        slippage={"2-SELL": 0.6},
+    )
+    assert (first.side, first.pnl) == ("LONG", pytest.approx(10 - 0.1 - 0.1))
+    assert (second.side, second.pnl) == ("SHORT", pytest.approx(10 - 0.2 - 0.2))
+    assert (first.slippage, second.slippage) == (pytest.approx(0.2), pytest.approx(0.4))
+    assert (first.ts_close, second.ts_open) == (2 * MINUTE, 2 * MINUTE)
+    assert (first.position_id, second.position_id) == ("P-000001", "P-000002")
+
+
+def test_open_trip_counts_at_the_last_price_and_has_no_close() -> None:
+    (trip,) = trips([fill(1, "BUY", "2", 100, 0.1), fill(2, "SELL", "1", 110, 0.1)], end=11)
+    assert trip.ts_close is None
+    assert trip.exit_purpose is None
+    assert trip.pnl == pytest.approx(10 + 20 - 0.2)  # the other one is worth 120
+    assert trip.close_price == pytest.approx(115)
+    assert trip.bars_held == 10
+
+
+def test_funding_belongs_to_the_trip_that_was_open_at_the_settlement() -> None:
+    first, second = trips(
+        [fill(1, "BUY", "1", 100), fill(3, "SELL", "1", 100), fill(3, "SELL", "1", 100)],
+        # at 3 the first one is closed already, and the second one open
+        [payment(1, -1), payment(2, -2), payment(3, 4), payment(99, 8)],
+        end=99,
+    )
+    assert (first.funding, first.pnl) == (-3, -3)
+    assert (second.funding, second.pnl) == (12, 12 - 20)  # short at 100, worth 120
+
+
+def test_strategies_and_instruments_have_their_own_trips() -> None:
+    found = trips(
+        [
+            fill(1, "BUY", "1", 100),
+            fill(2, "SELL", "1", 60, instrument_id=Y),
+            fill(3, "SELL", "1", 101, strategy_id="t-002"),
+            fill(4, "SELL", "1", 103),
+            fill(12, "BUY", "1", 55, instrument_id=Y),
+        ]
+    )
+    assert [(t.strategy_id, t.instrument_id, t.side, t.pnl) for t in found] == [
+        ("s-001", X, "LONG", 3),
+        ("s-001", Y, "SHORT", 5),
+        ("t-002", X, "SHORT", -19),
+    ]
+    assert found[1].bars_held == 2  # bars of five minutes
+
+
+def test_quantities_that_floats_cannot_hold_still_come_back_to_zero() -> None:
+    parts = [fill(i, "BUY", "0.1", 100) for i in range(1, 4)]
+    (trip,) = trips([*parts, fill(5, "SELL", "0.3", 100)])
+    assert trip.ts_close == 5 * MINUTE
