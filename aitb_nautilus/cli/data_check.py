@@ -216,7 +216,8 @@ def _show_series(result: _Checked, show_all: bool) -> None:
     label = "[magenta]simulated[/] " if result.simulated else ""
     out.print(
         f"[bold]{escape(check.name)}[/]  {label}{check.rows:,} bars  "
-        f"{show_time(check.first_ns)} to {show_time(check.last_ns)}"
+        f"{show_time(check.first_ns)} to {show_time(check.last_ns)}",
+        soft_wrap=True,  # a path must stay whole, so that it can be copied
     )
     if check.findings:
         table = Table(box=None, pad_edge=False, header_style="bold")
