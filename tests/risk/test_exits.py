@@ -1,0 +1,446 @@
+"""Exits order by order, against a venue that the test plays by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from aitb_nautilus.errors import ConfigError
+from aitb_nautilus.messages import (
+    BarClosed,
+    CancelIntent,
+    CloseIntent,
+    Fill,
+    Intent,
+    ModifyIntent,
+    OrderIntent,
+    OrderStatus,
+    OrderUpdate,
+    Side,
+    opposite,
+)
+from aitb_nautilus.risk.book import ZERO, Order
+from aitb_nautilus.risk.exits import ExitManager, Exits
+from aitb_nautilus.risk.ledger import Ledger, View
+from aitb_nautilus.settings import decode
+
+X = "X.V"
+
+
+class Desk:
+    """One strategy with an exit manager, and a venue that takes and answers its orders."""
+
+    def __init__(self, tick: float = 0.1, takes: bool = True, **exits: Any) -> None:
+        self.ledger = Ledger(10_000.0)
+        self.view = View(self.ledger, "S-001")
+        self.exits = ExitManager(Exits(**exits), self.view, X, tick)
+        self.takes = takes
+        self.now = 0
+        self.sent: list[Intent] = []
+
+    def carry_out(self, intents: Iterable[Intent]) -> None:
+        for intent in intents:
+            self.sent.append(intent)
+            match intent:
+                case OrderIntent():
+                    self._send(intent)
+                case CloseIntent():
+                    held = self.view.quantity(X)
+                    if held:
+                        self._send(
+                            OrderIntent(
+                                instrument_id=X,
+                                side="SELL" if held > 0 else "BUY",
+                                quantity=abs(held),
+                                reduce_only=True,
+                                purpose=intent.purpose,
+                            )
+                        )
+                case CancelIntent():
+                    if self.takes:
+                        self.update(intent.client_order_id, "CANCELED")
+                case ModifyIntent():
+                    if self.takes:
+                        self.update(
+                            intent.client_order_id,
+                            None,
+                            quantity=intent.quantity,
+                            price=intent.price,
+                            trigger_price=intent.trigger_price,
+                        )
+
+    def _send(self, intent: OrderIntent) -> None:
+        assert intent.quantity is not None
+        client_order_id = f"O-{len(self.ledger.orders) + 1}"
+        self.ledger.apply_order(
+            Order(
+                client_order_id=client_order_id,
+                strategy_id="S-001",
+                instrument_id=X,
+                side=intent.side,
+                kind=intent.kind,
+                quantity=intent.quantity,
+                price=intent.price,
+                trigger_price=intent.trigger_price,
+                reduce_only=intent.reduce_only,
+                purpose=intent.purpose,
+                ts_sent=self.now,
+            )
+        )
+        if self.takes and intent.kind != "MARKET":
+            self.update(client_order_id, "ACCEPTED")
+
+    def update(self, client_order_id: str, status: OrderStatus | None, **changes: Any) -> None:
+        update = OrderUpdate(client_order_id, X, self.now, status, **changes)
+        order = self.ledger.orders[client_order_id]
+        self.ledger.apply_update(update)
+        self.carry_out(self.exits.on_order(order, update))
+
+    def fill(self, side: Side, quantity: str | Decimal, price: float, order: str = "entry") -> None:
+        self.now += 1
+        fill = Fill("S-001", X, order, "T", self.now, side, price, Decimal(quantity), 0.0, "TAKER")
+        self.ledger.apply_fill(fill)
+        self.carry_out(self.exits.on_fill(fill))
+
+    def fill_order(self, order: Order, price: float, quantity: str | Decimal | None = None) -> None:
+        amount = order.leaves if quantity is None else Decimal(quantity)
+        self.fill(order.side, amount, price, order.client_order_id)
+
+    def bar(self, close: float) -> None:
+        self.now += 1
+        bar = BarClosed(X, self.now, close, close, close, close, 1.0)
+        self.ledger.apply_bar(bar)
+        self.carry_out(self.exits.on_bar(bar))
+
+    def open(self) -> list[Order]:
+        return self.view.open_orders(X)
+
+    def stop(self) -> Order:
+        (order,) = [o for o in self.open() if o.is_stop]
+        return order
+
+    def target(self) -> Order:
+        (order,) = [o for o in self.open() if o.kind == "LIMIT"]
+        return order
+
+    def closing(self) -> Order:
+        (order,) = [o for o in self.open() if o.kind == "MARKET"]
+        return order
+
+
+@pytest.mark.parametrize(("side", "stop", "target"), [("BUY", 95.0, 120.0), ("SELL", 105.0, 80.0)])
+def test_stop_and_target_rest_from_the_first_fill_on(
+    side: Side, stop: float, target: float
+) -> None:
+    desk = Desk(stop_frac=0.05, target_frac=0.2)
+    desk.fill(side, "2", 100.0)
+    assert (desk.stop().trigger_price, desk.target().price) == pytest.approx((stop, target))
+    for order in desk.open():
+        assert (order.quantity, order.side, order.reduce_only) == (2, opposite(side), True)
+    assert [o.purpose for o in desk.open()] == ["exit:stop", "exit:target"]
+
+
+def test_no_exits_asked_for_means_none_are_placed() -> None:
+    desk = Desk()
+    desk.fill("BUY", "2", 100.0)
+    for close in (90.0, 110.0):
+        desk.bar(close)
+    assert desk.sent == []
+
+
+def test_partial_entry_fills_make_the_exits_larger_and_follow_the_average() -> None:
+    desk = Desk(stop_frac=0.05, target_frac=0.2)
+    desk.fill("BUY", "1", 100.0)
+    desk.fill("BUY", "3", 104.0)
+    assert (desk.stop().quantity, desk.target().quantity) == (4, 4)
+    assert desk.stop().trigger_price == pytest.approx(103.0 * 0.95)
+    assert desk.target().price == pytest.approx(103.0 * 1.2)
+    assert len(desk.ledger.orders) == 2
+
+
+def test_fill_while_an_exit_is_on_its_way_is_fitted_when_the_venue_takes_it() -> None:
+    desk = Desk(takes=False, stop_frac=0.05, target_frac=0.2)
+    desk.fill("BUY", "1", 100.0)
+    desk.fill("BUY", "1", 100.0)
+    stop, target = desk.stop(), desk.target()
+    assert (stop.quantity, stop.status, len(desk.ledger.orders)) == (1, "SENT", 2)
+    desk.takes = True
+    desk.update(stop.client_order_id, "ACCEPTED")
+    assert (stop.quantity, target.quantity) == (2, 1)
+    desk.update(target.client_order_id, "ACCEPTED")
+    assert (stop.quantity, target.quantity) == (2, 2)
+
+
+def test_averaging_down_never_loosens_the_stop() -> None:
+    desk = Desk(stop_frac=0.05)
+    desk.fill("BUY", "1", 100.0)
+    desk.fill("BUY", "1", 90.0)
+    assert (desk.stop().quantity, desk.stop().trigger_price) == (2, 95.0)
+
+
+def test_partial_fill_of_the_target_makes_the_stop_smaller() -> None:
+    desk = Desk(stop_frac=0.05, target_frac=0.2)
+    desk.fill("BUY", "4", 100.0)
+    desk.fill_order(desk.target(), 120.0, "1")
+    assert (desk.target().leaves, desk.target().quantity) == (3, 4)
+    assert desk.stop().leaves == desk.stop().quantity == 3
+    desk.fill_order(desk.stop(), 95.0, "1")
+    assert (desk.stop().leaves, desk.target().leaves) == (2, 2)
+    assert desk.view.quantity(X) == 2
+
+
+@pytest.mark.parametrize("which", ["stop", "target"])
+def test_filled_exit_cancels_its_sibling(which: str) -> None:
+    desk = Desk(stop_frac=0.05, target_frac=0.2)
+    desk.fill("BUY", "2", 100.0)
+    desk.fill_order(getattr(desk, which)(), 100.0)
+    assert desk.open() == []
+    assert sorted(o.status for o in desk.ledger.orders.values()) == ["CANCELED", "FILLED"]
+
+
+def test_position_closed_by_something_else_cancels_all_exits() -> None:
+    desk = Desk(stop_frac=0.05, target_frac=0.2)
+    desk.fill("BUY", "2", 100.0)
+    desk.fill("SELL", "2", 101.0)
+    assert desk.open() == []
+
+
+def test_turned_position_gets_exits_of_the_other_side() -> None:
+    desk = Desk(stop_frac=0.05, target_frac=0.2, max_bars=3)
+    desk.fill("BUY", "2", 100.0)
+    desk.bar(101.0)
+    desk.bar(101.0)
+    desk.fill("SELL", "5", 110.0)
+    assert desk.view.quantity(X) == -3
+    assert (desk.stop().side, desk.stop().quantity) == ("BUY", 3)
+    assert desk.stop().trigger_price == pytest.approx(115.5)
+    assert desk.target().price == pytest.approx(88.0)
+    assert len(desk.open()) == 2
+    desk.bar(110.0)
+    desk.bar(110.0)
+    assert len(desk.open()) == 2, "the bars of the old position do not count"
+
+
+def test_new_position_in_the_same_moment_starts_anew() -> None:
+    desk = Desk(trailing_frac=0.1, max_bars=5)
+    fills = [("BUY", 100.0), ("SELL", 100.0), ("SELL", 200.0)]
+    for side, price in fills:
+        fill = Fill("S-001", X, "entry", "T", 7, side, price, Decimal(1), 0.0, "TAKER")  # type: ignore[arg-type]
+        desk.ledger.apply_fill(fill)
+        desk.carry_out(desk.exits.on_fill(fill))
+    assert desk.stop().trigger_price == pytest.approx(220.0)
+
+
+@pytest.mark.parametrize("side", ["BUY", "SELL"])
+def test_trailing_stop_follows_the_best_close_and_never_goes_back(side: Side) -> None:
+    sign = 1 if side == "BUY" else -1
+    desk = Desk(trailing_frac=0.1)
+    desk.fill(side, "1", 100.0)
+    assert desk.stop().trigger_price == pytest.approx(100 * (1 - sign * 0.1))
+    assert desk.stop().purpose == "exit:trailing"
+    for away, best in ((0.1, 0.1), (0.05, 0.1), (-0.05, 0.1), (0.2, 0.2), (0.1, 0.2)):
+        desk.bar(100 * (1 + sign * away))
+        expected = 100 * (1 + sign * best) * (1 - sign * 0.1)
+        assert desk.stop().trigger_price == pytest.approx(expected)
+    assert len(desk.ledger.orders) == 1
+
+
+def test_tighter_of_stop_and_trailing_stop_counts_and_gives_its_name() -> None:
+    desk = Desk(stop_frac=0.05, trailing_frac=0.1)
+    desk.fill("BUY", "1", 100.0)
+    assert (desk.stop().trigger_price, desk.stop().purpose) == (95.0, "exit:stop")
+    desk.bar(104.0)
+    assert desk.stop().trigger_price == 95.0
+    desk.bar(110.0)
+    assert desk.stop().trigger_price == pytest.approx(99.0)
+    assert [i.purpose for i in desk.sent if isinstance(i, ModifyIntent)] == ["exit:trailing"]
+
+
+def test_stop_moves_only_by_whole_ticks() -> None:
+    desk = Desk(tick=1.0, trailing_frac=0.1)
+    desk.fill("BUY", "1", 100.0)
+    desk.bar(100.5)
+    assert not [i for i in desk.sent if isinstance(i, ModifyIntent)]
+    desk.bar(102.0)
+    assert desk.stop().trigger_price == pytest.approx(91.8)
+
+
+def test_time_exit_closes_at_the_market_after_so_many_bars_and_only_once() -> None:
+    desk = Desk(stop_frac=0.05, target_frac=0.2, max_bars=2)
+    desk.fill("BUY", "2", 100.0)
+    desk.bar(100.0)
+    assert len(desk.open()) == 2
+    desk.bar(100.0)
+    closing = desk.closing()
+    assert (closing.side, closing.quantity, closing.purpose) == ("SELL", 2, "exit:time")
+    assert closing.reduce_only
+    desk.bar(100.0)
+    assert desk.open() == [closing]
+    desk.fill_order(closing, 99.0)
+    assert desk.view.quantity(X) == 0
+    assert desk.open() == []
+
+
+def test_time_exit_that_was_refused_is_tried_again_at_the_next_bar() -> None:
+    desk = Desk(max_bars=1)
+    desk.fill("BUY", "2", 100.0)
+    desk.bar(100.0)
+    desk.update(desk.closing().client_order_id, "REJECTED")
+    assert desk.open() == []
+    desk.bar(100.0)
+    assert desk.closing().purpose == "exit:time"
+
+
+@pytest.mark.parametrize("status", ["REJECTED", "DENIED"])
+def test_stop_that_the_venue_refuses_closes_the_position_at_once(status: OrderStatus) -> None:
+    desk = Desk(takes=False, stop_frac=0.05, target_frac=0.2)
+    desk.fill("BUY", "2", 100.0)
+    target = desk.target()
+    desk.takes = True
+    desk.update(target.client_order_id, "ACCEPTED")
+    desk.update(desk.stop().client_order_id, status, reason="no stops here")
+    assert target.status == "CANCELED"
+    assert (desk.closing().quantity, desk.closing().purpose) == (2, "exit:stop")
+
+
+def test_refused_target_is_put_back_at_the_next_bar_and_closes_nothing() -> None:
+    desk = Desk(takes=False, stop_frac=0.05, target_frac=0.2)
+    desk.fill("BUY", "2", 100.0)
+    desk.takes = True
+    desk.update(desk.stop().client_order_id, "ACCEPTED")
+    desk.update(desk.target().client_order_id, "REJECTED")
+    assert [o.kind for o in desk.open()] == ["STOP_MARKET"]
+    desk.bar(100.0)
+    assert desk.target().status == "ACCEPTED"
+
+
+def test_refused_entry_is_no_reason_to_close_anything() -> None:
+    desk = Desk(stop_frac=0.05)
+    desk.fill("BUY", "2", 100.0)
+    entry = OrderIntent(
+        instrument_id=X, side="BUY", kind="STOP_MARKET", trigger_price=110.0, quantity=Decimal(1)
+    )
+    desk.carry_out([entry])
+    desk.update(desk.open()[-1].client_order_id, "REJECTED")
+    assert [o.kind for o in desk.open()] == ["STOP_MARKET"]
+    assert desk.stop().reduce_only
+
+
+@pytest.mark.parametrize("status", ["CANCELED", "EXPIRED"])
+def test_exit_that_ended_from_outside_is_put_back_on_the_next_bar(status: OrderStatus) -> None:
+    desk = Desk(stop_frac=0.05, target_frac=0.2)
+    desk.fill("BUY", "2", 100.0)
+    for close in (100.0, 101.0):
+        desk.bar(close)
+    desk.update(desk.stop().client_order_id, status)
+    desk.update(desk.target().client_order_id, status)
+    assert desk.open() == []
+    desk.bar(100.0)
+    assert (desk.stop().trigger_price, desk.target().price) == (95.0, 120.0)
+
+
+def test_change_that_the_venue_refused_is_tried_again() -> None:
+    desk = Desk(takes=True, trailing_frac=0.1)
+    desk.fill("BUY", "1", 100.0)
+    desk.takes = False
+    desk.bar(110.0)
+    desk.update(desk.stop().client_order_id, None, reason="too many requests")
+    assert desk.stop().trigger_price == 90.0
+    desk.takes = True
+    desk.bar(105.0)
+    assert desk.stop().trigger_price == pytest.approx(99.0)
+
+
+def test_exit_that_is_taken_late_starts_no_new_exits_while_the_position_is_closing() -> None:
+    desk = Desk(takes=False, stop_frac=0.05, target_frac=0.2, max_bars=1)
+    desk.fill("BUY", "2", 100.0)
+    desk.bar(100.0)
+    count = len(desk.ledger.orders)
+    desk.update(desk.stop().client_order_id, "ACCEPTED")
+    assert len(desk.ledger.orders) == count
+
+
+def test_exits_in_place_are_left_alone_bar_after_bar() -> None:
+    desk = Desk(stop_frac=0.05, target_frac=0.2, trailing_frac=0.2)
+    desk.fill("BUY", "2", 100.0)
+    before = len(desk.sent)
+    for close in (100.0, 99.0, 101.0, 98.0, 101.0):
+        desk.bar(close)
+    assert len(desk.sent) == before
+
+
+def test_flat_strategy_has_nothing_to_keep() -> None:
+    desk = Desk(stop_frac=0.05, max_bars=1)
+    desk.bar(100.0)
+    assert desk.sent == []
+
+
+MOVES = st.lists(
+    st.one_of(
+        st.tuples(st.just("bar"), st.integers(80, 125)),
+        st.tuples(st.just("add"), st.integers(1, 3)),
+        st.tuples(st.just("stop"), st.integers(1, 4)),
+        st.tuples(st.just("target"), st.integers(1, 4)),
+        st.tuples(st.just("lose"), st.integers(0, 1)),
+        st.tuples(st.just("turn"), st.integers(1, 3)),
+    ),
+    max_size=25,
+)
+
+
+@settings(deadline=None)
+@given(MOVES, st.sampled_from(["BUY", "SELL"]))
+def test_open_position_is_covered_exactly_after_every_bar_and_flat_means_no_orders(
+    moves: list[tuple[str, int]], side: Side
+) -> None:
+    desk = Desk(stop_frac=0.1, target_frac=0.3, trailing_frac=0.15)
+    desk.fill(side, "2", 100.0)
+    before = (ZERO, 0.0)
+    for move, number in moves:
+        orders = desk.open()
+        held = desk.view.quantity(X)
+        if move == "bar":
+            desk.bar(float(number))
+        elif move == "add" and held:
+            desk.fill("BUY" if held > 0 else "SELL", Decimal(number), 100.0)
+        elif move == "turn" and held:
+            desk.fill("SELL" if held > 0 else "BUY", abs(held) + number, 100.0)
+        elif move in ("stop", "target"):
+            exits = [o for o in orders if o.is_stop == (move == "stop")]
+            if exits and exits[0].leaves:
+                desk.fill_order(exits[0], 100.0, min(exits[0].leaves, Decimal(number)))
+        elif move == "lose" and len(orders) > number:
+            desk.update(orders[number].client_order_id, "CANCELED")
+        held = desk.view.quantity(X)
+        if not held:
+            assert desk.open() == []
+        elif move != "lose" and (move == "bar" or len(desk.open()) == 2):
+            stop, target = desk.stop(), desk.target()
+            assert stop.leaves == target.leaves == abs(held)
+            assert stop.side == target.side == ("SELL" if held > 0 else "BUY")
+            sign = 1 if held > 0 else -1
+            trigger = stop.trigger_price or 0.0
+            if before[0] and (before[0] > 0) == (held > 0) and move == "bar":
+                assert sign * trigger >= sign * before[1] - 1e-9
+            before = (held, trigger)
+        if not held or not [o for o in desk.open() if o.is_stop]:
+            before = (ZERO, 0.0)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"stop_frac": 0},
+        {"stop_frac": 1.0},
+        {"target_frac": -0.1},
+        {"trailing_frac": 1},
+        {"max_bars": 0},
+    ],
+)
+def test_impossible_exit_is_refused(data: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match="must be"):
+        decode(data, Exits, "desk.toml: exits")
