@@ -71,7 +71,8 @@ class GuardedActor(DataActor):
         self, topic: str, handler: Callable[[object], None], priority: int = 0
     ) -> None:
         """Listen to a bus topic; an error in the handler stops the run."""
-        wrapped = capture(self, getattr(handler, "__name__", topic), handler)
+        name = getattr(handler, "__name__", topic)
+        wrapped = capture(self, name, handler, from_engine=False)
         self._topics[topic, handler] = wrapped
         super().subscribe_topic(topic, wrapped, priority)
 

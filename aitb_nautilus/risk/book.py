@@ -24,6 +24,8 @@ class Order:
         Changes that were sent and not yet answered.
     asked
         Largest quantity that one of these asks for; 0 if there is none.
+    is_exit
+        Whether it passed the guard because it only reduces.
     """
 
     __slots__ = (
@@ -32,6 +34,7 @@ class Order:
         "client_order_id",
         "filled",
         "instrument_id",
+        "is_exit",
         "kind",
         "price",
         "purpose",
@@ -59,6 +62,7 @@ class Order:
         reduce_only: bool,
         purpose: str,
         ts_sent: int,
+        is_exit: bool = False,
     ) -> None:
         self.client_order_id = client_order_id
         self.strategy_id = strategy_id
@@ -71,6 +75,7 @@ class Order:
         self.reduce_only = reduce_only
         self.purpose = purpose
         self.ts_sent = ts_sent
+        self.is_exit = is_exit
         self.filled = ZERO
         self.changes = 0
         self.asked = ZERO

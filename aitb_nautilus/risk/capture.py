@@ -89,7 +89,9 @@ _ALWAYS = (
 engine changes a component's state it can be told nothing."""
 
 
-def capture(component: Any, name: str, callback: Callable[..., Any]) -> Callable[..., Any]:
+def capture(
+    component: Any, name: str, callback: Callable[..., Any], *, from_engine: bool = True
+) -> Callable[..., Any]:
     """Return a callback that records its error in the component's run state.
 
     Once a stop was asked for, the callback is skipped and the engine is told to shut down: nothing
@@ -104,12 +106,16 @@ def capture(component: Any, name: str, callback: Callable[..., Any]) -> Callable
         What the failure is called.
     callback
         Called with whatever the engine passes.
+    from_engine
+        Whether the engine calls it. What another component publishes comes in the middle of that
+        one's callback, when the engine can be told nothing.
     """
     state: RunState = component.run_state
 
     def captured(*args: Any) -> Any:
         if state.stop_reason:
-            component.shutdown_system(state.stop_reason)
+            if from_engine:
+                component.shutdown_system(state.stop_reason)
             return None
         try:
             component.notice(*args)

@@ -22,7 +22,7 @@ from aitb_nautilus.messages import (
     OrderSent,
     opposite,
 )
-from aitb_nautilus.risk.book import Order
+from aitb_nautilus.risk.book import ZERO, Order
 from aitb_nautilus.risk.guard import Decision
 from aitb_nautilus.risk.permits import Permit
 from aitb_nautilus.risk.translate import build_order, intent_of, price_of
@@ -59,11 +59,11 @@ class OrderSender:
                 intent = replace(intent, reduce_only=True)
             instrument = self._context.instruments[intent.instrument_id]
             order = build_order(strategy.order_factory, instrument, intent, decision.quantity)
-            self._note(order, intent)
+            self._note(order, intent, decision)
 
             def send() -> None:
                 Strategy.submit_order(strategy, order)
-                self._announce(str(order.client_order_id), intent.instrument_id, "submit")
+                self.announce(str(order.client_order_id), intent.instrument_id, "submit")
 
             self._send(intent.instrument_id, send)
         return decision
@@ -93,13 +93,13 @@ class OrderSender:
                 self._withdraw(noted)
                 return decisions
             # Noted at once: the limits count the orders of a list together.
-            self._note(order, intent)
+            self._note(order, intent, decisions[-1])
             noted.append(client_order_id)
 
         def send_all() -> None:
             send()
             for order, intent in zip(orders, intents, strict=True):
-                self._announce(str(order.client_order_id), intent.instrument_id, "submit")
+                self.announce(str(order.client_order_id), intent.instrument_id, "submit")
 
         self._send(intents[0].instrument_id, send_all)
         return decisions
@@ -124,13 +124,11 @@ class OrderSender:
         order = self._context.ledger.orders.get(intent.client_order_id)
         if order is None or not order.is_open:
             return
-        instrument_id = order.instrument_id
 
         def send() -> None:
             Strategy.cancel_order(self._strategy, ClientOrderId(intent.client_order_id))
-            self._announce(intent.client_order_id, instrument_id, "cancel")
 
-        self._send(instrument_id, send)
+        self._send(order.instrument_id, send)
 
     def modify(self, intent: ModifyIntent) -> Decision | None:
         """Judge a change of an open order, and send it whole.
@@ -180,11 +178,45 @@ class OrderSender:
                     price=price,
                     trigger_price=trigger,
                 )
-            self._announce(intent.client_order_id, instrument_id, "modify")
+            self.announce(intent.client_order_id, instrument_id, "modify")
 
         instrument_id = order.instrument_id
         self._send(instrument_id, send)
         return decision
+
+    def fit_exits(self, instrument_id: str) -> None:
+        """Cut exits that the strategy built itself to what is left to close.
+
+        A venue does this with reduce-only orders; a plain one would open the other side.
+        """
+        view = self._strategy.view
+        held = view.quantity(instrument_id)
+        room = abs(held)
+        for order in view.open_orders(instrument_id):
+            if not order.is_exit or order.reduce_only:
+                continue
+            kept = ZERO if (held > 0) == (order.side == "BUY") else min(order.leaves, room)
+            room -= kept
+            if kept == 0:
+                self.cancel(CancelIntent(client_order_id=order.client_order_id))
+            elif kept < order.leaves:
+                quantity = order.filled + kept
+                self.modify(ModifyIntent(client_order_id=order.client_order_id, quantity=quantity))
+
+    def announce(
+        self,
+        client_order_id: str,
+        instrument_id: str,
+        action: Literal["submit", "modify", "cancel"],
+    ) -> None:
+        """Tell on the bus that a command has left for the venue."""
+        strategy = self._strategy
+        strategy.publish_message(
+            ORDER_SENT,
+            OrderSent(
+                strategy.component_id, instrument_id, client_order_id, action, strategy.now()
+            ),
+        )
 
     def _send(self, instrument_id: str, send: Callable[[], None]) -> None:
         """Send a command now, or once the market opens again if nobody would hear it before.
@@ -222,7 +254,7 @@ class OrderSender:
             self._context.guard.permits.withdraw(client_order_id)
             self._context.ledger.withdraw_order(client_order_id)
 
-    def _note(self, order: Any, intent: OrderIntent) -> None:
+    def _note(self, order: Any, intent: OrderIntent, decision: Decision) -> None:
         strategy = self._strategy
         client_order_id = str(order.client_order_id)
         terms = order.init_event
@@ -244,19 +276,6 @@ class OrderSender:
                 reduce_only=intent.reduce_only,
                 purpose=intent.purpose,
                 ts_sent=strategy.now(),
+                is_exit=decision.reducing,
             )
-        )
-
-    def _announce(
-        self,
-        client_order_id: str,
-        instrument_id: str,
-        action: Literal["submit", "modify", "cancel"],
-    ) -> None:
-        strategy = self._strategy
-        strategy.publish_message(
-            ORDER_SENT,
-            OrderSent(
-                strategy.component_id, instrument_id, client_order_id, action, strategy.now()
-            ),
         )

@@ -241,6 +241,9 @@ class GuardedStrategy(Strategy):
             if client_order_id in self._strangers:
                 self._strangers.discard(client_order_id)
                 Strategy.cancel_order(self, event.client_order_id)
+        elif kind == "OrderPendingCancel":
+            # Here and not where a cancel is wished: the engine's own methods cancel as well.
+            self._sender.announce(client_order_id, str(event.instrument_id), "cancel")
         elif kind == "OrderPendingUpdate":
             why = guard.permits.objection_to_change(client_order_id)
             if why:
@@ -248,6 +251,7 @@ class GuardedStrategy(Strategy):
         elif kind == "OrderFilled":
             fill = fill_fact(event)
             ledger.apply_fill(fill)
+            self._sender.fit_exits(fill.instrument_id)
             self.act(self.decide_on_fill(fill))
         else:
             self._on_update(event)
@@ -271,7 +275,8 @@ class GuardedStrategy(Strategy):
         self, topic: str, handler: Callable[[object], None], priority: int = 0
     ) -> None:
         """Listen to a bus topic; an error in the handler stops the run."""
-        wrapped = capture(self, getattr(handler, "__name__", topic), handler)
+        name = getattr(handler, "__name__", topic)
+        wrapped = capture(self, name, handler, from_engine=False)
         self._topics[topic, handler] = wrapped
         super().subscribe_topic(topic, wrapped, priority)
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any, Self
 
+from nautilus_trader.common import DataActor
 from nautilus_trader.execution import FillModel
 from nautilus_trader.model import (
     BookOrder,
@@ -79,8 +80,8 @@ class VenueClock(GuardedActor):
         self._last = 0
 
     def on_start(self) -> None:
-        """Listen to commands."""
-        self.subscribe_topic(ORDER_SENT, self._on_sent)
+        """Listen to commands, also while the run is being stopped: what was sent still arrives."""
+        DataActor.subscribe_topic(self, ORDER_SENT, self._on_sent)
 
     def _on_sent(self, message: object) -> None:
         assert isinstance(message, OrderSent)  # noqa: S101 - the topic carries nothing else

@@ -81,6 +81,15 @@ def test_callback_is_skipped_once_a_stop_was_asked_for_whatever_its_name(name: s
     assert (component.seen, component.told) == ([], ["enough"])
 
 
+def test_what_another_component_publishes_is_skipped_without_a_word_to_the_engine() -> None:
+    component = Component()
+    handler = capture(component, "hear", component.seen.append, from_engine=False)
+    handler("before")
+    component.run_state.stop("enough")
+    handler("after")
+    assert (component.seen, component.told) == (["before"], [])
+
+
 class Wrapped(Component):
     def on_quote(self, quote: Any) -> str:
         self.seen.append(quote)

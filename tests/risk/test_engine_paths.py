@@ -808,3 +808,59 @@ def test_exit_smaller_than_the_smallest_order_of_the_venue_is_filled() -> None:
     assert rig.quantity() == 0
     assert len(strategy.fills) == 3
     assert_in_step(rig, strategy)
+
+
+def offer(price: float, quantity: str = "0.010") -> Step:
+    """Return a step that builds a plain sell order."""
+
+    def step(strategy: Scripted) -> None:
+        strategy.submit_order(
+            strategy.order_factory.limit(
+                BTC_ID, OrderSide.SELL, Quantity.from_str(quantity), Price(price, 2)
+            )
+        )
+
+    return step
+
+
+def test_built_exit_that_has_nothing_left_to_close_is_cancelled() -> None:
+    rig, strategy = desk(
+        {2: buy, 3: offer(30_080.0), 4: lambda _: [CloseIntent(instrument_id=BTC)]}, rows=RISING
+    )
+    assert rig.quantity() == 0
+    assert [o.status for o in rig.context.ledger.orders.values()] == [
+        "FILLED",
+        "CANCELED",
+        "FILLED",
+    ]
+    assert_in_step(rig, strategy)
+
+
+def test_built_exits_are_cut_to_what_is_left_to_close_the_oldest_first() -> None:
+    def trade(side: Any, quantity: str, **changes: Any) -> Step:
+        wish = OrderIntent(instrument_id=BTC, side=side, quantity=Decimal(quantity), **changes)
+        return lambda _: [wish]
+
+    rig, strategy = desk(
+        {
+            2: trade("BUY", "0.040"),
+            3: offer(30_080.0, "0.010"),
+            4: offer(30_080.0, "0.030"),
+            5: trade("SELL", "0.026", reduce_only=True),
+        },
+        rows=RISING,
+    )
+    _, first, second, _ = rig.context.ledger.orders.values()
+    assert (first.quantity, second.quantity) == (Decimal("0.010"), Decimal("0.004"))
+    assert (first.status, second.status) == ("FILLED", "FILLED")
+    assert rig.quantity() == 0
+    assert_in_step(rig, strategy)
+
+
+def test_built_order_that_opens_is_left_alone_when_the_position_closes() -> None:
+    rig, strategy = desk(
+        {2: buy, 3: offer(30_080.0, "0.020"), 4: lambda _: [CloseIntent(instrument_id=BTC)]},
+        rows=RISING,
+    )
+    assert rig.quantity() == Decimal("-0.020")
+    assert_in_step(rig, strategy)

@@ -73,6 +73,26 @@ def test_every_command_is_announced_right_after_it_left() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "cancel",
+    [
+        lambda s: [CancelIntent(client_order_id=i) for i in open_ids(s)],
+        lambda s: s.cancel_order(ClientOrderId(open_ids(s)[0])),
+        lambda s: s.cancel_orders([ClientOrderId(i) for i in open_ids(s)]),
+        lambda s: s.cancel_all_orders(InstrumentId.from_str(BTC)),
+        lambda s: s.market_exit(),
+    ],
+    ids=["intent", "cancel_order", "cancel_orders", "cancel_all_orders", "market_exit"],
+)
+def test_cancel_reaches_the_venue_before_the_next_bar_however_it_is_sent(cancel: Step) -> None:
+    # Without the announcement nobody wakes the venue, and the bar after it still fills the order.
+    rows = [*flat_bars(5), (30_000.0, 30_000.0, 28_000.0, 28_000.0), *flat_bars(2, 28_000.0)]
+    rig, _, sent = desk({2: lambda _: [resting()], 5: cancel}, rows)
+    (one,) = rig.context.ledger.orders.values()
+    assert (one.status, rig.quantity()) == ("CANCELED", 0)
+    assert [(s.action, s.ts) for s in sent] == [("submit", close_of(2)), ("cancel", close_of(5))]
+
+
 def test_built_orders_are_announced_each() -> None:
     def send(strategy: Scripted) -> None:
         make = strategy.order_factory
