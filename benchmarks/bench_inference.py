@@ -1,0 +1,173 @@
+"""Time one row through a model's session, against ONNX Runtime's bare `run` on the same row.
+
+The two are timed in turns in one process, in small blocks, so that the machine's other work falls
+on both. A model of 200 trees with 31 leaves, as the trainer makes them, and a logistic one, where
+the graph itself costs almost nothing and only what is around it counts.
+"""
+
+import json
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from aitb_nautilus.models.export import normalized
+from aitb_nautilus.models.graphs import inspect
+from aitb_nautilus.models.runtime import ModelSession
+
+COLUMNS = 40
+TREES, LEAVES = 200, 31
+BLOCKS, BLOCK = 60, 200
+LIMIT = 2.0
+
+
+def value(name: str, columns: int) -> object:
+    """Return the declaration of a float32 tensor."""
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["rows", columns])
+
+
+def model_of(nodes: list[object], weights: list[object]) -> bytes:
+    """Return a model from features to probability."""
+    graph = helper.make_graph(
+        nodes, "g", [value("features", COLUMNS)], [value("probability", 1)], weights
+    )
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 1)]
+    return normalized(helper.make_model(graph, opset_imports=opsets).SerializeToString())
+
+
+def trees() -> bytes:
+    """Return a forest that splits at random, five deep, through a sigmoid."""
+    draw = np.random.default_rng(1)
+    told: dict[str, list[object]] = {
+        name: []
+        for name in (
+            "nodes_treeids",
+            "nodes_nodeids",
+            "nodes_featureids",
+            "nodes_modes",
+            "nodes_values",
+            "nodes_truenodeids",
+            "nodes_falsenodeids",
+            "target_ids",
+            "target_nodeids",
+            "target_treeids",
+            "target_weights",
+        )
+    }
+    for tree in range(TREES):
+        for node in range(2 * LEAVES - 1):
+            inner = node < LEAVES - 1  # a full binary tree, counted level by level
+            told["nodes_treeids"].append(tree)
+            told["nodes_nodeids"].append(node)
+            told["nodes_featureids"].append(int(draw.integers(COLUMNS)) if inner else 0)
+            told["nodes_modes"].append("BRANCH_LEQ" if inner else "LEAF")
+            told["nodes_values"].append(float(np.float32(draw.normal())) if inner else 0.0)
+            told["nodes_truenodeids"].append(2 * node + 1 if inner else 0)
+            told["nodes_falsenodeids"].append(2 * node + 2 if inner else 0)
+            if not inner:
+                told["target_ids"].append(0)
+                told["target_nodeids"].append(node)
+                told["target_treeids"].append(tree)
+                told["target_weights"].append(float(np.float32(draw.normal() / 50)))
+    forest = helper.make_node(
+        "TreeEnsembleRegressor",
+        ["features"],
+        ["score"],
+        domain="ai.onnx.ml",
+        n_targets=1,
+        **told,
+    )
+    return model_of([forest, helper.make_node("Sigmoid", ["score"], ["probability"])], [])
+
+
+def logistic() -> bytes:
+    """Return a logistic regression."""
+    column = np.random.default_rng(1).normal(size=(COLUMNS, 1)).astype(np.float32)
+    nodes = [
+        helper.make_node("MatMul", ["features", "w"], ["score"]),
+        helper.make_node("Sigmoid", ["score"], ["probability"]),
+    ]
+    return model_of(nodes, [numpy_helper.from_array(column, "w")])
+
+
+def bare_session(data: bytes) -> ort.InferenceSession:
+    """Return a session as anyone would make it to be fast: one thread, all else as it comes."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    return ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+
+
+def block_of(answer: Callable[[int], float]) -> float:
+    """Return the seconds of one row, mean over a block."""
+    start = time.perf_counter()
+    for i in range(BLOCK):
+        answer(i)
+    return (time.perf_counter() - start) / BLOCK
+
+
+def compare(name: str, data: bytes, rows: NDArray[np.float32]) -> None:
+    """Print the ratio of ours to the bare session, and what each takes."""
+    bare = bare_session(data)
+    ours = ModelSession(data, inspect(data, name), name)
+
+    def through_bare(i: int) -> float:
+        answer: float = bare.run(["probability"], {"features": rows[i : i + 1]})[0][0, 0]
+        return answer
+
+    def through_ours(i: int) -> float:
+        answer = ours.predict_row(rows[i]).probability
+        assert answer is not None
+        return answer
+
+    assert all(through_bare(i) == through_ours(i) for i in range(BLOCK))
+    pairs = [(block_of(through_ours), block_of(through_bare)) for _ in range(BLOCKS)]
+    mine = statistics.median(a for a, _ in pairs) * 1e6
+    theirs = statistics.median(b for _, b in pairs) * 1e6
+    print(
+        json.dumps(
+            {
+                "figure": f"inference of one row, {name} / bare session.run",
+                "value": statistics.median(a / b for a, b in pairs),
+                "unit": "ratio",
+                "limit": LIMIT,
+                "better": "lower",
+                "note": f"{mine:.1f} us a row, bare {theirs:.1f} us",
+            }
+        )
+    )
+
+
+def exact_rows(name: str, data: bytes, rows: NDArray[np.float32]) -> None:
+    """Print what a row of a table with the bits of single rows costs."""
+    session = ModelSession(data, inspect(data, name), name)
+    start = time.perf_counter()
+    session.rows_exact(rows)
+    print(
+        json.dumps(
+            {
+                "figure": f"table of exact answers, {name}",
+                "value": (time.perf_counter() - start) / len(rows) * 1e6,
+                "unit": "us/row",
+                "better": "lower",
+                "note": "in batches" if session.exact_in_batches else "row by row",
+            }
+        )
+    )
+
+
+def main() -> None:
+    """Print the figures."""
+    rows = np.random.default_rng(2).normal(size=(20_000, COLUMNS)).astype(np.float32)
+    for name, data in ((f"{TREES} trees", trees()), ("logistic", logistic())):
+        compare(name, data, rows)
+        exact_rows(name, data, rows)
+
+
+if __name__ == "__main__":
+    main()
