@@ -41,7 +41,7 @@ bench: venv ## run the benchmarks, each figure beside its limit
 
 lock: venv ## write requirements.lock anew (make lock UPGRADE=--upgrade takes newer versions)
 	UV_SYSTEM_CERTS=true UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --generate-hashes \
-		--no-emit-index-url --no-emit-find-links --python-version 3.13 --group dev $(UPGRADE) \
+		--no-emit-index-url --no-emit-find-links --python-version 3.13 --extra train --group dev $(UPGRADE) \
 		--output-file requirements.lock pyproject.toml
 
 clean: ## remove .venv and every cache; data and runs stay

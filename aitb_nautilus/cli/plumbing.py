@@ -27,6 +27,7 @@ __all__ = ["console", "emit", "json_option", "progress_console", "run"]
 
 _EMITTED = "aitb.emitted"
 # The machine refused to write; the program is not at fault and the user can act.
+_TRAIN_PACKAGES = {"lightgbm", "sklearn", "scipy", "threadpoolctl"}
 _DISK_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG}
 
 
@@ -145,17 +146,19 @@ def _report(error: Exception, *, debug: bool, as_json: bool, state: Mapping[str,
     return known.exit_code
 
 
-def _known(error: Exception) -> AitbError:
+def _known(error: Exception) -> AitbError:  # noqa: PLR0911 - one answer a kind of error
     """Return what was raised as an error that a user can act on."""
     match error:
         case AitbError():
             return error
         case click.Abort():
             return RunError("aitb", "interrupted", todo="Run the same command again to start over")
-        case click.UsageError():
-            return _usage(error)
         case click.ClickException():
+            if isinstance(error, click.UsageError):
+                return _usage(error)
             return AitbError("aitb", error.format_message())
+        case ModuleNotFoundError() if error.name in _TRAIN_PACKAGES:
+            return _not_installed(error.name)
         case OSError() if error.errno in _DISK_ERRNOS:
             return AitbError(
                 str(error.filename or "writing a file"),
@@ -168,6 +171,15 @@ def _known(error: Exception) -> AitbError:
         "aitb",
         f"this is a defect in AITB, not in your input ({found})",
         todo="Run the same command with --debug to see the traceback, and report it",
+    )
+
+
+def _not_installed(package: str) -> AitbError:
+    return AitbError(
+        "aitb train",
+        f"the package {package} is not installed",
+        "training needs it",
+        "Install it with: pip install 'aitb-nautilus[train]'",
     )
 
 

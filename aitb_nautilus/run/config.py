@@ -14,9 +14,11 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from aitb_nautilus.features.settings import FeatureSettings
 from aitb_nautilus.market.instruments import InstrumentSettings
 from aitb_nautilus.risk.limits import RiskSettings
 from aitb_nautilus.settings import Settings
+from aitb_nautilus.training.settings import ModelSettings
 
 __all__ = [
     "BacktestSettings",
@@ -179,7 +181,13 @@ class BacktestSettings(Settings, frozen=True):
 
 
 class DeskConfig(Settings, frozen=True):
-    """A whole config file."""
+    """A whole config file.
+
+    Attributes
+    ----------
+    features, model
+        What ``aitb train`` computes and teaches; a back-test leaves them alone.
+    """
 
     risk: RiskSettings
     venues: Annotated[tuple[VenueSettings, ...], msgspec.Meta(min_length=1)]
@@ -189,6 +197,8 @@ class DeskConfig(Settings, frozen=True):
     actors: tuple[ComponentSettings, ...] = ()
     strategies: tuple[ComponentSettings, ...] = ()
     backtest: BacktestSettings = BacktestSettings()
+    features: FeatureSettings | None = None
+    model: ModelSettings | None = None
 
     def __post_init__(self) -> None:
         """Refuse names that stand twice, and balances in another currency."""

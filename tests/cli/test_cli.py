@@ -319,3 +319,11 @@ def test_module_and_script_are_one_program() -> None:
         check=True,
     )
     assert done.stdout == f"aitb-nautilus {__version__}\n"
+
+
+def test_package_of_the_extra_that_is_missing_is_named_with_its_remedy(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    error = ModuleNotFoundError("No module named 'lightgbm'", name="lightgbm")
+    assert run(raising(error), ["work"]) == 1
+    assert "pip install 'aitb-nautilus[train]'" in capsys.readouterr().err
