@@ -22,6 +22,7 @@ VERBS = {
     "quickstart": "Simulate a market, back-test on it and point to the report.",
     "data": "Fill, list and check the catalog of bars.",
     "train": "Train the model of one config file on recorded bars.",
+    "features": "Show features and compute them.",
     "models": "Look at trained models, verify them, and say which one trades.",
     "backtest": "Run the desk of one config file on recorded bars.",
     "report": "Show one run, or compare several with the first of them.",

@@ -139,7 +139,7 @@ def import_source(module: types.ModuleType, text: str, path: str) -> None:
     ("function", "wanted"),
     [
         (planted.shares_a_state.function, "uses SHARED, a ndarray"),
-        (lambda x: nowhere(x), "uses nowhere, which is not defined"),  # noqa: F821, PLW0108
+        (planted.uses_nothing_known, "uses nowhere, which is not defined"),
         (len, "is no plain function"),
     ],
 )

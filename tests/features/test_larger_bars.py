@@ -1,4 +1,4 @@
-"""Larger bars are built from closed base bars, and are known when the last of these closes."""
+"""Larger bars are built from closed base bars alone and known when the last of these closes."""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ def weekend(_s: Cells, _p: Values, x: Values, _y: Values, _k: int) -> float:
 
     References
     ----------
-    Weekend effect in Bitcoin: Dorfleitner and Lung (2018).
+    Day-of-the-week effect in cryptocurrencies: Dorfleitner and Lung (2018).
     """
     return 1.0 if (x[TIME] - MONDAY) % WEEK >= 5.0 * DAY else 0.0
 

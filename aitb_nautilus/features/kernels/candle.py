@@ -35,7 +35,7 @@ def candle_body(_s: Cells, _p: Values, x: Values, _y: Values, _k: int) -> float:
 
     References
     ----------
-    Livshin (2001), Balance of power, Technical Analysis of Stocks and Commodities 19.
+    Livshin (2001), Balance of market power, Technical Analysis of Stocks and Commodities 19.
     """
     return quotient(x[CLOSE] - x[OPEN], x[HIGH] - x[LOW], 0.0)
 

@@ -130,7 +130,7 @@ def cci(s: Cells, p: Values, x: Values, _y: Values, k: int) -> float:
 
     References
     ----------
-    Lambert (1980), Commodity channel index, Commodities 9.
+    Lambert (1980), Commodity channel index, Commodities magazine.
     """
     n = int(p[0])
     price = (x[HIGH] + x[LOW] + x[CLOSE]) / 3.0

@@ -195,7 +195,7 @@ def linear_slope(s: Cells, p: Values, x: Values, _y: Values, k: int) -> float:
 
     References
     ----------
-    Least squares; Clenow (2015), Stocks on the move, ch. 5.
+    Least squares; Clenow (2015), Stocks on the move.
     """
     figures = window_pairs(s, 0, int(p[0]), math.log(x[CLOSE]), float(k), k)
     return figures[4] / figures[3]
@@ -218,7 +218,7 @@ def trend_correlation(s: Cells, p: Values, x: Values, _y: Values, k: int) -> flo
 
     References
     ----------
-    Least squares; Clenow (2015), Stocks on the move, ch. 5.
+    Least squares; Clenow (2015), Stocks on the move.
     """
     figures = window_pairs(s, 0, int(p[0]), math.log(x[CLOSE]), float(k), k)
     return correlation_of(figures[2], figures[3], figures[4])

@@ -127,7 +127,7 @@ def choppiness(s: Cells, p: Values, x: Values, _y: Values, k: int) -> float:
 
     References
     ----------
-    Dreiss (1993), choppiness index, with true highs and lows so that it stays within 0 and 100.
+    Choppiness index of Dreiss, with true highs and lows so that it stays within 0 and 100.
     """
     n = int(p[0])
     before = swap(s, 0, x[CLOSE])
