@@ -16,8 +16,7 @@ import numpy as np
 import pytest
 
 import aitb_nautilus.features
-from aitb_nautilus.features import cache
-from aitb_nautilus.features.compiled import kernel_address
+from aitb_nautilus.features import cache, compiled
 from aitb_nautilus.features.engine import FeatureEngine
 from aitb_nautilus.features.feature_set import parse_features
 from aitb_nautilus.features.kernels import KERNELS
@@ -100,17 +99,25 @@ def test_edit_of_a_called_function_is_compiled_and_changes_the_fingerprint(tmp_p
     assert sum(name.startswith("driver-") for name in folders) == 1
 
 
-def test_each_kernel_is_kept_in_a_folder_named_by_all_its_sources() -> None:
+def test_each_kernel_is_kept_in_a_folder_of_its_own_named_by_all_its_sources(
+    own_root, tmp_path: Path
+) -> None:
     rsi, sma = KERNELS["rsi"].function, KERNELS["sma_ratio"].function
     assert {f.__name__ for f in called_functions(sma)} == {"window_sum", "block_place"}
     assert {"_rsi", "wilder", "finite_average", "quotient"} < {
         f.__name__ for f in called_functions(rsi)
     }
-    kernel_address(KERNELS["rsi"])
-    folder = cache.cache_root() / f"rsi-{source_hash(rsi)[:20]}"
-    assert list(folder.rglob("*.nbi"))
     assert source_hash(rsi) != source_hash(sma)
     assert source_hash(window_sum) != source_hash(block_place)
+
+    own_root.setenv(cache.CACHE_VARIABLE, str(tmp_path))
+    compiled._compiled_kernel.__wrapped__(rsi)
+    folder = cache.cache_root() / f"rsi-{source_hash(rsi)[:20]}"
+    kept = {path: path.stat().st_mtime_ns for path in folder.rglob("*.nb?")}
+    assert kept
+    compiled._compiled_kernel.__wrapped__(planted.leaves_its_range.function)
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.nb?")} == kept
+    assert len(list(cache.cache_root().iterdir())) == 2
 
 
 def test_source_hash_sees_statements_and_constants_only() -> None:
