@@ -12,6 +12,7 @@ import aitb_nautilus
 from aitb_nautilus.cli.backtest import progress_bar
 from aitb_nautilus.cli.plumbing import console, emit, json_option, progress_console
 from aitb_nautilus.errors import ConfigError
+from aitb_nautilus.files import whole_file
 from aitb_nautilus.observe.run_folder import Run
 from aitb_nautilus.observe.summary import print_summary
 from aitb_nautilus.run.backtest import backtest
@@ -84,9 +85,8 @@ def _write_config(folder: Path) -> str:
         return f"{target} is there and stays as it is"
     text = _shipped().read_text().replace(f'"{_FOLDER}/', f'"{folder.as_posix()}/')
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(".quickstart.toml.tmp")
-    temporary.write_text(text)
-    temporary.replace(target)
+    with whole_file(target) as temporary:
+        temporary.write_text(text)
     return f"written to {target}"
 
 

@@ -9,9 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
-import os
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
@@ -20,6 +18,7 @@ from typing import Any
 import msgspec
 
 from aitb_nautilus.errors import AitbError
+from aitb_nautilus.files import whole_file
 
 __all__ = ["Html", "el", "join", "page", "table", "write_page"]
 
@@ -164,18 +163,9 @@ def write_page(path: Path, text: str) -> None:
         If the file cannot be written.
     """
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        temporary = Path(name)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
+        with whole_file(path) as temporary:
+            temporary.write_text(text, encoding="utf-8", newline="\n")
             temporary.chmod(0o644)
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
     except OSError as e:
         raise AitbError(
             str(path),

@@ -6,7 +6,6 @@ that was killed leaves it so, and its tables missing: clearly incomplete, never 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from aitb_nautilus.errors import RunError
+from aitb_nautilus.files import whole_file
 from aitb_nautilus.market.bars import BarFrame
 from aitb_nautilus.observe.run_record import RunRecord
 from aitb_nautilus.observe.run_tables import MAX_BAR_ROWS, TABLES
@@ -134,15 +134,11 @@ class RunWriter:
     def _whole(self, name: str) -> Iterator[Path]:
         """Give a temporary file to write; put it into place once it is whole and on the disk."""
         target = self.folder / name
-        temporary = target.with_name(f".{name}.tmp")
         try:
-            yield temporary
-            _to_disk(temporary)
-            temporary.replace(target)
+            with whole_file(target) as temporary:
+                yield temporary
         except OSError as e:
             raise _refused(target, e) from e
-        finally:
-            temporary.unlink(missing_ok=True)
 
 
 def _refused(path: Path, error: OSError) -> RunError:
@@ -152,14 +148,6 @@ def _refused(path: Path, error: OSError) -> RunError:
         "must lie where there is room and where you may write",
         "Make room, or name another folder as backtest.runs, then run again",
     )
-
-
-def _to_disk(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _storage(kind: pa.DataType) -> pa.DataType:
