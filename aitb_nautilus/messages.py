@@ -1,9 +1,9 @@
 """Plain facts and wishes that travel between components.
 
-Facts (`BarClosed`, `Fill`, `OrderUpdate`, `FundingRate`) come from the engine's events; wishes
-(`OrderIntent`, `CloseIntent`, `CancelIntent`, `ModifyIntent`) are a strategy's answer to them. Both
-are frozen structs without any engine object in them, so that a recorded day can be decided again
-without an engine (decision 11).
+Facts (`BarClosed`, `Prediction`, `Fill`, `OrderUpdate`, `FundingRate`) come from the engine's events
+and from actors; wishes (`OrderIntent`, `CloseIntent`, `CancelIntent`, `ModifyIntent`) are a
+strategy's answer to them. Both are frozen structs without any engine object in them, so that a
+recorded day can be decided again without an engine (decision 11).
 
 Times are int nanoseconds UTC. Prices are float64 in quote currency, equal to the decimal of the
 venue; quantities are exact `Decimal` in base currency. Sides are ``"BUY"`` and ``"SELL"``.
@@ -17,6 +17,7 @@ from typing import Literal
 import msgspec
 
 __all__ = [
+    "LATE_PREDICTION",
     "ORDER_SENT",
     "BarClosed",
     "CancelIntent",
@@ -24,14 +25,17 @@ __all__ = [
     "Fill",
     "FundingRate",
     "Intent",
+    "LatePrediction",
     "ModifyIntent",
     "OrderIntent",
     "OrderKind",
     "OrderSent",
     "OrderStatus",
     "OrderUpdate",
+    "Prediction",
     "Side",
     "opposite",
+    "prediction_topic",
 ]
 
 Side = Literal["BUY", "SELL"]
@@ -58,6 +62,13 @@ OrderStatus = Literal[
 
 ORDER_SENT = "aitb.order.sent"
 """Bus topic of `OrderSent`."""
+LATE_PREDICTION = "aitb.late_prediction"
+"""Bus topic of `LatePrediction`."""
+
+
+def prediction_topic(model: str, instrument_id: str) -> str:
+    """Return the bus topic of a model's predictions for an instrument."""
+    return f"aitb.prediction.{model}.{instrument_id}"
 
 
 def opposite(side: Side) -> Side:
@@ -87,6 +98,66 @@ class BarClosed(msgspec.Struct, frozen=True, gc=False):
     low: float
     close: float
     volume: float
+
+
+class Prediction(msgspec.Struct, frozen=True, gc=False):
+    """What a model foresees for one instrument at the close of one bar.
+
+    Attributes
+    ----------
+    model, version
+        The name that it is published under: a model's id, or an ensemble's; and its version.
+    score
+        ``2 * probability - 1``, in [-1, 1].
+    probability
+        Of up, calibrated, in [0, 1]. What up means is the label that the model was taught.
+    expected_return
+        Over the horizon, as a fraction; None if the model gives none.
+    confidence
+        How much the members of an ensemble agree, in [0, 1]; None of a single model.
+    horizon_ns
+        How far ahead it looks.
+    ts_event
+        Close of the bar that it answers.
+    ts_features, ts_inference
+        When its features and when its answer were there.
+    expires_ns
+        From then on nobody may act on it.
+    """
+
+    instrument_id: str
+    model: str
+    version: str
+    score: float
+    probability: float
+    expected_return: float | None
+    confidence: float | None
+    horizon_ns: int
+    ts_event: int
+    ts_features: int
+    ts_inference: int
+    expires_ns: int
+
+
+class LatePrediction(msgspec.Struct, frozen=True, gc=False):
+    """An answer that was not there in time. It is told, and never traded.
+
+    Attributes
+    ----------
+    ts_event
+        Close of the bar that it would have answered.
+    ts
+        When it was given up.
+    deadline_ns
+        How long it had.
+    """
+
+    instrument_id: str
+    model: str
+    version: str
+    ts_event: int
+    ts: int
+    deadline_ns: int
 
 
 class Fill(msgspec.Struct, frozen=True, gc=False):

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
+from aitb_nautilus.features.feature_set import FeatureSet
 from aitb_nautilus.models import bundle as bundles
 from aitb_nautilus.models.manifest import (
     Contract,
@@ -37,6 +38,7 @@ CONTRACT = Contract(
     features=FEATURES,
     feature_fingerprint=FINGERPRINT,
     interval="1m",
+    longest_gap_bars=120,
     instruments=("BTCUSDT.BINANCE",),
     label=Label(
         kind="sign", horizon_bars=15, horizon_ns=900_000_000_000, parameters={"cost_bps": 5.0}
@@ -158,3 +160,40 @@ def write_signed(folder: Path, keyring: Keyring, model: bytes, text: bytes) -> P
     (folder / bundles.MANIFEST_NAME).write_bytes(text)
     (folder / bundles.SIGNATURE_NAME).write_bytes(bundles.sign(text, keyring.own_or_new()))
     return folder
+
+
+def contract_for(
+    features: FeatureSet, instruments: Sequence[str] = CONTRACT.instruments, **changes: Any
+) -> Contract:
+    """Return the contract of a model for features that this code really computes."""
+    return msgspec.structs.replace(
+        CONTRACT,
+        features=features.names,
+        feature_fingerprint=features.fingerprint,
+        interval=features.interval.text,
+        longest_gap_bars=features.longest_gap_bars,
+        instruments=tuple(instruments),
+        **changes,
+    )
+
+
+def put_for(
+    registry: Registry,
+    name: str,
+    features: FeatureSet,
+    instruments: Sequence[str] = CONTRACT.instruments,
+    *,
+    seed: int = 1,
+    change: Callable[[ModelProto], None] | None = None,
+    **more: Any,
+) -> Publication:
+    """Publish a logistic model of real features; another seed is another model."""
+    columns = len(features.names)
+    weights = np.random.default_rng(seed).normal(size=columns)
+    told = {
+        "contract": contract_for(features, instruments),
+        "training": TRAINING,
+        "probe_rows": rows(3, columns),
+        **more,
+    }
+    return registry.publish(name, graph(list(weights), change=change), **told)

@@ -21,6 +21,10 @@ fitness    whether a model fits the running code and the time
 registry   all of the above for one folder of models
 index      the same facts in SQLite, for lists; made anew whenever it is lost
 export     from a converter's graph to the house form, and the gate that an export must pass
+serving    a loaded model together with the features that it was trained on
+predictor  from closed bars to answers, all beforehand or each at its bar, with the same bits
+worker     answers in a thread of its own
+deadlines  several workers whose answers must come in time
 ========== ==================================================================================
 
 Nothing here imports the engine, and nothing ever loads a pickle.

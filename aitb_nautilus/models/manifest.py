@@ -135,6 +135,8 @@ class Contract(_Part, frozen=True):
         Of the feature set that computed them in training.
     interval
         Of the bars at which the model answers: ``1m``.
+    longest_gap_bars
+        So many missing bars in a row count as bars without a trade; part of the feature set.
     instruments
         That it was trained on.
     """
@@ -142,6 +144,7 @@ class Contract(_Part, frozen=True):
     features: tuple[str, ...]
     feature_fingerprint: str
     interval: str
+    longest_gap_bars: int
     instruments: tuple[str, ...]
     label: Label
 
@@ -154,6 +157,8 @@ class Contract(_Part, frozen=True):
             raise ValueError("feature_fingerprint and instruments must not be empty")
         if Interval.parse(self.interval).text != self.interval:
             raise ValueError(f"the interval {self.interval!r} is not in its shortest spelling")
+        if self.longest_gap_bars < 0:
+            raise ValueError("longest_gap_bars must not be negative")
 
 
 class Fold(_Part, frozen=True):
@@ -197,6 +202,8 @@ class Training(_Part, frozen=True):
         By name. Libraries with their versions.
     trials
         How many models were tried before this one was chosen, itself included.
+    importance
+        Feature to the mean rise of the log loss when it is shuffled among the rows of a test.
     config_sha256
         Of the resolved training config, if there was one.
     """
@@ -214,6 +221,7 @@ class Training(_Part, frozen=True):
     trials: int
     calibration: Calibration | None = None
     parameters: dict[str, str | int | float | bool | None] = {}
+    importance: dict[str, float] = {}
     config_sha256: str | None = None
 
     def __post_init__(self) -> None:

@@ -102,6 +102,7 @@ def _named(names: list[str]) -> list[Html]:
 
 
 def _runs_card(runs: list[Run], names: list[str]) -> Html:
+    modelled = any(run.record.models for run in runs)
     rows: list[list[Child]] = []
     for name, run in zip(_named(names), runs, strict=True):
         record = run.record
@@ -112,11 +113,13 @@ def _runs_card(runs: list[Run], names: list[str]) -> Html:
                 "simulated" if record.simulated else "recorded",
                 el("span", _period_text(record), class_="whole"),
                 period_sentence(record)[-2],
+                *([", ".join(m.reference for m in record.models) or "none"] if modelled else []),
                 verdict_of(record).sentence,
                 el("span", (record.fingerprint or formats.DASH)[:12], class_="mono whole"),
             ]
         )
-    head = ["Run", "Mode", "Data", "Period", "Instruments", "Verdict", "Fingerprint"]
+    models = ["Models"] if modelled else []
+    head = ["Run", "Mode", "Data", "Period", "Instruments", *models, "Verdict", "Fingerprint"]
     return card("runs", "Runs", table(head, rows, label="Runs"))
 
 

@@ -5,6 +5,7 @@ None is shown as a dash. Nothing rounds to "-0".
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "minute",
     "money",
     "money_decimals",
+    "nice_step",
     "percent",
     "price",
     "ratio",
@@ -97,6 +99,12 @@ def day(iso: str | None) -> str:
 def minute(iso: str | None) -> str:
     """Return date and minute of an ISO 8601 time: ``2023-03-24 12:40``."""
     return DASH if iso is None else datetime.fromisoformat(iso).strftime("%Y-%m-%d %H:%M")
+
+
+def nice_step(least: float) -> float:
+    """Return the least step from `least` > 0 on that is 1, 2, 2.5 or 5 times a power of ten."""
+    power = 10.0 ** math.floor(math.log10(least))
+    return next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= least)
 
 
 def _number(value: float, digits: int, signed: bool) -> str:

@@ -17,6 +17,7 @@ Horowitz and Jing (1995), On blocking rules for the bootstrap with dependent dat
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -64,14 +65,15 @@ class Verdict:
     ----------
     kind
         ``positive`` (the bound is above zero), ``luck``, ``loss``, ``short`` (fewer than 30 days),
-        ``idle`` (no trade) or ``broken`` (the run did not end well).
+        ``in_sample`` (a model had seen the run's time), ``idle`` (no trade) or ``broken`` (the run
+        did not end well).
     sentence
         The verdict in words.
     detail
         What else a reader must know; may be empty.
     """
 
-    kind: Literal["positive", "luck", "loss", "short", "idle", "broken"]
+    kind: Literal["positive", "luck", "loss", "short", "in_sample", "idle", "broken"]
     sentence: str
     detail: str
 
@@ -121,7 +123,13 @@ def block_bootstrap(returns: Floats, seed: int = 0, resamples: int = RESAMPLES) 
 
 
 def judge(
-    bootstrap: Bootstrap | None, *, total_return: float, trades: int, days: int, simulated: bool
+    bootstrap: Bootstrap | None,
+    *,
+    total_return: float,
+    trades: int,
+    days: int,
+    simulated: bool,
+    seen_by: Sequence[str] = (),
 ) -> Verdict:
     """Return the verdict on a run; the only place that may speak of an edge.
 
@@ -137,10 +145,21 @@ def judge(
         UTC days of the run.
     simulated
         True adds that simulated data say nothing about a real market.
+    seen_by
+        Models that were trained on the run's time. With any, nothing is claimed.
     """
     simulation = "The data are simulated: this says nothing about a real market."
     if trades == 0:
         return Verdict("idle", "The run never traded: there is nothing to judge.", "")
+    if seen_by:
+        models = ", ".join(seen_by)
+        was = "was" if len(seen_by) == 1 else "were"
+        sentence = (
+            f"{models} {was} trained on bars of this very time: the result says nothing about the "
+            "future."
+        )
+        detail = "Test a model on bars that come after all that its training looked at."
+        return Verdict("in_sample", sentence, f"{detail} {simulation}" if simulated else detail)
     if bootstrap is None:
         sentence = (
             f"The run covers {days} {'day' if days == 1 else 'days'}; at least {MIN_DAYS} are "

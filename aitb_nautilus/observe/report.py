@@ -11,6 +11,7 @@ from pathlib import Path
 
 from aitb_nautilus.observe import (
     report_details as details,
+    report_models as models,
     report_overview as overview,
     report_trades as trades,
 )
@@ -97,6 +98,9 @@ def _report(run: Run) -> str:
         sections.append(("equity", "Equity", trades.equity_card(payload["curve"])))
     sections.append(("prices", "Price", trades.price_card(payload)))
     sections.append(("", "", trades.trade_table_card(payload)))
+    sections.append(
+        ("model", "Models" if len(record.models) > 1 else "Model", models.model_cards(record))
+    )
     if stats is not None:
         sections.append(("months", "Months", trades.months_card(stats)))
     sections += [

@@ -15,11 +15,13 @@ __all__ = ["all_figures", "hero", "tiles", "verdict_card"]
 def chips(record: RunRecord) -> Html:
     """Return mode, status and warnings as small labels."""
     status = {"complete": "good", "failed": "bad", "interrupted": "warn"}[record.status]
+    seen = any(model.sample == "in" for model in record.models)
     return el(
         "div",
         el("span", MODES[record.mode], class_="chip"),
         el("span", record.status.capitalize(), class_=f"chip {status}"),
         el("span", "Simulated data", class_="chip warn") if record.simulated else None,
+        el("span", "Model in sample", class_="chip warn") if seen else None,
         el("span", "Halted by risk limits", class_="chip bad") if record.halts else None,
         class_="eyebrow",
     )

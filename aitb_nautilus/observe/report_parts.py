@@ -179,7 +179,7 @@ def histogram(values: Floats, label: str) -> Html:
     """Return a histogram of fractions; zero is a boundary, the ends gather what lies beyond."""
     low, high = np.quantile(values, (0.005, 0.995))
     low, high = min(float(low), 0.0), max(float(high), 0.0)
-    width = _nice((high - low) / 44) if high > low else 0.001
+    width = formats.nice_step((high - low) / 44) if high > low else 0.001
     first, last = math.floor(low / width), math.ceil(high / width)
     last = max(last, first + 1)
     place = np.clip(np.floor(values / width).astype(np.int64), first, last - 1)
@@ -251,9 +251,3 @@ def luck_bar(bootstrap: Bootstrap) -> Html:
         aria_label=text,
         data_tip=text,
     )
-
-
-def _nice(width: float) -> float:
-    """Return the nearest width above that is 1, 2, 2.5 or 5 times a power of ten."""
-    power = 10.0 ** math.floor(math.log10(width))
-    return next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= width)

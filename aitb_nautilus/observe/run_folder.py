@@ -89,6 +89,13 @@ class Run:
         return self._table("bars")
 
     @cached_property
+    def predictions(self) -> pa.Table:
+        """Predictions and what happened; empty where the run counted none and wrote no table."""
+        if self.record.predictions == 0 and not (self.path / "predictions.parquet").exists():
+            return TABLES["predictions"].empty_table()
+        return self._counted("predictions", self.record.predictions)
+
+    @cached_property
     def config_text(self) -> str:
         """The resolved config, secrets masked."""
         file = self.path / "config.toml"

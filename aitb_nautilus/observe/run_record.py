@@ -15,11 +15,17 @@ from aitb_nautilus.observe.stats import Stats
 __all__ = [
     "SCHEMA",
     "Ambiguous",
+    "CalibrationBin",
     "Costs",
     "DataRecord",
+    "FeatureImportance",
     "Halt",
+    "Histogram",
+    "LabelRecord",
     "ModelRecord",
     "Period",
+    "PeriodFigures",
+    "PredictionFigures",
     "RunRecord",
     "Seconds",
     "VenueRecord",
@@ -46,12 +52,148 @@ class Seconds(msgspec.Struct, frozen=True, kw_only=True):
     total: float
 
 
+class LabelRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model was taught to foresee; `cost_bps` is what a gain must exceed to count as up."""
+
+    kind: Literal["sign", "return", "triple_barrier"]
+    horizon_bars: int
+    horizon_ns: int
+    cost_bps: float = 0.0
+
+
+class FeatureImportance(msgspec.Struct, frozen=True, kw_only=True):
+    """How much the log loss rose in the training's tests when a feature was shuffled."""
+
+    feature: str
+    log_loss_rise: float
+
+
+class CalibrationBin(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows of similar probability: the mean that was foretold, and the share that went up.
+
+    `low` and `high` are the 95% bounds of that share.
+    """
+
+    rows: int
+    probability: float
+    up_share: float
+    low: float
+    high: float
+
+
+class Histogram(msgspec.Struct, frozen=True, kw_only=True):
+    """Counts between n + 1 edges; the outermost counts gather all that lies beyond."""
+
+    edges: list[float]
+    counts: list[int]
+
+
+class PeriodFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """Figures of one UTC month, week or day, which begins at the date `start`.
+
+    All but `rows` are None where the period has too few rows to measure.
+    """
+
+    start: str
+    rows: int
+    ic: float | None
+    rank_ic: float | None
+    log_loss: float | None
+    hit_rate: float | None
+
+
+class PredictionFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """How a model's predictions in a run stand against what happened.
+
+    Attributes
+    ----------
+    rows, resolved, late
+        Predictions; those whose horizon has ended, on which all other figures rest; answers that
+        came too late and were dropped.
+    first, last
+        Bars that the first and the last prediction answer, ISO 8601 UTC; None without predictions.
+    mean_probability, up_share
+        What was foretold on average, and what happened.
+    auc, log_loss, brier, ic, rank_ic, hit_rate
+        As in `aitb_nautilus.training.metrics`; None where not defined.
+    log_loss_prior
+        Of one who always says `up_share`, which only hindsight knows.
+    gain_error, ic_error
+        Standard errors of ``log_loss_prior - log_loss`` and of `ic`, from sums over blocks of time;
+        None where there are too few blocks.
+    calibration
+        Bins in order of probability, about equally filled.
+    unit, periods
+        ``month``, ``week`` or ``day``, and the figures of each.
+    """
+
+    rows: int
+    resolved: int
+    late: int
+    first: str | None
+    last: str | None
+    mean_probability: float | None
+    up_share: float | None
+    auc: float | None
+    log_loss: float | None
+    log_loss_prior: float | None
+    brier: float | None
+    ic: float | None
+    rank_ic: float | None
+    hit_rate: float | None
+    gain_error: float | None
+    ic_error: float | None
+    calibration: list[CalibrationBin]
+    histogram: Histogram | None
+    unit: Literal["month", "week", "day"]
+    periods: list[PeriodFigures]
+
+
 class ModelRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A model bundle that the run used."""
+    """What published predictions in the run: a model bundle, a stream or an ensemble.
+
+    Attributes
+    ----------
+    sha256, manifest_sha256, alias
+        Of the model, of its manifest, and by which alias it was named.
+    trained_first, trained_last
+        First and last bar of the training, ISO 8601 UTC; None if there is no one such span.
+    trials
+        How many models were tried before this one was chosen, itself included.
+    members
+        Of an ensemble.
+    importance
+        The most important features, the largest rise first.
+    sample
+        ``out``: every bar of the run came after all that the training looked at. ``in``: not so,
+        or not known. ``walk-forward``: each prediction is from a model that had seen only the past.
+    figures
+        None if the run did not get so far.
+    """
 
     id: str
     version: str
     sha256: str
+    manifest_sha256: str | None = None
+    alias: str | None = None
+    algorithm: str = ""
+    interval: str = ""
+    instruments: list[str] = []
+    label: LabelRecord | None = None
+    trained_first: str | None = None
+    trained_last: str | None = None
+    simulated: bool = False
+    trials: int = 1
+    expires: str | None = None
+    members: list[str] = []
+    importance: list[FeatureImportance] = []
+    sample: Literal["out", "in", "walk-forward"] = "in"
+    figures: PredictionFigures | None = None
+
+    @property
+    def reference(self) -> str:
+        """Name and version: ``btc_up@3``; of an ensemble ``blend (btc_up@3+calm@1)``."""
+        return f"{self.id} ({self.version})" if self.members else f"{self.id}@{self.version}"
 
 
 class VenueRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,6 +19,7 @@ MAX_BAR_ROWS = 20_000  # rows an instrument in bars.parquet, which is for the pi
 _TIME = pa.timestamp("ns", tz="UTC")
 _TEXT = pa.string()
 _FLOAT = pa.float64()
+_NAME = pa.dictionary(pa.int32(), _TEXT)
 
 
 def _always(kind: pa.DataType, *names: str) -> list[pa.Field]:
@@ -96,6 +97,21 @@ _BARS = pa.schema(
     ]
 )
 
+# In order of model, instrument and time. `ts` is the close of the bar that is answered, `expires`
+# when nobody may act on the answer any more. `forward_return` (before costs) and `up` are what
+# happened over the label's horizon; null where that has not ended or a gap lies in it.
+_PREDICTIONS = pa.schema(
+    [
+        *_always(_TIME, "ts"),
+        *_always(_NAME, "instrument_id", "model", "version"),
+        *_always(_FLOAT, "probability", "score"),
+        *_maybe(_FLOAT, "expected_return", "confidence"),
+        *_always(_TIME, "ts_inference", "expires"),
+        *_maybe(_FLOAT, "forward_return"),
+        *_maybe(pa.bool_(), "up"),
+    ]
+)
+
 TABLES: Final[dict[str, pa.Schema]] = {
     "equity": _EQUITY,
     "fills": _FILLS,
@@ -103,6 +119,7 @@ TABLES: Final[dict[str, pa.Schema]] = {
     "positions": _POSITIONS,
     "funding": _FUNDING,
     "bars": _BARS,
+    "predictions": _PREDICTIONS,
 }
 
 

@@ -21,6 +21,7 @@ from aitb_nautilus.observe.differences import (
     remarks,
     run_names,
 )
+from aitb_nautilus.observe.model_words import model_line
 from aitb_nautilus.observe.run_folder import Run
 from aitb_nautilus.observe.run_record import Costs, RunRecord
 from aitb_nautilus.observe.stats import Stats
@@ -36,7 +37,12 @@ __all__ = ["print_comparison", "print_summary"]
 
 _COLUMNS = (("Return", "Risk"), ("Trades", "Costs"))
 _BASE_WIDTH, _RUN_WIDTH = 36, 22  # columns of a comparison: names with the first run, each other
-_VERDICT_STYLES = {"positive": "bold green", "loss": "bold red", "broken": "bold red"}
+_VERDICT_STYLES = {
+    "positive": "bold green",
+    "loss": "bold red",
+    "broken": "bold red",
+    "in_sample": "bold yellow",
+}
 
 
 def print_summary(run: Run, console: Console, page: Path | None = None) -> None:
@@ -67,6 +73,11 @@ def print_summary(run: Run, console: Console, page: Path | None = None) -> None:
     if record.costs is not None:
         console.print()
         console.print(_money(record, record.costs))
+    if record.models:
+        console.print()
+        console.print(Text("Models" if len(record.models) > 1 else "Model", style="bold"))
+        for model in record.models:
+            console.print(_bullet(model_line(model)))
     _print_notes(record, console)
     page = page or run.path / "report.html"
     if page.exists():

@@ -27,6 +27,7 @@ def verdict_of(record: RunRecord) -> Verdict:
         trades=stats.trades + stats.open_trades,
         days=stats.daily_returns,
         simulated=record.simulated,
+        seen_by=[model.reference for model in record.models if model.sample == "in"],
     )
 
 

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 from nautilus_trader.common import DataActor, DataActorConfig
-from nautilus_trader.model import ActorId
+from nautilus_trader.model import ActorId, Bar
 
+from aitb_nautilus.market.bars import BarFrame
+from aitb_nautilus.messages import (
+    LATE_PREDICTION,
+    BarClosed,
+    LatePrediction,
+    Prediction,
+    prediction_topic,
+)
 from aitb_nautilus.risk.capture import Failure, GuardedClock, RunState, capture, wrap_callbacks
 from aitb_nautilus.risk.context import Context
+from aitb_nautilus.risk.listening import Listening
 from aitb_nautilus.settings import Settings
 
 __all__ = ["GuardedActor"]
+
+_HOOKS = {"on_start": "starting", "on_bar": "hear_bar", "on_stop": "stopping"}
 
 
 class GuardedActor(DataActor):
     """Listen to data, publish messages, never trade.
 
-    A subclass names its settings in `settings_type` and overrides the engine's ``on_*`` callbacks
-    as usual. An error in one of them, or in a callback given to the clock or the bus, stops the
-    run.
+    A subclass names its settings in `settings_type`, says in `bar_types` and `predictions` what it
+    listens to, and overrides `hear_bar` and `hear_prediction`. It hears a bar before any strategy
+    does. The engine's other ``on_*`` callbacks may be overridden as usual. An error in any of them,
+    or in a callback given to the clock or the bus, stops the run.
 
     Parameters
     ----------
@@ -36,6 +48,15 @@ class GuardedActor(DataActor):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        listens = cls.bar_types, cls.predictions
+        if listens != (GuardedActor.bar_types, GuardedActor.predictions):
+            for name, instead in _HOOKS.items():
+                home = next(c for c in cls.__mro__ if name in vars(c))
+                if home is not GuardedActor:
+                    raise TypeError(
+                        f"{home.__module__}:{home.__qualname__} overrides {name}, which bar_types "
+                        f"and predictions need; use {instead} instead"
+                    )
         wrap_callbacks(cls)
 
     def __new__(cls, settings: Any, context: Context, component_id: str) -> Self:  # noqa: ARG004
@@ -49,11 +70,86 @@ class GuardedActor(DataActor):
         self.component_id = component_id
         self.run_state: RunState = context.run_state
         self._topics: dict[tuple[str, Any], Any] = {}
+        self._listening = Listening(
+            self,
+            super().subscribe_topic,
+            first=True,
+            on_bar=self.hear_bar,
+            on_prediction=self.hear_prediction,
+        )
+        self._prediction_topics: dict[tuple[str, str], str] = {}
+
+    # What an actor overrides
+
+    def bar_types(self) -> Sequence[str]:
+        """Return the bar types that the actor listens to."""
+        return ()
+
+    def predictions(self) -> Sequence[tuple[str, str]]:
+        """Return the models, each with an instrument id, whose predictions it listens to."""
+        return ()
+
+    def foresee(self, frames: Mapping[str, BarFrame]) -> None:
+        """Take the bars that the run is going to bring, where the node knows them before.
+
+        For work that is faster done for all bars at once. What the actor then says at a bar must
+        not depend on any bar after it, and must be what it would have said without this call.
+
+        Parameters
+        ----------
+        frames
+            Bars by instrument id, in order of time.
+        """
+
+    def hear_bar(self, bar: BarClosed) -> None:
+        """Take a closed bar."""
+
+    def hear_prediction(self, prediction: Prediction) -> None:
+        """Take a prediction that has not expired.
+
+        Where the actor listens to the instrument's bars, it has heard the one of that time.
+        """
+
+    def starting(self) -> None:
+        """Begin, before the first bar."""
+
+    def stopping(self) -> None:
+        """End, after the last bar."""
+
+    # What it may call
+
+    def publish_prediction(self, prediction: Prediction) -> None:
+        """Tell a prediction to all who listen to that model and instrument."""
+        key = prediction.model, prediction.instrument_id
+        topic = self._prediction_topics.get(key)
+        if topic is None:
+            topic = self._prediction_topics[key] = prediction_topic(*key)
+        self.publish_message(topic, prediction)
+
+    def publish_late(self, late: LatePrediction) -> None:
+        """Tell that a prediction was not there in time."""
+        self.publish_message(LATE_PREDICTION, late)
 
     def now(self) -> int:
         """Return the engine's time, ns UTC."""
         now: int = super().clock.timestamp_ns()
         return now
+
+    # What the engine and the base call
+
+    def on_start(self) -> None:
+        """Subscribe to what the actor listens to."""
+        self._listening.start(super().clock.timestamp_ns, self.bar_types(), self.predictions())
+        self.starting()
+
+    def on_stop(self) -> None:
+        """Let the actor end."""
+        self._listening.stop()
+        self.stopping()
+
+    def on_bar(self, bar: Bar) -> None:
+        """Hand a bar to all who listen to it; see `Listening`."""
+        self._listening.take(bar)
 
     def notice(self, *facts: Any) -> None:
         """Do nothing: an actor asks the engine's clock for the time."""

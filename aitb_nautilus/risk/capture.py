@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["Failure", "GuardedClock", "RunState", "capture", "wrap_callbacks"]
+__all__ = ["Failure", "GuardedClock", "RunState", "capture", "capture_fact", "wrap_callbacks"]
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -123,6 +123,26 @@ def capture(
         except BaseException as e:
             _record(component, name, e)
             return None
+
+    return captured
+
+
+def capture_fact[T](
+    component: Any, name: str, callback: Callable[[T], object]
+) -> Callable[[T], None]:
+    """Return a callback for one plain fact that another component hands on; see `capture`.
+
+    It is called a million times in a run, and does nothing that it need not.
+    """
+    state: RunState = component.run_state
+
+    def captured(fact: T) -> None:
+        if state.stop_reason:
+            return
+        try:
+            callback(fact)
+        except BaseException as e:
+            _record(component, name, e)
 
     return captured
 

@@ -11,6 +11,7 @@ from aitb_nautilus.errors import ConfigError
 from aitb_nautilus.risk.capture import RunState
 from aitb_nautilus.risk.guard import Guard
 from aitb_nautilus.risk.ledger import Ledger
+from aitb_nautilus.risk.sources import PredictionSource
 from aitb_nautilus.settings import nearest
 
 __all__ = ["Context"]
@@ -29,8 +30,15 @@ class Context(msgspec.Struct, frozen=True):
         The one guard that every order passes.
     instruments
         The engine's instruments by id text.
-    listeners
-        The running strategies that listen to a bar type, in the order of the config.
+    begins_ns
+        When the run begins, ns UTC: a model must not have expired by then. 0 if the config does not
+        say; it is then asked again once the data are known.
+    audiences
+        Who listens to a bar type, by the engine's bar type.
+    sources
+        What publishes predictions, by the name that it uses.
+    seconds
+        Wall-clock seconds spent on ``features`` and ``inference``.
     heard_at
         When a venue hears a command that is sent at a time, ns UTC, by instrument id: at once, or
         when the market opens again, where the data of a back-test have a gap. Absent: at once.
@@ -45,10 +53,34 @@ class Context(msgspec.Struct, frozen=True):
     ledger: Ledger
     guard: Guard
     instruments: Mapping[str, Any]
-    listeners: dict[Any, list[Any]] = msgspec.field(default_factory=dict)
+    begins_ns: int = 0
+    audiences: dict[Any, Any] = msgspec.field(default_factory=dict)
+    sources: dict[str, PredictionSource] = msgspec.field(default_factory=dict)
+    seconds: dict[str, float] = msgspec.field(default_factory=dict)
     heard_at: dict[str, Callable[[int], int]] = msgspec.field(default_factory=dict)
     waiting: dict[int, list[Callable[[], None]]] = msgspec.field(default_factory=dict)
     aside: set[str] = msgspec.field(default_factory=set)
+
+    def add_source(self, source: PredictionSource) -> None:
+        """Say that an actor publishes predictions.
+
+        Raises
+        ------
+        ConfigError
+            If another one uses the name already.
+        """
+        if source.model in self.sources:
+            raise ConfigError(
+                f"model {source.model}",
+                "is published by two actors",
+                "must be published by one: nobody could tell their predictions apart",
+                "Take it out of one of them, or give an ensemble another name",
+            )
+        self.sources[source.model] = source
+
+    def add_seconds(self, part: str, seconds: float) -> None:
+        """Count wall-clock time that was spent on ``features`` or ``inference``."""
+        self.seconds[part] = self.seconds.get(part, 0.0) + seconds
 
     def tick_size(self, instrument_id: str) -> float:
         """Return the step of an instrument's prices, quote currency.

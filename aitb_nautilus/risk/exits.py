@@ -24,7 +24,7 @@ from aitb_nautilus.messages import (
     OrderUpdate,
     Side,
 )
-from aitb_nautilus.risk.book import Order, Position
+from aitb_nautilus.risk.book import ZERO, Order, Position
 from aitb_nautilus.risk.ledger import View
 from aitb_nautilus.settings import Settings
 
@@ -126,7 +126,8 @@ class ExitManager:
             return
         if update.status in ("REJECTED", "DENIED") and order.is_stop:
             yield from self.cancel_all()
-            yield CloseIntent(instrument_id=self._instrument_id, purpose=order.purpose)
+            if not self._is_closing():
+                yield CloseIntent(instrument_id=self._instrument_id, purpose=order.purpose)
         elif update.status == "ACCEPTED" and not any(o.kind == "MARKET" for o in self._open()):
             position = self._view.position(self._instrument_id)
             if position.quantity:
@@ -204,6 +205,11 @@ class ExitManager:
             if price is None or tighter(price, trailing) != price:
                 price, purpose = trailing, "exit:trailing"
         return price, purpose
+
+    def _is_closing(self) -> bool:
+        """Return whether market orders on their way close all that is held."""
+        leaving = sum((o.leaves for o in self._open() if o.kind == "MARKET"), ZERO)
+        return leaving >= abs(self._view.quantity(self._instrument_id))
 
     def _cancel_wrong_side(self, position: Position) -> Iterator[Intent]:
         """Cancel exits of a position that was turned around."""

@@ -36,15 +36,16 @@ from aitb_nautilus.messages import (
     ModifyIntent,
     OrderIntent,
     OrderUpdate,
+    Prediction,
 )
 from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.capture import Failure, GuardedClock, RunState, capture, wrap_callbacks
 from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.guard import Decision
 from aitb_nautilus.risk.ledger import View
+from aitb_nautilus.risk.listening import Listening
 from aitb_nautilus.risk.sender import OrderSender
 from aitb_nautilus.risk.translate import (
-    bar_fact,
     fill_fact,
     funding_fact,
     permit_of,
@@ -71,10 +72,10 @@ _HOOKS = {
 class GuardedStrategy(Strategy):
     """Turn facts into guarded orders.
 
-    A subclass names its settings in `settings_type`, says in `bar_types` what it listens to, and
-    overrides the ``decide_on_*`` methods that it needs. Each returns the intents that it wishes, or
-    yields them. Any other ``on_*`` callback of the engine may be overridden as usual; errors in it
-    stop the run like all others.
+    A subclass names its settings in `settings_type`, says in `bar_types` and `predictions` what it
+    listens to, and overrides the ``decide_on_*`` methods that it needs. Each returns the intents
+    that it wishes, or yields them. Any other ``on_*`` callback of the engine may be overridden as
+    usual; errors in it stop the run like all others.
 
     Parameters
     ----------
@@ -112,8 +113,13 @@ class GuardedStrategy(Strategy):
         self.view = View(context.ledger, component_id)
         self._sender = OrderSender(self)
         self._now = 0
-        self._listening: dict[BarType, tuple[str, list[GuardedStrategy]]] = {}
-        self._answer = capture(self, "on_bar", self._answer_bar)
+        self._listening = Listening(
+            self,
+            super().subscribe_topic,
+            first=False,
+            on_bar=self._answer_bar,
+            on_prediction=self._answer_prediction,
+        )
         self._topics: dict[tuple[str, Any], Any] = {}
         self._strangers: set[str] = set()
 
@@ -123,12 +129,23 @@ class GuardedStrategy(Strategy):
         """Return the bar types that the strategy listens to."""
         return ()
 
+    def predictions(self) -> Sequence[tuple[str, str]]:
+        """Return the models, each with an instrument id, whose predictions it listens to."""
+        return ()
+
     def decide_on_start(self) -> Iterable[Intent]:
         """Answer the start of the run."""
         return ()
 
     def decide_on_bar(self, bar: BarClosed) -> Iterable[Intent]:  # noqa: ARG002
         """Answer a closed bar."""
+        return ()
+
+    def decide_on_prediction(self, prediction: Prediction) -> Iterable[Intent]:  # noqa: ARG002
+        """Answer a prediction that has not expired.
+
+        Where the strategy listens to the instrument's bars, it has answered the one of that time.
+        """
         return ()
 
     def decide_on_fill(self, fill: Fill) -> Iterable[Intent]:  # noqa: ARG002
@@ -179,41 +196,23 @@ class GuardedStrategy(Strategy):
     # What the engine calls
 
     def on_start(self) -> None:
-        """Subscribe to the bars, then let the strategy answer."""
-        self._now = self.clock.timestamp_ns()
-        for text in self.bar_types():
-            bar_type = BarType.from_str(text)
-            listeners = self.context.listeners.setdefault(bar_type, [])
-            listeners.append(self)
-            self._listening[bar_type] = (str(bar_type.instrument_id), listeners)
-            self.subscribe_bars(bar_type)
-            self.subscribe_funding_rates(bar_type.instrument_id)
+        """Subscribe to what the strategy listens to, then let it answer."""
+        clock = super().clock
+        self._now = clock.timestamp_ns()
+        bar_types = self.bar_types()
+        self._listening.start(clock.timestamp_ns, bar_types, self.predictions())
+        for text in bar_types:
+            self.subscribe_funding_rates(BarType.from_str(text).instrument_id)
         self.act(self.decide_on_start())
 
     def on_stop(self) -> None:
         """Let the strategy answer the end of the run."""
-        for _, listeners in self._listening.values():
-            listeners.remove(self)
-        self._listening.clear()
+        self._listening.stop()
         self.act(self.decide_on_stop())
 
     def on_bar(self, bar: Bar) -> None:
-        """Mark the instrument, then let every strategy that listens answer.
-
-        The engine gives a bar to its listeners in an order that differs from run to run. So the
-        first one passes it on to the others, in the order of the config, and they do nothing when
-        the engine comes to them.
-        """
-        instrument_id, listeners = self._listening[bar.bar_type]
-        if listeners[0] is not self:
-            return
-        fact = bar_fact(bar, instrument_id)
-        self.context.ledger.apply_bar(fact)
-        if len(listeners) == 1:
-            self._answer_bar(fact)
-            return
-        for listener in tuple(listeners):
-            listener._answer(fact)
+        """Hand a bar to all who listen to it; see `Listening`."""
+        self._listening.take(bar)
 
     def on_funding_rate(self, funding_rate: Any) -> None:
         """Remember a funding rate until it is settled."""
@@ -340,6 +339,12 @@ class GuardedStrategy(Strategy):
     def _answer_bar(self, bar: BarClosed) -> None:
         self._now = bar.ts
         intents = self.decide_on_bar(bar)
+        if intents:
+            self.act(intents)
+
+    def _answer_prediction(self, prediction: Prediction) -> None:
+        self._now = max(self._now, prediction.ts_inference)
+        intents = self.decide_on_prediction(prediction)
         if intents:
             self.act(intents)
 

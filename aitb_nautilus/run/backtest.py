@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+import pyarrow as pa
+
 from aitb_nautilus import __version__
 from aitb_nautilus.errors import AitbError, HaltedError, RunError
 from aitb_nautilus.observe.report import write_report
@@ -22,11 +24,13 @@ from aitb_nautilus.observe.run_record import (
     Seconds,
     VenueRecord,
 )
+from aitb_nautilus.observe.run_tables import TABLES
 from aitb_nautilus.risk.capture import RunState
 from aitb_nautilus.run.engine import BuiltEngine, build_engine
 from aitb_nautilus.run.feed import Feed
 from aitb_nautilus.run.honesty import honesty_notes
 from aitb_nautilus.run.load import Desk, load_config
+from aitb_nautilus.run.prediction_figures import model_records, resolve_outcomes
 from aitb_nautilus.run.preparation import Preparation, prepare
 from aitb_nautilus.run.results import Results, collect
 from aitb_nautilus.run.run_writer import RunWriter, iso, new_run_dir
@@ -93,6 +97,10 @@ class _Run:
         self._writer = writer
         self._began = began
         self._loaded = loaded
+        self._ahead = 0.0
+        empty = TABLES["predictions"].empty_table()
+        sources = preparation.context.sources
+        self._models = model_records(sources, empty, {}, preparation.first_open_ns)
         self._bars = 0
         self._created = datetime.now(UTC).isoformat(timespec="seconds")
         self._log: list[dict[str, Any]] = []
@@ -103,10 +111,12 @@ class _Run:
         writer.config(self._preparation.desk.toml())
         writer.record(self._record("running"))
         try:
+            self._foresee()
             self._feed(progress)
             engine_done = time.perf_counter()
             self._look_for_strangers()
             results = collect(self._preparation, self._built)
+            predictions = self._predictions()
         except AitbError as e:
             self._finish_broken(e)
             raise
@@ -117,6 +127,7 @@ class _Run:
             status, error = self._what_ended_it()
             for name, table in results.tables.items():
                 writer.table(name, table)
+            writer.table("predictions", predictions)
             self._note_guard(context.guard.refusals)
             writer.log(self._log)
             writer.record(self._record(status, results, error, engine_done))
@@ -129,6 +140,31 @@ class _Run:
         if error is not None:
             raise error
         return record
+
+    def _foresee(self) -> None:
+        """Let actors work ahead on the bars that the run is going to bring."""
+        began = time.perf_counter()
+        for actor in self._preparation.actors:
+            try:
+                actor.foresee(self._preparation.frames)
+            except AitbError:
+                raise
+            except Exception as e:
+                raise RunError(
+                    f"run {self._writer.folder.name}: {actor.component_id}.foresee",
+                    f"raised {type(e).__name__}: {e}",
+                    "must not raise",
+                    "See the whole traceback with --debug",
+                ) from e
+        self._ahead = time.perf_counter() - began
+
+    def _predictions(self) -> pa.Table:
+        """Return what the models said and what happened, and note how they did."""
+        preparation, recorder = self._preparation, self._built.recorder
+        sources = preparation.context.sources
+        table = resolve_outcomes(recorder.table(), sources, preparation.frames)
+        self._models = model_records(sources, table, recorder.late, preparation.first_open_ns)
+        return table
 
     def _feed(self, progress: Progress | None) -> None:
         engine, state = self._built.engine, self._preparation.context.run_state
@@ -241,13 +277,12 @@ class _Run:
         collected = engine_done or now
         seconds = Seconds(
             load=round(self._loaded - self._began, 3),
-            features=0.0,
-            inference=0.0,
-            engine=round(collected - self._loaded, 3),
+            features=round(preparation.context.seconds.get("features", 0.0), 3),
+            inference=round(preparation.context.seconds.get("inference", 0.0), 3),
+            engine=round(collected - self._loaded - self._ahead, 3),
             report=None if report_done is None else round(report_done - collected, 3),
             total=round(now - self._began, 3),
         )
-        first = min(int(s.frame.ts_close[0]) - s.interval_ns for s in preparation.series)
         last = max(int(s.frame.ts_close[-1]) for s in preparation.series)
         return RunRecord(
             schema=SCHEMA,
@@ -260,9 +295,9 @@ class _Run:
             fingerprint=None if results is None else results.fingerprint,
             config_sha256=preparation.desk.sha256(),
             data_sha256=preparation.data_sha256,
-            models=[],
+            models=self._models,
             bars=self._bars if results is None else results.bars,
-            predictions=0,
+            predictions=sum(m.figures.rows for m in self._models if m.figures),
             orders=0 if results is None else results.orders,
             fills=0 if results is None else results.fills,
             seconds=None if status == "running" else seconds,
@@ -270,7 +305,7 @@ class _Run:
             run_dir=str(self._writer.folder),
             simulated=any(d.simulated for d in preparation.data),
             currency=config.trader.currency,
-            period=Period(start=iso(first), end=iso(last)),
+            period=Period(start=iso(preparation.first_open_ns), end=iso(last)),
             instruments=list(preparation.instruments),
             bar_types=[s.bar_type for s in preparation.series],
             venues=[
@@ -290,7 +325,7 @@ class _Run:
             final_equity=None if results is None else results.final_equity,
             costs=None if results is None else results.costs,
             ambiguous=None if results is None else results.ambiguous,
-            honesty=honesty_notes(preparation, results),
+            honesty=honesty_notes(preparation, results, self._models),
             data=list(preparation.data),
             versions={
                 "aitb_nautilus": __version__,

@@ -15,6 +15,7 @@ from nautilus_trader.risk import RiskEngineConfig
 
 from aitb_nautilus.run.ambiguous import AmbiguousBars
 from aitb_nautilus.run.config import VenueSettings
+from aitb_nautilus.run.prediction_recorder import PredictionRecorder
 from aitb_nautilus.run.preparation import Preparation
 from aitb_nautilus.run.venue_model import SlippageFillModel, VenueClock
 from aitb_nautilus.settings import Settings
@@ -37,11 +38,14 @@ class BuiltEngine(msgspec.Struct, frozen=True):
         By venue name; they know the reference price of each taker fill.
     ambiguous
         Knows the bars that touched stop and target.
+    recorder
+        Knows all predictions.
     """
 
     engine: BacktestEngine
     fill_models: Mapping[str, SlippageFillModel]
     ambiguous: AmbiguousBars
+    recorder: PredictionRecorder
 
 
 def build_engine(preparation: Preparation) -> BuiltEngine:
@@ -63,6 +67,7 @@ def build_engine(preparation: Preparation) -> BuiltEngine:
             v.name for v in preparation.venues.values() if v.limit_fill == "touch"
         ),
     )
+    recorder = PredictionRecorder(Settings(), context, "aitb_prediction_recorder-001")
     rate = f"{config.risk.max_orders_per_minute * _SECOND_WALL}/00:01:00"
     wall = str(math.ceil(config.risk.max_position_notional * _SECOND_WALL))
     engine = BacktestEngine(
@@ -90,9 +95,9 @@ def build_engine(preparation: Preparation) -> BuiltEngine:
         _add_venue(engine, venue, model)
     for series in preparation.series:
         engine.add_instrument(series.instrument)
-    engine.add_actors([clock, ambiguous, *preparation.actors])
+    engine.add_actors([clock, ambiguous, recorder, *preparation.actors])
     engine.add_strategies(list(preparation.strategies))
-    return BuiltEngine(engine, fill_models, ambiguous)
+    return BuiltEngine(engine, fill_models, ambiguous, recorder)
 
 
 def _add_venue(engine: BacktestEngine, venue: VenueSettings, model: SlippageFillModel) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from aitb_nautilus.market.bars import TimeArray
+from aitb_nautilus.observe.run_record import ModelRecord
 from aitb_nautilus.run.preparation import Preparation
 from aitb_nautilus.run.results import Results
 from aitb_nautilus.run.run_writer import iso
@@ -16,9 +17,13 @@ __all__ = ["honesty_notes"]
 _EIGHT_HOURS_NS = 8 * 3600 * 10**9
 
 
-def honesty_notes(preparation: Preparation, results: Results | None) -> list[str]:
+def honesty_notes(
+    preparation: Preparation, results: Results | None, models: Sequence[ModelRecord] = ()
+) -> list[str]:
     """Return one sentence for each thing that is modelled or missing."""
-    notes = []
+    notes: list[str] = []
+    for model in models:
+        notes += _model_notes(model, preparation, results)
     if any(d.simulated for d in preparation.data):
         notes.append("The market of this run is simulated; its results say nothing of a real one.")
     for venue in preparation.venues.values():
@@ -75,6 +80,41 @@ def honesty_notes(preparation: Preparation, results: Results | None) -> list[str
             f"last close without the cost of closing."
         )
     return notes
+
+
+def _model_notes(
+    model: ModelRecord, preparation: Preparation, results: Results | None
+) -> Iterator[str]:
+    """Yield what must be known of a model to believe the run."""
+    last = max(int(s.frame.ts_close[-1]) for s in preparation.series)
+    if model.sample == "in":
+        yield (
+            f"{model.reference} was trained on bars until {model.trained_last}, and the run begins "
+            f"at {iso(preparation.first_open_ns)}: the model has seen this time. The result says "
+            f"nothing of what it would have earned."
+        )
+    elif model.sample == "out":
+        yield (
+            f"{model.reference} was trained on bars until {model.trained_last}; every bar of this "
+            f"run opened after all that its training looked at."
+        )
+    else:
+        yield (
+            f"{model.reference}: every prediction comes from a model that had seen nothing of its "
+            f"time or after it."
+        )
+    if model.simulated and not any(d.simulated for d in preparation.data):
+        yield f"{model.reference} was trained on a simulated market."
+    expires = preparation.context.sources[model.id].expires_ns
+    if expires is not None and expires <= last:
+        yield f"{model.reference} expired at {model.expires}: it gave no predictions after that."
+    if model.figures is not None and not model.figures.rows and results is not None:
+        yield f"{model.reference} gave no prediction at all in this run."
+    if model.figures is not None and model.figures.late:
+        yield (
+            f"{_some(model.figures.late, 'answer')} of {model.reference} came too late and "
+            f"{'was' if model.figures.late == 1 else 'were'} not traded."
+        )
 
 
 def _some(count: int, noun: str) -> str:

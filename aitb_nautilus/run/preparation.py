@@ -25,6 +25,7 @@ from aitb_nautilus.risk.strategy import GuardedStrategy
 from aitb_nautilus.run.config import VenueSettings
 from aitb_nautilus.run.feed import BarSource, Series
 from aitb_nautilus.run.load import Component, Desk, resolve
+from aitb_nautilus.run.model_sources import check_expiries, check_sources
 from aitb_nautilus.run.run_writer import iso
 
 __all__ = ["Preparation", "prepare"]
@@ -61,6 +62,11 @@ class Preparation(msgspec.Struct, frozen=True):
     starting_equity: float
 
     @property
+    def first_open_ns(self) -> int:
+        """Return when the first bar opens, ns UTC."""
+        return min(int(s.frame.ts_close[0]) - s.interval_ns for s in self.series)
+
+    @property
     def data_sha256(self) -> str:
         """Return one hash for all bars and funding rates of the run."""
         digest = hashlib.sha256()
@@ -80,10 +86,12 @@ def prepare(desk: Desk, run_state: RunState) -> Preparation:
     Raises
     ------
     ConfigError
-        If there is no strategy, or a strategy names an instrument, venue or interval that does not
-        fit the rest of the config.
+        If there is no strategy, or a component names an instrument, venue, interval or model that
+        does not fit the rest of the config.
     DataError
         If the catalog lacks the bars, or has none in the wanted time.
+    ModelError
+        If a model cannot be used.
     """
     if not desk.strategies:
         raise ConfigError(f"{desk.path}: strategies", "there is none", "must have at least one")
@@ -92,9 +100,10 @@ def prepare(desk: Desk, run_state: RunState) -> Preparation:
     extra = [*recorded, *desk.config.instruments]
     specs = known_instruments(extra)
     context = _context(desk, specs, run_state)
-    strategies = [_make(desk, "strategies", c, context) for c in desk.strategies]
     actors = [_make(desk, "actors", c, context) for c in desk.actors]
-    bar_types = _bar_types(desk, strategies)
+    strategies = [_make(desk, "strategies", c, context) for c in desk.strategies]
+    bar_types = _bar_types(desk, strategies, actors)
+    check_sources(desk.path, context, strategies, actors)
     source = resolve("catalog.store:BarStore", "catalog")(folder)
     used: dict[str, InstrumentSettings] = {}
     venues: dict[str, VenueSettings] = {}
@@ -119,6 +128,7 @@ def prepare(desk: Desk, run_state: RunState) -> Preparation:
             funding[instrument_id] = (times, rates)
     balance = sum(float(v.balance()[0]) for v in venues.values())
     context.ledger.starting_equity = balance
+    check_expiries(context, min(int(f.ts_close[0]) for f in frames.values()))
     return Preparation(
         desk,
         context,
@@ -149,7 +159,8 @@ def _context(desk: Desk, specs: Mapping[str, InstrumentSettings], run_state: Run
     }
     guard = Guard(ledger, build_limits(desk.config.risk), lots)
     instruments = {spec.id: engine_instrument(spec) for spec in specs.values()}
-    return Context(run_state, ledger, guard, instruments)
+    begins_ns = desk.config.backtest.range_ns()[0] or 0
+    return Context(run_state, ledger, guard, instruments, begins_ns)
 
 
 def _make(desk: Desk, section: str, component: Component, context: Context) -> Any:
@@ -166,21 +177,25 @@ def _make(desk: Desk, section: str, component: Component, context: Context) -> A
         ) from e
 
 
-def _bar_types(desk: Desk, strategies: Sequence[GuardedStrategy]) -> list[str]:
-    """Return the bar types that the strategies want, each once, sorted."""
+def _bar_types(
+    desk: Desk, strategies: Sequence[GuardedStrategy], actors: Sequence[GuardedActor]
+) -> list[str]:
+    """Return the bar types that the components want, each once, sorted."""
     wanted: dict[str, str] = {}
-    for strategy in strategies:
-        for bar_type in strategy.bar_types():
+    components: list[GuardedStrategy | GuardedActor] = [*strategies, *actors]
+    for component in components:
+        for bar_type in component.bar_types():
             try:
                 Interval.of_bar_type(bar_type)
             except ValueError as e:
-                where = f"{desk.path}: strategies {strategy.component_id}.bar_types()"
+                section = "strategies" if isinstance(component, GuardedStrategy) else "actors"
+                where = f"{desk.path}: {section} {component.component_id}.bar_types()"
                 raise ConfigError(where, str(e)) from e
             instrument_id = Interval.instrument_of_bar_type(bar_type)
             other = wanted.setdefault(instrument_id, bar_type)
             if other != bar_type:
                 raise ConfigError(
-                    f"{desk.path}: strategies",
+                    f"{desk.path}: strategies and actors",
                     f"{instrument_id} is wanted as {Interval.of_bar_type(other)} and as "
                     f"{Interval.of_bar_type(bar_type)} bars",
                     "must be one interval in one run, since both would fill the same orders",

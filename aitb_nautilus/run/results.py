@@ -116,7 +116,6 @@ def collect(preparation: Preparation, built: BuiltEngine) -> Results:
         ),
     }
     funding_cost = 0.0 - float(sum(p.amount for p in payments))
-    first = min(int(s.frame.ts_close[0]) - s.interval_ns for s in preparation.series)
     stats = compute_stats(
         curve.ts,
         curve.equity,
@@ -124,7 +123,7 @@ def collect(preparation: Preparation, built: BuiltEngine) -> Results:
         tables["positions"],
         tables["fills"],
         starting_equity=preparation.starting_equity,
-        start_ns=first,
+        start_ns=preparation.first_open_ns,
         exposure=curve.exposure,
         funding=funding_cost,
     )

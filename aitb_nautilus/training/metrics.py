@@ -18,7 +18,6 @@ from typing import Final
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from aitb_nautilus.market.bars import FloatArray
 
@@ -29,6 +28,7 @@ __all__ = [
     "calibration_table",
     "log_losses",
     "measure",
+    "ranks_of",
     "spreads",
 ]
 
@@ -58,6 +58,23 @@ def log_losses(probability: FloatArray, up: NDArray[np.bool_]) -> FloatArray:
     return -np.log(np.where(up, chance, 1.0 - chance))
 
 
+def ranks_of(values: FloatArray) -> FloatArray:
+    """Return the rank of each value, from 1, (n,) float64; equal values share their mean rank.
+
+    Parameters
+    ----------
+    values
+        (n,) float64, finite.
+    """
+    order = np.argsort(values)
+    ordered = values[order]
+    first = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])[: len(values)])
+    counts = np.diff(first, append=len(values))
+    ranks = np.empty(len(values))
+    ranks[order] = np.repeat(first + (counts + 1) / 2, counts)
+    return ranks
+
+
 def measure(
     probability: FloatArray, up: NDArray[np.bool_], forward: FloatArray
 ) -> dict[str, float | None]:
@@ -70,7 +87,7 @@ def measure(
     up, forward
         What happened: (n,) bool, and the return, (n,) float64.
     """
-    ranks = rankdata(probability)
+    ranks = ranks_of(probability)
     ups, downs = int(up.sum()), int((~up).sum())
     auc = None
     if ups and downs:
@@ -81,7 +98,7 @@ def measure(
         "log_loss": float(log_losses(probability, up).mean()),
         "brier": float(np.mean((probability - up) ** 2)),
         "ic": _correlation(probability, forward),
-        "rank_ic": _correlation(ranks, rankdata(forward)),
+        "rank_ic": _correlation(ranks, ranks_of(forward)),
         "hit_rate": float(np.mean((probability > 0.5) == up)),
     }
 
@@ -116,8 +133,9 @@ def calibration_table(
 def _correlation(a: FloatArray, b: FloatArray) -> float | None:
     """Return Pearson's correlation; None if one of the two is constant."""
     a, b = a - a.mean(), b - b.mean()
-    size = float(np.sqrt(np.dot(a, a) * np.dot(b, b)))
+    # Not by BLAS: its threads would wait for each other, and change the last bits.
+    size = float(np.sqrt((a * a).sum() * (b * b).sum()))
     least = 1e-12 * len(a) * float(np.abs(a).max(initial=0.0)) * float(np.abs(b).max(initial=0.0))
     if size == 0.0 or size <= least:
         return None
-    return float(np.dot(a, b) / size)
+    return float((a * b).sum() / size)

@@ -28,6 +28,7 @@ def contract_of(settings: ModelSettings, features: FeatureSet) -> Contract:
         features=features.names,
         feature_fingerprint=features.fingerprint,
         interval=features.interval.text,
+        longest_gap_bars=features.longest_gap_bars,
         instruments=settings.instruments,
         label=label_of(settings, features.interval),
     )
@@ -100,6 +101,7 @@ def training_of(
             "calibration_share": settings.calibration_share,
             "validation_share": settings.validation_share,
         },
+        importance={one.feature: one.mean for one in judgement.importance},
         config_sha256=config_sha256,
     )
 

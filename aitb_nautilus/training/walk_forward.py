@@ -23,11 +23,13 @@ from aitb_nautilus.errors import DataError
 from aitb_nautilus.features.feature_set import FeatureSet
 from aitb_nautilus.market.bars import FloatArray
 from aitb_nautilus.models.folders import write_whole
+from aitb_nautilus.models.manifest import Label
 from aitb_nautilus.training.baselines import BASELINES
 from aitb_nautilus.training.fitting import fit_model, gate
 from aitb_nautilus.training.judging import MODEL, compare
 from aitb_nautilus.training.leaks import check_splits, refuse
 from aitb_nautilus.training.metrics import CalibrationBin, calibration_table, measure
+from aitb_nautilus.training.record import label_of
 from aitb_nautilus.training.samples import Samples, TrainingBars, make_samples
 from aitb_nautilus.training.settings import ModelSettings, WalkForwardSettings
 from aitb_nautilus.training.splits import walk_forward_windows
@@ -61,6 +63,10 @@ class WalkForwardReport(msgspec.Struct, frozen=True):
 
     Attributes
     ----------
+    label, longest_gap_bars
+        What was foretold, and how many missing bars in a row are bridged.
+    trials
+        How many models were tried before this one was chosen, itself included.
     rows
         Of the stream.
     summary
@@ -81,6 +87,9 @@ class WalkForwardReport(msgspec.Struct, frozen=True):
     feature_fingerprint: str
     interval: str
     horizon_ns: int
+    label: Label
+    longest_gap_bars: int
+    trials: int
     simulated: bool
     data_sha256: str
     rows: int
@@ -206,6 +215,9 @@ def walk_forward(
         features.fingerprint,
         features.interval.text,
         settings.label.horizon_bars * interval_ns,
+        label_of(settings, features.interval),
+        features.longest_gap_bars,
+        settings.trials,
         bars.simulated,
         bars.sha256,
         len(places),

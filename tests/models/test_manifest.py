@@ -50,6 +50,7 @@ TRAININGS = st.builds(
     parameters=st.dictionaries(
         TEXTS, st.none() | st.booleans() | st.integers(-(2**60), 2**60) | FLOATS | TEXTS
     ),
+    importance=st.dictionaries(TEXTS, FLOATS, max_size=3),
     config_sha256=st.none() | SHA256S,
 )
 
@@ -76,6 +77,7 @@ def manifests(draw: st.DrawFn) -> Manifest:
             features=features,
             feature_fingerprint=draw(TEXTS),
             interval=draw(st.sampled_from(["1s", "1m", "5m", "1h", "1d"])),
+            longest_gap_bars=draw(st.integers(0, 10**5)),
             instruments=tuple(draw(st.lists(TEXTS, min_size=1, max_size=3))),
             label=draw(LABELS),
         ),
@@ -145,6 +147,7 @@ def test_whole_numbers_become_floats_where_floats_are_meant():
         (lambda: _contract(interval="60m"), "shortest spelling"),
         (lambda: _contract(interval="7m"), "does not divide"),
         (lambda: _contract(instruments=()), "must not be empty"),
+        (lambda: _contract(longest_gap_bars=-1), "must not be negative"),
         (lambda: _replaced(parent=None, version=0), "version must be at least 1"),
     ],
 )
@@ -158,6 +161,7 @@ def _contract(**changes):
         "features": ("a",),
         "feature_fingerprint": "f",
         "interval": "1m",
+        "longest_gap_bars": 120,
         "instruments": ("BTCUSDT.BINANCE",),
         "label": Label(kind="sign", horizon_bars=1, horizon_ns=1),
     }

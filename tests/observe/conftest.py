@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.observe.model_builder import ModelRecipe
 from tests.observe.run_builder import Recipe, build_run
 
 
@@ -23,6 +24,29 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "losing": Recipe(name="Losing", days=120, hold_bars=20, skill=-0.35),
         "failed": Recipe(name="Failed", days=40, status="failed"),
         "interrupted": Recipe(name="Stopped", days=40, status="interrupted"),
+        "modelled": Recipe(
+            name="Modelled",
+            days=150,
+            instruments=2,
+            models=(
+                ModelRecipe(late=3),
+                ModelRecipe(
+                    "blend",
+                    "btc_up@3+calm@1",
+                    skill=0.0,
+                    cost_bps=5.0,
+                    sample="walk-forward",
+                    members=("btc_up", "calm"),
+                ),
+            ),
+        ),
+        "seen": Recipe(
+            name="Seen",
+            days=200,
+            hold_bars=20,
+            skill=0.35,
+            models=(ModelRecipe("seen_it", sample="in", simulated=True),),
+        ),
         "other": Recipe(name="Other", days=90, fee_bps=2.0, params={"fast": 6, "stop": 0.02}),
     }
     return {name: build_run(root / name, recipe) for name, recipe in recipes.items()}

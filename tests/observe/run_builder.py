@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from aitb_nautilus.market.bars import BarFrame
 from aitb_nautilus.observe.run_record import (
     Ambiguous,
     Costs,
@@ -24,6 +25,7 @@ from aitb_nautilus.observe.run_record import (
 )
 from aitb_nautilus.observe.run_tables import MAX_BAR_ROWS, TABLES
 from aitb_nautilus.observe.stats import Stats, compute_stats
+from tests.observe.model_builder import ModelRecipe, predictions_of
 
 SECOND = 1_000_000_000
 START = 1_672_531_200 * SECOND  # 2023-01-01
@@ -55,6 +57,7 @@ class Recipe:
     fee_bps: float = 5.0
     slippage_bps: float = 1.0
     halts: int = 0
+    models: tuple[ModelRecipe, ...] = ()
     params: dict[str, object] = field(default_factory=lambda: {"fast": 12, "slow": 48})
     honesty: tuple[str, ...] = (
         "Fees, slippage and funding are modelled.",
@@ -74,7 +77,7 @@ def build_run(path: Path, recipe: Recipe) -> Path:
     held = np.zeros(n)
     market = np.zeros(n)
     tables: dict[str, list[dict[str, object]]] = {name: [] for name in TABLES}
-    bars = []
+    bars, frames = [], {}
     for k, instrument in enumerate(ids):
         o, h, low, c = _prices(recipe, k, n)
         books = _Books(recipe, instrument, ts, o, c, cash, tables)
@@ -82,6 +85,7 @@ def build_run(path: Path, recipe: Recipe) -> Path:
             _trade(rng, recipe, books)
         held += books.held * c
         market += recipe.starting_equity / len(ids) * c / o[0]
+        frames[instrument] = BarFrame(ts, o, h, low, c, np.ones(n))
         bars.append(_thin_bars(ts, instrument, (o, h, low, c)))
     equity = recipe.starting_equity + np.cumsum(cash) + held
 
@@ -93,6 +97,7 @@ def build_run(path: Path, recipe: Recipe) -> Path:
         {"ts": ts, "equity": equity, "market": market, "exposure": held}
     ).cast(TABLES["equity"])
     arrow["bars"] = pa.concat_tables(bars)
+    arrow["predictions"], models = predictions_of(recipe.models, frames, recipe.interval_s * SECOND)
     funding = float(arrow["funding"].column("amount").to_numpy().sum())
     stats = compute_stats(
         ts,
@@ -111,7 +116,8 @@ def build_run(path: Path, recipe: Recipe) -> Path:
     (path / "config.toml").write_text(config, encoding="utf-8")
     (path / "log.jsonl").write_text("", encoding="utf-8")
     record = _record(path, recipe, ids, ts, equity, arrow, msgspec.convert(stats, Stats), config)
-    write_record(path, record)
+    predictions = arrow["predictions"].num_rows
+    write_record(path, msgspec.structs.replace(record, models=models, predictions=predictions))
     return path
 
 

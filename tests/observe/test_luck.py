@@ -94,6 +94,14 @@ CASES = {
         bounds(-0.002, -0.001, 0.0), total_return=-0.3, trades=9, days=365, simulated=False
     ),
     "short": judge(None, total_return=0.4, trades=9, days=12, simulated=False),
+    "in_sample": judge(
+        bounds(0.0002, 0.001, 0.002),
+        total_return=0.4,
+        trades=9,
+        days=365,
+        simulated=False,
+        seen_by=["a@1", "b@2"],
+    ),
     "idle": judge(bounds(0.0, 0.0, 0.0), total_return=0.0, trades=0, days=365, simulated=False),
 }
 
@@ -124,6 +132,21 @@ def test_a_run_without_gain_shows_no_edge_whatever_its_bound() -> None:
 def test_simulated_data_are_named_in_the_verdict() -> None:
     for bootstrap in (bounds(0.0002, 0.001, 0.002), None):
         verdict = judge(bootstrap, total_return=0.4, trades=9, days=12, simulated=True)
+        assert "simulated" in verdict.detail
+
+
+def test_models_that_saw_the_time_leave_nothing_to_claim() -> None:
+    for bootstrap in (bounds(0.0002, 0.001, 0.002), None):
+        verdict = judge(
+            bootstrap,
+            total_return=0.4,
+            trades=9,
+            days=12,
+            simulated=True,
+            seen_by=["a@1", "b@2"],
+        )
+        assert verdict.kind == "in_sample"
+        assert verdict.sentence.startswith("a@1, b@2 were trained on bars of this very time")
         assert "simulated" in verdict.detail
 
 

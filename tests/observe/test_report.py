@@ -85,10 +85,11 @@ def test_money_that_does_not_add_up_is_shown_as_unexplained(
     assert "+55.50" in shown
 
 
+@pytest.mark.parametrize("name", ["several", "modelled"])
 def test_same_run_gives_the_same_bytes_in_any_process(
-    runs: dict[str, Path], tmp_path: Path
+    runs: dict[str, Path], tmp_path: Path, name: str
 ) -> None:
-    here = written(runs["several"], tmp_path)
+    here = written(runs[name], tmp_path)
     code = (
         "import sys; from pathlib import Path; "
         "from aitb_nautilus.observe.report import write_report; "
@@ -96,7 +97,7 @@ def test_same_run_gives_the_same_bytes_in_any_process(
     )
     there = tmp_path / "there.html"
     subprocess.run(
-        [sys.executable, "-c", code, str(runs["several"]), str(there)],
+        [sys.executable, "-c", code, str(runs[name]), str(there)],
         check=True,
         env=os.environ | {"PYTHONHASHSEED": "7"},
         cwd=Path(__file__).parents[2],

@@ -190,7 +190,10 @@ def test_trades_can_be_found_sorted_and_shown(runs: dict[str, Path], tmp_path: P
 
 
 def test_pages_fit_a_phone_and_a_wide_screen(runs: dict[str, Path], tmp_path: Path) -> None:
-    pages = [write_report(runs[name], tmp_path / f"{name}.html") for name in ("several", "failed")]
+    pages = [
+        write_report(runs[name], tmp_path / f"{name}.html")
+        for name in ("several", "failed", "modelled")
+    ]
     pages.append(write_comparison([runs["plain"], runs["other"]], tmp_path / "c.html"))
 
     async def work(page: Page) -> None:
@@ -200,6 +203,47 @@ def test_pages_fit_a_phone_and_a_wide_screen(runs: dict[str, Path], tmp_path: Pa
                 await page.size(width, 900, mobile=width < 500)
                 assert await page.run("document.documentElement.scrollWidth") == width
             await is_painted(page, "equity-chart")
+
+    browse(tmp_path, work)
+
+
+def test_charts_of_a_model_lie_in_their_place_in_both_themes_and_on_paper(
+    runs: dict[str, Path], tmp_path: Path
+) -> None:
+    figures = Run(runs["seen"]).record.models[0].figures
+    assert figures is not None
+    assert figures.histogram is not None
+    path = write_report(runs["seen"], tmp_path / "report.html")
+    inside = """[...document.querySelectorAll('.plot .area')].every(area => {
+      const b = area.getBoundingClientRect();
+      return b.height > 100 && [...area.querySelectorAll('i, .dot, .reach, .line, .mean')].every(
+        e => { const a = e.getBoundingClientRect(); return a.top > b.top - 7 && a.left > b.left - 7
+          && a.bottom < b.bottom + 7 && a.right < b.right + 7; }); })"""
+    paint = "getComputedStyle(document.querySelector('.plot .dot')).backgroundColor"
+
+    async def work(page: Page) -> None:
+        await page.open(path)
+        assert await page.run("document.querySelectorAll('.plot').length") == 3
+        drawn = await page.run("document.querySelectorAll('.plot.even i').length")
+        assert drawn == len(figures.histogram.counts)
+        dots = await page.run("document.querySelectorAll('.plot .dot').length")
+        assert dots == len(figures.calibration)
+        for width in (360, 1440):
+            await page.size(width, 900, mobile=width < 500)
+            assert await page.run("document.documentElement.scrollWidth") == width
+            assert await page.run(inside) is True
+        light = await page.run(paint)
+        await page.run("document.getElementById('theme').click()")
+        assert await page.run(paint) != light
+        await page.run("document.querySelector('.plot .dot').scrollIntoView({block: 'center'})")
+        left, top, *_ = await box_of(page, ".plot .dot")
+        await page.mouse("mouseMoved", left + 5, top + 5)
+        tip = str(await page.run("document.querySelector('.tip.floating').textContent"))
+        assert tip.startswith("Foretold ")
+        await page.call("Emulation.setEmulatedMedia", media="print")
+        assert await page.run(inside) is True
+        exact = "getComputedStyle(document.querySelector('.plot .dot')).printColorAdjust"
+        assert await page.run(exact) == "exact"
 
     browse(tmp_path, work)
 
@@ -235,8 +279,11 @@ def test_hostile_texts_do_not_run(tmp_path: Path) -> None:
     browse(tmp_path, work)
 
 
-def test_every_element_that_answers_has_a_name(runs: dict[str, Path], tmp_path: Path) -> None:
-    path = write_report(runs["several"], tmp_path / "report.html")
+@pytest.mark.parametrize("name", ["several", "modelled"])
+def test_every_element_that_answers_has_a_name(
+    runs: dict[str, Path], tmp_path: Path, name: str
+) -> None:
+    path = write_report(runs[name], tmp_path / "report.html")
 
     async def work(page: Page) -> None:
         await page.open(path)

@@ -82,6 +82,32 @@ def test_failed_run_without_tables_reads_as_empty(runs: dict[str, Path], tmp_pat
     assert run.config_text == ""
 
 
+def test_predictions_are_read_with_what_happened(runs: dict[str, Path]) -> None:
+    run = Run(runs["modelled"])
+    table = run.predictions
+    assert table.num_rows == run.record.predictions == 150 * 24 * 2 * 2
+    assert set(texts(table, "model")) == {"btc_up", "blend"}
+    assert table.column("up").null_count == 12 * 2 * 2  # the last horizon of each
+    assert np.isnan(floats(table, "forward_return")).sum() == 12 * 2 * 2
+
+
+def test_folder_from_before_there_were_predictions_is_read(folder: Path) -> None:
+    (folder / "predictions.parquet").unlink()
+    record = json.loads((folder / "run.json").read_text())
+    assert record["models"] == []
+    assert Run(folder).predictions.num_rows == 0
+    change(folder, models=[{"id": "old", "version": "1", "sha256": "ab"}])
+    (model,) = Run(folder).record.models
+    assert (model.reference, model.sample, model.figures) == ("old@1", "in", None)
+
+
+def test_predictions_that_were_counted_must_be_there(runs: dict[str, Path], tmp_path: Path) -> None:
+    folder = shutil.copytree(runs["modelled"], tmp_path / "run")
+    (folder / "predictions.parquet").unlink()
+    with pytest.raises(DataError, match=r"predictions\.parquet: is missing"):
+        _ = Run(folder).predictions
+
+
 @pytest.mark.parametrize(
     ("work", "found"),
     [

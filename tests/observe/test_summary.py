@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from aitb_nautilus.observe import figures
+from aitb_nautilus.observe.model_words import model_line
 from aitb_nautilus.observe.report import write_report
 from aitb_nautilus.observe.run_folder import Run
 from aitb_nautilus.observe.summary import print_comparison, print_summary
@@ -35,7 +36,9 @@ def printed(run: Run, width: int = 80, *, colour: bool = False) -> str:
 
 
 @pytest.mark.parametrize("width", [60, 80, 120, 200])
-@pytest.mark.parametrize("name", ["plain", "several", "idle", "short", "failed"])
+@pytest.mark.parametrize(
+    "name", ["plain", "several", "idle", "short", "failed", "modelled", "seen"]
+)
 def test_summary_keeps_within_its_width(runs: dict[str, Path], name: str, width: int) -> None:
     assert max(len(line) for line in printed(Run(runs[name]), width).splitlines()) <= width
 
@@ -68,6 +71,16 @@ def test_summary_has_costs_honesty_ambiguous_exits_and_halts(runs: dict[str, Pat
         "still open at the last bar",
     ):
         assert text in shown
+
+
+def test_summary_has_a_line_for_each_model(runs: dict[str, Path]) -> None:
+    run = Run(runs["modelled"])
+    shown = " ".join(printed(run).split())
+    for model in run.record.models:
+        assert f"- {model_line(model)}" in shown
+    assert "btc_up@3, out of sample: log loss 0." in shown
+    assert "blend (btc_up@3+calm@1), walk-forward: log loss 0." in shown
+    assert "Model" not in printed(Run(runs["plain"]))
 
 
 def test_simulated_run_is_labelled(runs: dict[str, Path]) -> None:

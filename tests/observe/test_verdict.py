@@ -21,6 +21,8 @@ from aitb_nautilus.observe.verdict import (
         ("losing", "loss"),
         ("idle", "idle"),
         ("short", "short"),
+        ("modelled", "luck"),
+        ("seen", "in_sample"),
         ("failed", "broken"),
         ("interrupted", "broken"),
     ],
@@ -33,6 +35,23 @@ def test_a_halted_run_is_not_judged_however_good(runs: dict[str, Path]) -> None:
     record = msgspec.structs.replace(Run(runs["skilled"]).record, status="failed", error="Halted.")
     verdict = verdict_of(record)
     assert (verdict.kind, verdict.detail) == ("broken", "Halted.")
+
+
+def test_result_of_a_model_that_saw_the_time_is_not_judged_however_good(
+    runs: dict[str, Path],
+) -> None:
+    record = Run(runs["seen"]).record
+    assert record.stats is not None
+    assert record.stats.bootstrap is not None
+    assert record.stats.bootstrap.lower_95 > 0
+    verdict = verdict_of(record)
+    assert verdict.sentence == (
+        "seen_it@3 was trained on bars of this very time: the result says nothing about the future."
+    )
+    fresh = [msgspec.structs.replace(model, sample="out") for model in record.models]
+    assert verdict_of(msgspec.structs.replace(record, models=fresh)).kind == "positive"
+    mixed = [*record.models, *fresh]
+    assert verdict_of(msgspec.structs.replace(record, models=mixed)).kind == "in_sample"
 
 
 def test_open_position_counts_as_trading(runs: dict[str, Path]) -> None:

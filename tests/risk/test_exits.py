@@ -307,6 +307,16 @@ def test_stop_that_the_venue_refuses_closes_the_position_at_once(status: OrderSt
     assert (desk.closing().quantity, desk.closing().purpose) == (2, "exit:stop")
 
 
+def test_stop_that_is_refused_while_a_close_is_on_its_way_is_not_closed_twice() -> None:
+    desk = Desk(takes=False, stop_frac=0.02, max_bars=1)
+    desk.fill("BUY", "1", 100.0)
+    stop = desk.stop().client_order_id
+    desk.bar(100.0)
+    assert [o.kind for o in desk.open()] == ["STOP_MARKET", "MARKET"]
+    desk.update(stop, "REJECTED")
+    assert [o.kind for o in desk.open()] == ["MARKET"]
+
+
 def test_refused_target_is_put_back_at_the_next_bar_and_closes_nothing() -> None:
     desk = Desk(takes=False, stop_frac=0.05, target_frac=0.2)
     desk.fill("BUY", "2", 100.0)

@@ -22,6 +22,7 @@ FILES = [
     "log.jsonl",
     "orders.parquet",
     "positions.parquet",
+    "predictions.parquet",
     "report.html",
     "run.json",
 ]

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import rankdata
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
 from aitb_nautilus.training.baselines import class_prior, last_return_sign
-from aitb_nautilus.training.metrics import calibration_table, measure, spreads
+from aitb_nautilus.training.metrics import calibration_table, measure, ranks_of, spreads
 from tests.training.sample_maker import made_up
 
 
@@ -28,6 +29,13 @@ def test_metrics_agree_with_scikit_learn() -> None:
     assert found["auc"] == pytest.approx(roc_auc_score(up, probability))
     assert found["log_loss"] == pytest.approx(log_loss(up, probability))
     assert found["brier"] == pytest.approx(brier_score_loss(up, probability))
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 1000])
+def test_ranks_are_those_of_scipy_ties_included(count: int) -> None:
+    random = np.random.default_rng(count)
+    for values in (random.normal(size=count), random.integers(0, 9, count) / 8, np.zeros(count)):
+        assert (ranks_of(values) == rankdata(values)).all()
 
 
 def test_what_is_not_defined_is_none() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from aitb_nautilus.errors import DataError
 from aitb_nautilus.features.feature_set import parse_features
+from aitb_nautilus.models.stream import read_stream
 from aitb_nautilus.training.samples import TrainingBars
 from aitb_nautilus.training.settings import (
     LightgbmSettings,
@@ -83,7 +84,27 @@ def test_written_stream_names_time_instrument_and_model(bars: TrainingBars, tmp_
     about = json.loads(table.schema.metadata[b"aitb"])
     assert (about["simulated"], about["horizon_ns"]) == (True, 300_000_000_000)
     assert len(about["windows"]) == 4
+    assert about["label"] == {
+        "kind": "return",
+        "horizon_bars": 5,
+        "horizon_ns": 300_000_000_000,
+        "parameters": {"cost_bps": 0.0},
+    }
+    assert about["longest_gap_bars"] == FEATURES.longest_gap_bars == 120
+    assert about["trials"] == wanted.trials == 1
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["m.parquet"]
+
+
+def test_written_stream_is_read_back_as_it_was(bars: TrainingBars, tmp_path: Path) -> None:
+    report, stream = walk_forward(small(), PLAN, FEATURES, bars)
+    read = read_stream(Path(write_stream(tmp_path, report, stream).path))
+    rows = read.rows[BTC]
+    assert np.array_equal(rows.ts, stream.ts)
+    assert np.array_equal(rows.probability, stream.probability)
+    assert np.array_equal(rows.window, stream.window - 1)
+    assert rows.expected_return is None
+    assert read.about.label.horizon_ns == report.horizon_ns == 180_000_000_000
+    assert [w.model_version for w in read.about.windows] == [f"m/window-{i}" for i in range(1, 5)]
 
 
 def test_data_shorter_than_a_window_are_refused(bars: TrainingBars) -> None:

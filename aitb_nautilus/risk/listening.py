@@ -1,0 +1,142 @@
+"""What a component listens to, in an order that does not depend on the engine.
+
+The engine gives a bar to its listeners in an order that differs from process to process. So only
+one of them subscribes, and passes it on to all: actors before strategies, each in the order of the
+config. And a prediction is heard after the listener's own bar of the same time, whichever of the
+two comes first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from nautilus_trader.model import Bar, BarType
+
+from aitb_nautilus.messages import BarClosed, Prediction, prediction_topic
+from aitb_nautilus.risk.capture import capture_fact
+from aitb_nautilus.risk.translate import bar_fact
+
+__all__ = ["Audience", "Listening"]
+
+
+class Audience:
+    """Everybody who listens to the bars of one type.
+
+    Parameters
+    ----------
+    instrument_id
+        Of the bars.
+    host
+        The one that the engine gives them to.
+    """
+
+    __slots__ = ("host", "instrument_id", "listeners")
+
+    def __init__(self, instrument_id: str, host: Listening) -> None:
+        self.instrument_id = instrument_id
+        self.host = host
+        self.listeners: list[Listening] = []
+
+
+class Listening:
+    """The ears of one component. All components of a node stop together.
+
+    Parameters
+    ----------
+    component
+        Strategy or actor.
+    subscribe
+        The engine's own subscription to a topic.
+    first
+        Whether it hears a bar before those that are not: actors do.
+    on_bar, on_prediction
+        What it does with each.
+    """
+
+    def __init__(
+        self,
+        component: Any,
+        subscribe: Callable[[str, Callable[[Any], None]], None],
+        *,
+        first: bool,
+        on_bar: Callable[[BarClosed], None],
+        on_prediction: Callable[[Prediction], None],
+    ) -> None:
+        self._component = component
+        self._subscribe = subscribe
+        self._first = first
+        self._on_bar = on_bar
+        self._on_prediction = on_prediction
+        self._now: Callable[[], int] = component.now
+        self._audiences: dict[BarType, Audience] = {}
+        self._last: dict[str, int] = {}
+        self._held: dict[str, list[Prediction]] = {}
+        self.answer = capture_fact(component, "on_bar", self._answer)
+
+    def start(
+        self,
+        now: Callable[[], int],
+        bar_types: Sequence[str],
+        predictions: Sequence[tuple[str, str]],
+    ) -> None:
+        """Subscribe to bars, and to the predictions of a model for an instrument.
+
+        Parameters
+        ----------
+        now
+            The engine's time, ns UTC.
+        """
+        self._now = now
+        audiences = self._component.context.audiences
+        for text in bar_types:
+            bar_type = BarType.from_str(text)
+            audience = audiences.get(bar_type)
+            if audience is None:
+                audience = audiences[bar_type] = Audience(str(bar_type.instrument_id), self)
+                self._component.subscribe_bars(bar_type)
+            place = sum(1 for other in audience.listeners if other._first >= self._first)
+            audience.listeners.insert(place, self)
+            self._audiences[bar_type] = audience
+            self._last[audience.instrument_id] = 0
+        hear = capture_fact(self._component, "on_prediction", self._hear)
+        for model, instrument_id in predictions:
+            self._subscribe(prediction_topic(model, instrument_id), hear)
+
+    def stop(self) -> None:
+        """Hear no bar any more."""
+        for audience in self._audiences.values():
+            audience.listeners.remove(self)
+        self._audiences.clear()
+
+    def take(self, bar: Bar) -> None:
+        """Mark the instrument and let everybody who listens answer."""
+        audience = self._audiences[bar.bar_type]
+        if audience.host is not self:
+            return  # It has subscribed to the bars by itself as well.
+        fact = bar_fact(bar, audience.instrument_id)
+        self._component.context.ledger.apply_bar(fact)
+        for listener in tuple(audience.listeners):
+            listener.answer(fact)
+
+    def _answer(self, bar: BarClosed) -> None:
+        self._on_bar(bar)
+        instrument_id = bar.instrument_id
+        self._last[instrument_id] = bar.ts
+        if self._held:
+            for prediction in self._held.pop(instrument_id, ()):
+                self._hand_over(prediction)
+
+    def _hear(self, prediction: Prediction) -> None:
+        instrument_id = prediction.instrument_id
+        last = self._last.get(instrument_id)
+        if last is None or prediction.ts_event <= last:
+            self._hand_over(prediction)
+        elif instrument_id in self._held:
+            self._held[instrument_id].append(prediction)
+        else:
+            self._held[instrument_id] = [prediction]
+
+    def _hand_over(self, prediction: Prediction) -> None:
+        if self._now() < prediction.expires_ns:
+            self._on_prediction(prediction)
