@@ -14,20 +14,34 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from msgspec import inspect as shape
 
 from aitb_nautilus.errors import ConfigError
+from aitb_nautilus.features.feature_set import parse_features
 from aitb_nautilus.market.bars import Interval
-from aitb_nautilus.messages import BarClosed, CancelIntent, CloseIntent, ModifyIntent, OrderIntent
+from aitb_nautilus.messages import (
+    BarClosed,
+    CancelIntent,
+    CloseIntent,
+    ModifyIntent,
+    OrderIntent,
+    Prediction,
+)
+from aitb_nautilus.models.registry import Registry
 from aitb_nautilus.risk.actor import GuardedActor
+from aitb_nautilus.risk.context import Context
+from aitb_nautilus.risk.sources import PredictionSource
 from aitb_nautilus.risk.strategy import GuardedStrategy
 from aitb_nautilus.settings import Settings, decode, encode, schema
+from tests.model_lab import CONTRACT, put_for
 from tests.risk.rig import BTC, ETH, make_context
+from tests.stream_files import row, write_stream_file
 
-__all__ = ["CHECKS", "components", "components_of", "example"]
+__all__ = ["CHECKS", "components", "components_of", "example", "write_files"]
 
 BASES = (GuardedStrategy, GuardedActor)
 INTENTS = (OrderIntent, CloseIntent, CancelIntent, ModifyIntent)
@@ -65,8 +79,43 @@ AROUND = {
     "close_all_positions",
     "market_exit",
 }
-WORDS: Mapping[str, Any] = {"instruments": [BTC, ETH], "instrument": BTC, "interval": "1m"}
-"""What fields of these names are filled with."""
+WORDS: Mapping[str, Any] = {
+    "instruments": [BTC, ETH],
+    "instrument": BTC,
+    "interval": "1m",
+    "models": ["example"],
+    "path": "example.parquet",
+    "members": [{"model": "first"}, {"model": "second"}],
+}
+"""What fields of these names are filled with. Files are those of `write_files`."""
+
+
+def write_files(folder: Path) -> None:
+    """Write what `WORDS` names into a folder: the components are made while it is the current one.
+
+    Its models are signed with the key of the folder that ``AITB_HOME`` names.
+    """
+    features = parse_features(["log_return(1)", f"beta({ETH},8)"], interval="1m")
+    put_for(Registry(folder / "models"), "example", features, (BTC, ETH))
+    write_stream_file(folder / "example.parquet", [row(1, 0.4), row(2, 0.6)])
+
+
+def example_context() -> Context:
+    """Return a context in which the models exist that `WORDS` names as members."""
+    context = make_context()
+    for name in ("first", "second"):
+        context.add_source(
+            PredictionSource(
+                model=name,
+                version="1",
+                sha256="a" * 64,
+                instruments=(BTC, ETH),
+                interval="1m",
+                label=CONTRACT.label,
+                longest_gap_bars=CONTRACT.longest_gap_bars,
+            )
+        )
+    return context
 
 
 def components(packages: Iterable[str]) -> list[type]:
@@ -187,7 +236,7 @@ def settings_have_a_schema(cls: Any) -> Iterator[str]:
 
 
 def decides_without_an_engine(cls: Any) -> Iterator[str]:
-    context = make_context()
+    context = example_context()
     settings = decode(example(cls.settings_type), cls.settings_type, "x")
     component = cls(settings, context, "component-001")
     if isinstance(component, GuardedActor):
@@ -203,7 +252,12 @@ def decides_without_an_engine(cls: Any) -> Iterator[str]:
             ts = (number + 1) * Interval.of_bar_type(text).ns
             bar = BarClosed(instrument_id, ts, close, close * 1.001, close * 0.999, close, 1.0)
             context.ledger.apply_bar(bar)
-            for intent in component.decide_on_bar(bar) or ():
+            intents = list(component.decide_on_bar(bar) or ())
+            for model, about in component.predictions():
+                if about == instrument_id:
+                    prediction = _prediction(model, instrument_id, ts, number % 20 / 20)
+                    intents += component.decide_on_prediction(prediction) or ()
+            for intent in intents:
                 if not isinstance(intent, INTENTS):
                     yield f"it answered a bar with {intent!r}, which is no intent"
                 elif isinstance(intent, OrderIntent) and intent.quantity is None:
@@ -212,6 +266,13 @@ def decides_without_an_engine(cls: Any) -> Iterator[str]:
                         yield f"it sized {intent} as {size!r}"
     if context.ledger.orders or context.guard.refusals:
         yield "it sent orders by itself instead of answering with intents"
+
+
+def _prediction(model: str, instrument_id: str, ts: int, probability: float) -> Prediction:
+    score, hour = 2 * probability - 1, 3_600_000_000_000
+    return Prediction(
+        instrument_id, model, "1", score, probability, score, 1.0, hour, ts, ts, ts, ts + hour
+    )
 
 
 def imports_lower_floors_only(cls: type) -> Iterator[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.component_contract import CHECKS, components, components_of
+from tests.component_contract import CHECKS, components, components_of, write_files
 
 FOUND = components(["strategies", "actors"])
 _NUMBERS = itertools.count(1)
@@ -60,6 +60,23 @@ class BuyOnce(GuardedStrategy):
         # body
         return [OrderIntent(instrument_id=bar.instrument_id, side="BUY", quantity=Decimal(1))]
 '''
+
+
+@pytest.fixture(scope="session")
+def example_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the files that example settings name, and the key that signed them."""
+    folder = tmp_path_factory.mktemp("components")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AITB_HOME", str(folder / "keys"))
+        write_files(folder)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def among_the_files(example_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let relative paths and the user's key be those of the example files."""
+    monkeypatch.chdir(example_folder)
+    monkeypatch.setenv("AITB_HOME", str(example_folder / "keys"))
 
 
 @pytest.fixture
