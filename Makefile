@@ -19,7 +19,7 @@ venv: ## make .venv, or bring it up to date
 		echo "make: needs some Python of 3.11 or newer to start; PYTHON=/path/to/python3 names one" >&2; exit 1; }; \
 	"$$python" tools/bootstrap.py
 
-quickstart: venv ## simulate a market, back-test on it, point to the report
+quickstart: venv ## simulate a market, train a model, back-test it, point to the report
 	@$(BIN)/aitb quickstart
 	@echo "For aitb in this shell: source $(BIN)/activate"
 

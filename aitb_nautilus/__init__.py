@@ -2,8 +2,9 @@
 
 The same work that the command line does is a plain call for launcher scripts:
 
->>> from aitb_nautilus import backtest, load_config  # doctest: +SKIP
->>> record = backtest(load_config("configs/quickstart.toml"))  # doctest: +SKIP
+>>> from aitb_nautilus import backtest, train  # doctest: +SKIP
+>>> report = train("my_desk.toml")  # doctest: +SKIP
+>>> record = backtest("my_desk.toml")  # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ if TYPE_CHECKING:
     from aitb_nautilus.observe.report import write_report
     from aitb_nautilus.run.backtest import backtest
     from aitb_nautilus.run.load import load_config
+    from aitb_nautilus.run.training import train
 
-__all__ = ["__version__", "backtest", "load_config", "write_report"]
+__all__ = ["__version__", "backtest", "load_config", "train", "write_report"]
 
 __version__ = "0.1.0"
 
 _WHERE = {
     "backtest": "aitb_nautilus.run.backtest",
     "load_config": "aitb_nautilus.run.load",
+    "train": "aitb_nautilus.run.training",
     "write_report": "aitb_nautilus.observe.report",
 }
 

@@ -1,9 +1,9 @@
 """Plain facts and wishes that travel between components.
 
-Facts (`BarClosed`, `Prediction`, `Fill`, `OrderUpdate`, `FundingRate`) come from the engine's events
-and from actors; wishes (`OrderIntent`, `CloseIntent`, `CancelIntent`, `ModifyIntent`) are a
-strategy's answer to them. Both are frozen structs without any engine object in them, so that a
-recorded day can be decided again without an engine (decision 11).
+Facts (`BarClosed`, `Prediction`, `Fill`, `OrderUpdate`, `FundingRate`) come from the engine and
+from actors; wishes (`OrderIntent`, `CloseIntent`, `CancelIntent`, `ModifyIntent`) are a strategy's
+answer to them. Both are frozen structs without any engine object in them, so that a recorded day
+can be decided again without an engine (decision 11).
 
 Times are int nanoseconds UTC. Prices are float64 in quote currency, equal to the decimal of the
 venue; quantities are exact `Decimal` in base currency. Sides are ``"BUY"`` and ``"SELL"``.

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+# Before any test imports ONNX Runtime by itself: it would keep an id of the machine.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 NO_DATA = "no recorded market data: neither ../shared/market nor AITB_MARKET_DATA is there"
 
 

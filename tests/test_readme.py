@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import json
 import re
 import tomllib
 import zipfile
@@ -12,18 +13,28 @@ from typing import Any
 import pytest
 import tomli_w
 
+from aitb_nautilus import backtest, train
 from aitb_nautilus.cli import VERBS, main
-from aitb_nautilus.run.backtest import backtest
 from catalog.simulate import SimulationSettings, simulate_into
 from catalog.store import BarStore
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/decisions/README.md"]
+PAGES = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/architecture.md",
+    "docs/features.md",
+    "docs/training.md",
+    "docs/models.md",
+    "docs/predictions.md",
+    "docs/decisions/README.md",
+]
 
 
-def blocks(language: str) -> list[str]:
-    """Return the README's code blocks in a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
+def blocks(language: str, page: str = "README.md") -> list[str]:
+    """Return a page's code blocks in a language."""
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```", (ROOT / page).read_text(), re.M | re.S)
+    return [block for name, block in fenced if name == language]
 
 
 @pytest.fixture
@@ -34,6 +45,26 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     spec = SimulationSettings(interval="1h", start=config["backtest"]["start"], days=40, seed=7)
     simulate_into(BarStore(Path(config["catalog"]["path"])), spec)
     return config
+
+
+@pytest.fixture
+def history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in a folder with simulated bars from before 2023 until after it began."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AITB_HOME", str(tmp_path / "keys"))
+    spec = SimulationSettings(interval="1h", start="2022-09-01", days=160, seed=7)
+    simulate_into(BarStore(Path("data")), spec)
+
+
+def commands(page: str, name: str) -> list[list[str]]:
+    """Return the words of the commands in a page's one block that trains a config."""
+    (block,) = [block for block in blocks("", page) if f"aitb train {name}" in block]
+    return [line.split()[1:] for line in block.splitlines()]
+
+
+def newest_run() -> dict[str, Any]:
+    run: dict[str, Any] = json.loads((max(Path("runs").iterdir()) / "run.json").read_text())
+    return run
 
 
 def test_data_commands_of_the_readme_work(
@@ -75,6 +106,39 @@ def test_strategy_of_the_readme_runs_beside_its_config(desk: dict[str, Any]) -> 
     run = backtest("breakout.toml")
     assert run.status == "complete"
     assert run.fills > 0
+
+
+@pytest.mark.usefixtures("history")
+def test_desks_of_the_page_on_predictions_run() -> None:
+    page = "docs/predictions.md"
+    single, ensemble, stream = (tomllib.loads(block) for block in blocks("toml", page))
+    Path("btc.toml").write_text(tomli_w.dumps(single))
+    assert commands("README.md", "btc.toml") == commands(page, "btc.toml")
+    for words in commands(page, "btc.toml"):
+        assert main(words) == 0, words
+    assert [model["id"] for model in newest_run()["models"]] == ["btc_up"]
+
+    linear = single["model"] | {"id": "btc_linear", "algorithm": {"kind": "logistic"}}
+    Path("linear.toml").write_text(tomli_w.dumps(single | {"model": linear}))
+    report = train("linear.toml")
+    assert (report.model.id, report.model.version) == ("btc_linear", 1)
+    assert main(["models", "promote", "btc_linear@1", "production"]) == 0
+    strategy = single["strategies"][0]
+    listener = strategy | {"params": strategy["params"] | {"model": "btc"}}
+    Path("ensemble.toml").write_text(tomli_w.dumps(single | ensemble | {"strategies": [listener]}))
+    run = backtest("ensemble.toml")
+    assert [model.id for model in run.models] == ["btc_up", "btc_linear", "btc"]
+    assert run.models[2].members == ["btc_up", "btc_linear"]
+
+    scheduled = linear | {"id": "btc_up"} | stream["model"]
+    Path("again.toml").write_text(tomli_w.dumps(single | {"model": scheduled}))
+    assert main(["train", "again.toml", "--walk-forward"]) == 0
+    desk = single | {"actors": stream["actors"], "backtest": {"start": "2022-12-10"}}
+    Path("stream.toml").write_text(tomli_w.dumps(desk))
+    (model,) = backtest("stream.toml").models
+    assert (model.id, model.sample) == ("btc_up", "walk-forward")
+    assert model.figures is not None
+    assert model.figures.rows > 100
 
 
 def test_launcher_of_the_readme_runs(

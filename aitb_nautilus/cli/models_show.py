@@ -115,7 +115,11 @@ def _facts(bundle: Bundle, manifest: Manifest) -> list[tuple[str, str]]:
             f"{len(training.folds)}, purge {_span(training.purge_ns)}, embargo "
             f"{_span(training.embargo_ns)}",
         ),
-        ("trials", f"{training.trials} models were tried before this one was chosen"),
+        (
+            "trials",
+            f"{training.trials:,} {'model was' if training.trials == 1 else 'models were'} tried, "
+            f"this one chosen",
+        ),
     ]
     if training.calibration is not None:
         facts.append(
@@ -146,8 +150,9 @@ def _show_features(out: Console, manifest: Manifest) -> None:
 
 
 def _show_folds(out: Console, folds: Sequence[Fold]) -> None:
-    """Print a row a fold, then mean and spread of each metric."""
-    names = list(dict.fromkeys(name for fold in folds for name in fold.metrics))
+    """Print a row a fold, then mean and spread of each metric; of baselines, the log loss alone."""
+    every = dict.fromkeys(name for fold in folds for name in fold.metrics)
+    names = [name for name in every if ": " not in name or name.endswith(": log_loss")]
     if not names:
         return
     out.print("\n[bold]Folds[/], each judged on bars after those that it was trained on")

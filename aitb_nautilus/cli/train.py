@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
 import msgspec
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from aitb_nautilus.cli.plumbing import console, emit, json_option, progress_console
+from aitb_nautilus.cli.plumbing import console, emit, json_option
+from aitb_nautilus.cli.progress import stages_progress
 from aitb_nautilus.cli.train_report import print_training, print_walk_forward
-from aitb_nautilus.run.training import load_training, run_training, run_walk_forward
+from aitb_nautilus.run.training import load_training, run_walk_forward, train
 
 __all__ = ["command"]
 
@@ -36,29 +34,10 @@ def command(config: Path, on_schedule: bool, as_json: bool) -> None:
     """
     desk = load_training(config)
     if on_schedule:
-        with _progress_bar() as progress:
+        with stages_progress("training") as progress:
             stream = run_walk_forward(desk, progress)
         emit(msgspec.to_builtins(stream), as_json, lambda: print_walk_forward(stream, console()))
         return
-    with _progress_bar() as progress:
-        report = run_training(desk, progress)
+    with stages_progress("training") as progress:
+        report = train(desk, progress)
     emit(msgspec.to_builtins(report), as_json, lambda: print_training(report, console()))
-
-
-@contextmanager
-def _progress_bar() -> Iterator[Callable[[str, int, int], None]]:
-    """Show a progress bar on stderr while the block runs; nothing where stderr is no terminal."""
-    screen = progress_console()
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
-        task = bar.add_task("training", total=None)
-
-        def update(stage: str, done: int, total: int) -> None:
-            bar.update(task, description=stage, completed=done, total=total)
-
-        yield update

@@ -29,3 +29,8 @@ deadlines  several workers whose answers must come in time
 
 Nothing here imports the engine, and nothing ever loads a pickle.
 """
+
+import os
+
+# Unless told before it is imported, ONNX Runtime keeps an id of the machine and reports its use.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

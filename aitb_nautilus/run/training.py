@@ -23,15 +23,15 @@ from aitb_nautilus.run.run_writer import iso
 from aitb_nautilus.settings import Settings, decode, encode
 from aitb_nautilus.training.samples import TrainingBars
 from aitb_nautilus.training.settings import ModelSettings
-from aitb_nautilus.training.train import Progress, TrainingReport, train
+from aitb_nautilus.training.train import Progress, TrainingReport, train as train_model
 from aitb_nautilus.training.walk_forward import WalkForwardReport, walk_forward, write_stream
 
 __all__ = [
     "TrainingConfig",
     "TrainingDesk",
     "load_training",
-    "run_training",
     "run_walk_forward",
+    "train",
     "training_bars",
 ]
 
@@ -141,16 +141,30 @@ def training_bars(desk: TrainingDesk) -> TrainingBars:
     return TrainingBars(frames, digest.hexdigest(), simulated)
 
 
-def run_training(desk: TrainingDesk, progress: Progress = lambda *_: None) -> TrainingReport:
+def train(desk: TrainingDesk | str | Path, progress: Progress = lambda *_: None) -> TrainingReport:
     """Train the model of a config, judge it, and publish it as a signed bundle.
+
+    Parameters
+    ----------
+    desk
+        A desk from `load_training`, or the path of a config file.
+    progress
+        Called with what is being done, how much of it is done, and how much there is.
+
+    Returns
+    -------
+    TrainingReport
+        How good the model was on each fold, beside the baselines, and where its bundle lies.
 
     Raises
     ------
     ConfigError, DataError, ModelError
-        As `training_bars` and `aitb_nautilus.training.train.train`.
+        As `load_training`, `training_bars` and `aitb_nautilus.training.train.train`.
     """
+    if not isinstance(desk, TrainingDesk):
+        desk = load_training(desk)
     model = desk.config.model
-    return train(
+    return train_model(
         model,
         desk.features,
         training_bars(desk),

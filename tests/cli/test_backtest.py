@@ -1,4 +1,4 @@
-"""``aitb backtest``, ``show-config`` and ``quickstart`` as a user runs them."""
+"""``aitb backtest`` and ``show-config`` as a user runs them."""
 
 from __future__ import annotations
 
@@ -119,7 +119,8 @@ def test_backtest_prints_one_json_object_with_the_keys_of_the_contract(desk: Pat
     assert run["simulated"]
     folder = desk / run["run_dir"]
     names = {"config.toml", "run.json", "log.jsonl", "report.html"}
-    names |= {f"{t}.parquet" for t in ("orders", "fills", "positions", "equity", "funding", "bars")}
+    tables = ("orders", "fills", "positions", "equity", "funding", "bars", "predictions")
+    names |= {f"{table}.parquet" for table in tables}
     assert {p.name for p in folder.iterdir()} == names
     assert json.loads((folder / "run.json").read_text()) == run
 
@@ -239,25 +240,3 @@ def test_show_config_schema_describes_every_section(desk: Path) -> None:
     assert {"trader", "catalog", "instruments", "strategies", "actors", "backtest"} <= set(
         desk_schema["properties"]
     )
-
-
-def test_quickstart_makes_its_folder_and_keeps_an_edited_config(tmp_path: Path) -> None:
-    first = aitb(tmp_path, "quickstart")
-    assert first.returncode == 0, first.stderr
-    assert "What to try next" in first.stdout
-    config = tmp_path / "quickstart" / "quickstart.toml"
-    edited = config.read_text().replace("slow = 96", "slow = 200")
-    config.write_text(edited)
-    again = aitb(tmp_path, "quickstart", "--json")
-    assert again.returncode == 0, again.stderr
-    assert config.read_text() == edited
-    assert json.loads(again.stdout)["simulated"]
-    assert len(list((tmp_path / "quickstart" / "runs").iterdir())) == 2
-    assert {p.name for p in tmp_path.iterdir()} == {"quickstart"}
-
-
-def test_quickstart_takes_another_folder(tmp_path: Path) -> None:
-    done = aitb(tmp_path, "quickstart", "--folder", "try/it", "--json")
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["run_dir"].startswith("try/it/runs/")
-    assert {p.name for p in tmp_path.iterdir()} == {"try"}

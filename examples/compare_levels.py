@@ -1,6 +1,6 @@
-"""Run one desk with several settings and compare the runs in one page.
+"""Run one desk with several entry levels and compare the runs in one page.
 
-python examples/compare_averages.py quickstart/quickstart.toml
+python examples/compare_levels.py quickstart/quickstart.toml
 
 Trying many settings and keeping the best finds luck as readily as skill: read the comparison as a
 question how much the result hangs on the choice, not as a search for the best one.
@@ -15,18 +15,19 @@ import tomli_w
 from aitb_nautilus import backtest
 from aitb_nautilus.observe.compare import write_comparison
 
-PAIRS = ((12, 48), (24, 96), (48, 192))
+LEVELS = (0.54, 0.56, 0.58)
 
 
 def main(config: str) -> None:
-    """Run one config per pair of averages."""
+    """Run one config per level; the short side enters as far below one half."""
     template = tomllib.loads(Path(config).read_text())
     folder = Path("quickstart/compare")
     folder.mkdir(parents=True, exist_ok=True)
     runs = []
-    for fast, slow in PAIRS:
-        template["strategies"][0]["params"] |= {"fast": fast, "slow": slow}
-        variant = folder / f"ema-{fast}-{slow}.toml"
+    for level in LEVELS:
+        levels = {"long_enter": level, "short_enter": round(1 - level, 2)}
+        template["strategies"][0]["params"] |= levels
+        variant = folder / f"enter-{level:.2f}.toml"
         variant.write_text(tomli_w.dumps(template))
         runs.append(Path(backtest(variant).run_dir))
     print(write_comparison(runs, folder / "comparison.html"))
