@@ -3,45 +3,32 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
-import platform
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
 
-from aitb_nautilus import __version__
 from aitb_nautilus.errors import AitbError, HaltedError, RunError
 from aitb_nautilus.observe.report import write_report
-from aitb_nautilus.observe.run_record import (
-    SCHEMA,
-    Halt,
-    Period,
-    RunRecord,
-    Seconds,
-    VenueRecord,
-)
+from aitb_nautilus.observe.run_record import RunRecord, Seconds
 from aitb_nautilus.observe.run_tables import TABLES
 from aitb_nautilus.risk.capture import RunState
 from aitb_nautilus.run.engine import BuiltEngine, build_engine
 from aitb_nautilus.run.feed import Feed
-from aitb_nautilus.run.honesty import honesty_notes
 from aitb_nautilus.run.load import Desk, load_config
 from aitb_nautilus.run.prediction_figures import model_records, resolve_outcomes
 from aitb_nautilus.run.preparation import Preparation, prepare
+from aitb_nautilus.run.record import Status, run_record
 from aitb_nautilus.run.results import Results, collect
 from aitb_nautilus.run.run_writer import RunWriter, iso, new_run_dir
 from aitb_nautilus.run.stops import stop_on_signals
 
 __all__ = ["backtest"]
 
-Status = Literal["complete", "failed", "interrupted", "running"]
 Progress = Callable[[int, int, str], None]
-
-_PACKAGES = ("nautilus_trader", "numpy", "pyarrow", "msgspec")
 
 
 def backtest(desk: Desk | str | Path, progress: Progress | None = None) -> RunRecord:
@@ -271,8 +258,7 @@ class _Run:
         engine_done: float | None = None,
         report_done: float | None = None,
     ) -> RunRecord:
-        preparation, config = self._preparation, self._preparation.desk.config
-        guard = preparation.context.guard
+        preparation = self._preparation
         now = report_done or time.perf_counter()
         collected = engine_done or now
         seconds = Seconds(
@@ -283,55 +269,14 @@ class _Run:
             report=None if report_done is None else round(report_done - collected, 3),
             total=round(now - self._began, 3),
         )
-        last = max(int(s.frame.ts_close[-1]) for s in preparation.series)
-        return RunRecord(
-            schema=SCHEMA,
-            run_id=self._writer.folder.name,
-            mode="backtest",
-            name=preparation.desk.name,
-            status=status,
-            error=None if error is None else error.paragraph(),
+        return run_record(
+            preparation,
+            self._writer.folder,
             created=self._created,
-            fingerprint=None if results is None else results.fingerprint,
-            config_sha256=preparation.desk.sha256(),
-            data_sha256=preparation.data_sha256,
-            models=self._models,
-            bars=self._bars if results is None else results.bars,
-            predictions=sum(m.figures.rows for m in self._models if m.figures),
-            orders=0 if results is None else results.orders,
-            fills=0 if results is None else results.fills,
+            status=status,
             seconds=None if status == "running" else seconds,
-            stats=None if results is None else results.stats,
-            run_dir=str(self._writer.folder),
-            simulated=any(d.simulated for d in preparation.data),
-            currency=config.trader.currency,
-            period=Period(start=iso(preparation.first_open_ns), end=iso(last)),
-            instruments=list(preparation.instruments),
-            bar_types=[s.bar_type for s in preparation.series],
-            venues=[
-                VenueRecord(
-                    name=v.name,
-                    account=v.account,
-                    maker_fee_bps=v.maker_fee_bps,
-                    taker_fee_bps=v.taker_fee_bps,
-                    slippage_bps=v.slippage_bps,
-                    latency_ms=v.latency_ms,
-                    leverage=v.leverage,
-                    starting_balances=[v.starting_balance],
-                )
-                for v in preparation.venues.values()
-            ],
-            starting_equity=preparation.starting_equity,
-            final_equity=None if results is None else results.final_equity,
-            costs=None if results is None else results.costs,
-            ambiguous=None if results is None else results.ambiguous,
-            honesty=honesty_notes(preparation, results, self._models),
-            data=list(preparation.data),
-            versions={
-                "aitb_nautilus": __version__,
-                "python": platform.python_version(),
-                **{name: importlib.metadata.version(name) for name in _PACKAGES},
-            },
-            halts=[Halt(ts=iso(h.ts), reason=h.reason, scope=h.strategy_id) for h in guard.halts],
-            refused=guard.refused,
+            models=self._models,
+            bars=self._bars,
+            results=results,
+            error=error,
         )

@@ -1,0 +1,112 @@
+"""What run.json says of a run, at its beginning, at its end, or where it broke off."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from aitb_nautilus import __version__
+from aitb_nautilus.errors import AitbError
+from aitb_nautilus.observe.run_record import (
+    SCHEMA,
+    Halt,
+    ModelRecord,
+    Period,
+    RunRecord,
+    Seconds,
+    VenueRecord,
+)
+from aitb_nautilus.run.honesty import honesty_notes
+from aitb_nautilus.run.preparation import Preparation
+from aitb_nautilus.run.results import Results
+from aitb_nautilus.run.run_writer import iso
+
+__all__ = ["Status", "run_record"]
+
+Status = Literal["complete", "failed", "interrupted", "running"]
+
+_PACKAGES = ("nautilus_trader", "numba", "numpy", "onnxruntime", "pyarrow", "msgspec")
+"""Whose versions may change a result."""
+
+
+def run_record(
+    preparation: Preparation,
+    folder: Path,
+    *,
+    created: str,
+    status: Status,
+    seconds: Seconds | None,
+    models: Sequence[ModelRecord],
+    bars: int,
+    results: Results | None,
+    error: AitbError | None,
+) -> RunRecord:
+    """Return the object for run.json.
+
+    Parameters
+    ----------
+    folder
+        Of the run.
+    created
+        When the run began, ISO 8601 UTC.
+    bars
+        Given to the engine so far; `results` knows better.
+    results, error
+        None while there are none.
+    """
+    config, guard = preparation.desk.config, preparation.context.guard
+    last = max(int(s.frame.ts_close[-1]) for s in preparation.series)
+    return RunRecord(
+        schema=SCHEMA,
+        run_id=folder.name,
+        mode="backtest",
+        name=preparation.desk.name,
+        status=status,
+        error=None if error is None else error.paragraph(),
+        created=created,
+        fingerprint=None if results is None else results.fingerprint,
+        config_sha256=preparation.desk.sha256(),
+        data_sha256=preparation.data_sha256,
+        models=list(models),
+        bars=bars if results is None else results.bars,
+        predictions=sum(m.figures.rows for m in models if m.figures),
+        orders=0 if results is None else results.orders,
+        fills=0 if results is None else results.fills,
+        seconds=seconds,
+        stats=None if results is None else results.stats,
+        run_dir=str(folder),
+        simulated=any(d.simulated for d in preparation.data),
+        currency=config.trader.currency,
+        period=Period(start=iso(preparation.first_open_ns), end=iso(last)),
+        instruments=list(preparation.instruments),
+        bar_types=[s.bar_type for s in preparation.series],
+        venues=[
+            VenueRecord(
+                name=v.name,
+                account=v.account,
+                maker_fee_bps=v.maker_fee_bps,
+                taker_fee_bps=v.taker_fee_bps,
+                slippage_bps=v.slippage_bps,
+                latency_ms=v.latency_ms,
+                leverage=v.leverage,
+                starting_balances=[v.starting_balance],
+            )
+            for v in preparation.venues.values()
+        ],
+        starting_equity=preparation.starting_equity,
+        final_equity=None if results is None else results.final_equity,
+        costs=None if results is None else results.costs,
+        ambiguous=None if results is None else results.ambiguous,
+        honesty=honesty_notes(preparation, results, models),
+        data=list(preparation.data),
+        versions={
+            "aitb_nautilus": __version__,
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in _PACKAGES},
+        },
+        halts=[Halt(ts=iso(h.ts), reason=h.reason, scope=h.strategy_id) for h in guard.halts],
+        refused=guard.refused,
+    )
