@@ -8,16 +8,15 @@ Each is timed in a process of its own, from the first bar read to the end of the
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks.children import call
+from benchmarks.figures import figure, skip
+from benchmarks.recorded import ABSENT, BARS, BTC, market_file
+
 ROUNDS = 3
-FILE = "bars_1m/binance_spot_BTCUSDT_1m_2022-01_2023-12.parquet"
 BAR_TYPE = "BTCUSDT.BINANCE-1-MINUTE-LAST-EXTERNAL"
-BARS = 1_051_120
 
 CONFIG = """
 [catalog]
@@ -49,42 +48,18 @@ exits = { stop_frac = 0.01, target_frac = 0.02 }
 """
 
 
-def market_file() -> Path:
-    """Return where the recorded bars should be."""
-    beside = Path(__file__).resolve().parent.parent.parent / "shared" / "market"
-    return Path(os.environ.get("AITB_MARKET_DATA", beside)) / FILE
-
-
-def call(folder: Path, *arguments: str) -> tuple[str, float]:
-    """Run Python in a folder; return what it printed, and its peak memory in GiB."""
-    child = subprocess.Popen([sys.executable, *arguments], cwd=folder, stdout=subprocess.PIPE)
-    assert child.stdout is not None
-    text = child.stdout.read().decode()
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        raise SystemExit(f"{' '.join(arguments)} left with {child.returncode}")
-    return text, usage.ru_maxrss / 2**20
-
-
-def figure(name: str, value: float, **rest: object) -> None:
-    """Print one figure as JSON."""
-    print(json.dumps({"figure": name, "value": value, **rest}), flush=True)
-
-
 def main() -> None:
     """Import the bars once, then time both in turns; quote the median ratio."""
     file = market_file()
-    if not file.is_file():
-        reason = f"no recorded market data: {FILE}"
-        print(json.dumps({"figure": "back-test against the bare engine", "skipped": reason}))
+    if file is None:
+        skip("back-test against the bare engine", ABSENT)
         return
     here = Path(__file__).resolve().parent
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "desk.toml").write_text(CONFIG)
         aitb = ("-m", "aitb_nautilus")
-        call(folder, *aitb, "data", "import", str(file), "--instrument", "BTCUSDT.BINANCE")
+        call(folder, *aitb, "data", "import", str(file), "--instrument", BTC)
         ratios, peaks = [], []
         note = ""
         for _ in range(ROUNDS):
@@ -102,7 +77,7 @@ def main() -> None:
         ratio = sorted(ratios)[len(ratios) // 2]
         figure(
             "bars/s of a back-test over those of the bare engine",
-            round(ratio, 3),
+            ratio,
             unit="x",
             limit=1 / 3,
             better="higher",
@@ -110,7 +85,7 @@ def main() -> None:
         )
         figure(
             "peak memory of a back-test on a million bars",
-            round(max(peaks), 2),
+            max(peaks),
             unit="GiB",
             limit=3.0,
             better="lower",

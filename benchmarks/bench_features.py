@@ -22,8 +22,9 @@ from aitb_nautilus.features.engine import FeatureEngine
 from aitb_nautilus.features.feature_set import FeatureSet, parse_features
 from aitb_nautilus.market.bars import BarFrame
 from aitb_nautilus.market.intervals import close_of_open_ns
+from benchmarks.figures import skip
+from benchmarks.recorded import ABSENT, market_file
 
-FILE = "bars_1m/binance_spot_BTCUSDT_1m_2022-01_2023-12.parquet"
 MINUTE = 60_000_000_000
 ROUNDS = 3
 STRETCHES = 100
@@ -80,12 +81,6 @@ engine = FeatureEngine(parse_features({COLUMNS!r}, interval="1m"))
 engine.update({MINUTE}, 1.0, 1.0, 1.0, 1.0, 1.0)
 print(time.process_time() - busy, time.perf_counter() - began)
 """
-
-
-def market_file() -> Path:
-    """Return where the recorded bars should be."""
-    beside = Path(__file__).resolve().parent.parent.parent / "shared" / "market"
-    return Path(os.environ.get("AITB_MARKET_DATA", beside)) / FILE
 
 
 def figure(name: str, value: float, unit: str, limit: float, note: str = "") -> None:
@@ -191,9 +186,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         starts(Path(folder))
     file = market_file()
-    if not file.is_file():
-        reason = f"no recorded market data: {FILE}"
-        print(json.dumps({"figure": "40 features in batch and in stream", "skipped": reason}))
+    if file is None:
+        skip("40 features in batch and in stream", ABSENT)
         return
     features = parse_features(COLUMNS, interval="1m")
     bars = read(file)

@@ -6,7 +6,6 @@ Beside it stands what pyarrow takes to read the same columns and to write them a
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -15,17 +14,12 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from benchmarks.figures import figure, skip
+from benchmarks.recorded import ABSENT, BARS, BTC, market_file
+
 ROUNDS = 3
-FILE = "bars_1m/binance_spot_BTCUSDT_1m_2022-01_2023-12.parquet"
 COLUMNS = ["open_time", "open", "high", "low", "close", "volume"]
-BARS = 1_051_120
 LIMIT_S = 30.0
-
-
-def market_file() -> Path:
-    """Return where the recorded bars should be."""
-    beside = Path(__file__).resolve().parent.parent.parent / "shared" / "market"
-    return Path(os.environ.get("AITB_MARKET_DATA", beside)) / FILE
 
 
 def import_seconds(file: Path, catalog: Path) -> float:
@@ -35,7 +29,7 @@ def import_seconds(file: Path, catalog: Path) -> float:
         [
             sys.executable,
             *("-m", "aitb_nautilus", "data", "import", str(file)),
-            *("--catalog", str(catalog), "--instrument", "BTCUSDT.BINANCE", "--json"),
+            *("--catalog", str(catalog), "--instrument", BTC, "--json"),
         ],
         check=True,
         stdout=subprocess.PIPE,
@@ -60,25 +54,21 @@ def main() -> None:
     """Print the median of some imports beside the limit."""
     file = market_file()
     name = f"import of {BARS:,} bars from Parquet"
-    if not file.is_file():
-        print(json.dumps({"figure": name, "skipped": f"no recorded market data: {FILE}"}))
+    if file is None:
+        skip(name, ABSENT)
         return
     with tempfile.TemporaryDirectory() as text:
         folder = Path(text)
         copies = sorted(copy_seconds(file, folder) for _ in range(ROUNDS))
         imports = sorted(import_seconds(file, folder / f"data-{i}") for i in range(ROUNDS))
     seconds, copy = imports[ROUNDS // 2], copies[ROUNDS // 2]
-    print(
-        json.dumps(
-            {
-                "figure": name,
-                "value": round(seconds, 2),
-                "unit": "s",
-                "limit": LIMIT_S,
-                "better": "lower",
-                "note": f"median of {ROUNDS}; pyarrow copies the columns in {copy:.2f} s",
-            }
-        )
+    figure(
+        name,
+        seconds,
+        unit="s",
+        limit=LIMIT_S,
+        better="lower",
+        note=f"median of {ROUNDS}; pyarrow copies the columns in {copy:.2f} s",
     )
 
 

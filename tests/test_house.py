@@ -139,7 +139,7 @@ def declared(requirements: list[str]) -> set[str]:
 def foreign(paths: list[Path]) -> set[str]:
     """Return what files import that is neither ours nor Python's."""
     used = {name for path in paths for name in imported(ast.parse(path.read_text()))}
-    return used - sys.stdlib_module_names - {*PACKAGES, "tests"}
+    return used - sys.stdlib_module_names - {*PACKAGES, "tests", "benchmarks"}
 
 
 def test_packages_that_are_declared_are_those_that_are_imported() -> None:
