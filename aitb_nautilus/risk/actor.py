@@ -151,6 +151,8 @@ class GuardedActor(DataActor):
         """Hand a bar to all who listen to it; see `Listening`."""
         self._listening.take(bar)
 
+    on_bar.__captured__ = True  # type: ignore[attr-defined]  # `take` records its own errors
+
     def notice(self, *facts: Any) -> None:
         """Do nothing: an actor asks the engine's clock for the time."""
 

@@ -17,7 +17,15 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["Failure", "GuardedClock", "RunState", "capture", "capture_fact", "wrap_callbacks"]
+__all__ = [
+    "Failure",
+    "GuardedClock",
+    "RunState",
+    "capture",
+    "capture_fact",
+    "record_failure",
+    "wrap_callbacks",
+]
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -121,7 +129,7 @@ def capture(
             component.notice(*args)
             return callback(*args)
         except BaseException as e:
-            _record(component, name, e)
+            record_failure(component, name, e)
             return None
 
     return captured
@@ -142,7 +150,7 @@ def capture_fact[T](
         try:
             callback(fact)
         except BaseException as e:
-            _record(component, name, e)
+            record_failure(component, name, e)
 
     return captured
 
@@ -184,7 +192,7 @@ def _captured_method(name: str, method: Callable[..., Any]) -> Callable[..., Any
             self.notice(*args)
             return method(self, *args)
         except BaseException as e:
-            _record(self, name, e)
+            record_failure(self, name, e)
             if name == "on_start":
                 raise  # The engine then gives up the run before it begins.
             return None
@@ -193,7 +201,7 @@ def _captured_method(name: str, method: Callable[..., Any]) -> Callable[..., Any
     return captured
 
 
-def _record(component: Any, name: str, error: BaseException) -> None:
+def record_failure(component: Any, name: str, error: BaseException) -> None:
     """Record an error once, however many wrapped callbacks it passes on its way."""
     if component.run_state.raised is error:
         return

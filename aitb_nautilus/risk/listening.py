@@ -14,7 +14,7 @@ from typing import Any
 from nautilus_trader.model import Bar, BarType
 
 from aitb_nautilus.messages import BarClosed, Prediction, prediction_topic
-from aitb_nautilus.risk.capture import capture_fact
+from aitb_nautilus.risk.capture import capture_fact, record_failure
 from aitb_nautilus.risk.translate import bar_fact
 
 __all__ = ["Audience", "Listening"]
@@ -110,14 +110,27 @@ class Listening:
         self._audiences.clear()
 
     def take(self, bar: Bar) -> None:
-        """Mark the instrument and let everybody who listens answer."""
-        audience = self._audiences[bar.bar_type]
-        if audience.host is not self:
-            return  # It has subscribed to the bars by itself as well.
-        fact = bar_fact(bar, audience.instrument_id)
-        self._component.context.ledger.apply_bar(fact)
-        for listener in tuple(audience.listeners):
-            listener.answer(fact)
+        """Mark the instrument and let everybody who listens answer.
+
+        The engine's callback itself, called for every bar: it records its own errors.
+        """
+        component = self._component
+        if component.run_state.stop_reason:
+            component.shutdown_system(component.run_state.stop_reason)
+            return
+        try:
+            audience = self._audiences[bar.bar_type]
+            if audience.host is not self:
+                return  # It has subscribed to the bars by itself as well.
+            fact = bar_fact(bar, audience.instrument_id)
+            component.context.ledger.apply_bar(fact)
+            if len(audience.listeners) == 1:
+                self._answer(fact)
+                return
+            for listener in tuple(audience.listeners):
+                listener.answer(fact)
+        except BaseException as e:
+            record_failure(component, "on_bar", e)
 
     def _answer(self, bar: BarClosed) -> None:
         self._on_bar(bar)

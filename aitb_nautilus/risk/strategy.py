@@ -214,6 +214,8 @@ class GuardedStrategy(Strategy):
         """Hand a bar to all who listen to it; see `Listening`."""
         self._listening.take(bar)
 
+    on_bar.__captured__ = True  # type: ignore[attr-defined]  # `take` records its own errors
+
     def on_funding_rate(self, funding_rate: Any) -> None:
         """Remember a funding rate until it is settled."""
         fact = funding_fact(funding_rate)
