@@ -16,15 +16,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from msgspec.structs import replace
 
 from aitb_nautilus.market.bars import BarFrame, Interval
 from aitb_nautilus.market.instruments import find_instrument
 from aitb_nautilus.market.intervals import close_of_open_ns
 from aitb_nautilus.run.backtest import backtest
-from aitb_nautilus.run.training import TrainingDesk, load_training, run_walk_forward
+from aitb_nautilus.run.training import load_training, run_walk_forward
 from aitb_nautilus.training.samples import TrainingBars, make_samples
-from aitb_nautilus.training.settings import LightgbmSettings
 from benchmarks.figures import figure
 from benchmarks.recorded import BTC, market_file
 from catalog.simulate import SimulationSettings, simulate
@@ -66,7 +64,7 @@ columns = {COLUMNS}
 id = "bench"
 instruments = ["{BTC}"]
 label = {{{{ kind = "sign", horizon_bars = 15 }}}}
-algorithm = {{{{ kind = "lightgbm", trees = 200, leaves = 31 }}}}
+algorithm = {{{{ kind = "lightgbm", trees = 200, leaves = 31, early_stopping_rounds = 0 }}}}
 walk_forward = {{{{ train_days = {TRAIN_DAYS}, step_days = {STEP_DAYS}, folder = "{{folder}}" }}}}
 """
 TRADING = f"""
@@ -124,14 +122,6 @@ def market_bars() -> tuple[BarFrame, bool]:
     return BarFrame(close_of_open_ns(opened, MINUTE.ns), *columns), False
 
 
-def all_trees(desk: TrainingDesk) -> TrainingDesk:
-    """Return the training without early stopping, which a file cannot turn off."""
-    model = desk.config.model
-    assert isinstance(model.algorithm, LightgbmSettings)
-    algorithm = replace(model.algorithm, early_stopping_rounds=None)
-    return replace(desk, config=replace(desk.config, model=replace(model, algorithm=algorithm)))
-
-
 def show(name: str, value: float, note: str = "") -> None:
     """Print seconds that have no limit: another machine has others."""
     figure(
@@ -149,7 +139,7 @@ def main() -> None:
             find_instrument(BTC), MINUTE, bars, source="benchmark", simulated=simulated
         )
         (folder / "train.toml").write_text(TRAINING.format(folder=folder))
-        desk = all_trees(load_training(folder / "train.toml"))
+        desk = load_training(folder / "train.toml")
         model = desk.config.model
         few = TrainingBars({BTC: bars.take(slice(0, 20_000))}, "00" * 32, simulated)
         make_samples(desk.features, few, (BTC,), model.label)  # compiles, if need be

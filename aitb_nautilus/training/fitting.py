@@ -208,9 +208,9 @@ def _fit(table: FitTable, validation: FitTable | None, settings: ModelSettings) 
 def _stops_early(settings: ModelSettings) -> bool:
     match settings.algorithm:
         case LightgbmSettings(early_stopping_rounds=patience):
-            return patience is not None
+            return patience > 0
         case MlpSettings(early_stopping_epochs=patience):
-            return patience is not None
+            return patience > 0
         case _:
             return False
 

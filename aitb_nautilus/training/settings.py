@@ -30,6 +30,7 @@ type _Bps = Annotated[float, Meta(ge=0, le=1000)]
 type _Share = Annotated[float, Meta(gt=0, lt=0.5)]
 type _Units = Annotated[int, Meta(ge=1, le=4096)]
 type _Count = Annotated[int, Meta(ge=1, le=10_000)]
+type _Patience = Annotated[int, Meta(ge=0, le=10_000)]
 
 
 class SignLabel(Settings, frozen=True, tag="sign", tag_field="kind"):
@@ -93,7 +94,7 @@ class LightgbmSettings(Settings, frozen=True, tag="lightgbm", tag_field="kind"):
     Attributes
     ----------
     early_stopping_rounds
-        Stop when so many trees have not improved the log loss on the validation part. Absent: all
+        Stop when so many trees have not improved the log loss on the validation part. 0: all
         `trees` are grown, and no validation part is held out.
     """
 
@@ -105,7 +106,7 @@ class LightgbmSettings(Settings, frozen=True, tag="lightgbm", tag_field="kind"):
     row_share: Annotated[float, Meta(gt=0, le=1)] = 0.8
     l1: Annotated[float, Meta(ge=0)] = 0.0
     l2: Annotated[float, Meta(ge=0)] = 1.0
-    early_stopping_rounds: _Count | None = 30
+    early_stopping_rounds: _Patience = 30
 
 
 class LogisticSettings(Settings, frozen=True, tag="logistic", tag_field="kind"):
@@ -130,7 +131,7 @@ class MlpSettings(Settings, frozen=True, tag="mlp", tag_field="kind"):
         Units of each hidden layer.
     early_stopping_epochs
         Stop when so many epochs have not improved the loss on the validation part, and take the
-        weights of the best epoch. Absent: all `epochs` are run, and no validation part is held out.
+        weights of the best epoch. 0: all `epochs` are run, and no validation part is held out.
     """
 
     layers: Annotated[tuple[_Units, ...], Meta(min_length=1)] = (32, 16)
@@ -138,7 +139,7 @@ class MlpSettings(Settings, frozen=True, tag="mlp", tag_field="kind"):
     batch_rows: Annotated[int, Meta(ge=1)] = 512
     learning_rate: Annotated[float, Meta(gt=0, le=1)] = 0.001
     l2: Annotated[float, Meta(ge=0)] = 0.001
-    early_stopping_epochs: _Count | None = 5
+    early_stopping_epochs: _Patience = 5
 
 
 type Algorithm = LightgbmSettings | LogisticSettings | MlpSettings

@@ -135,7 +135,7 @@ def fit_mlp(
             model.partial_fit(scaled, table.target, classes=[0.0, 1.0], sample_weight=table.weight)
         else:
             model.partial_fit(scaled, table.target, sample_weight=table.weight)
-        if held is None or validation is None or settings.early_stopping_epochs is None:
+        if held is None or validation is None or not settings.early_stopping_epochs:
             best_epoch = epoch
             continue
         loss = _loss(model, held, validation)

@@ -130,7 +130,7 @@ def fit_trees(
         "verbosity": -1,
     }
     data = lgb.Dataset(table.rows, table.target, weight=table.weight, params=parameters)
-    if validation is None or settings.early_stopping_rounds is None:
+    if validation is None or not settings.early_stopping_rounds:
         booster = lgb.train(parameters, data, settings.trees)
         return Trees(booster.model_to_string())
     held = lgb.Dataset(validation.rows, validation.target, weight=validation.weight, reference=data)

@@ -46,7 +46,7 @@ def sessions() -> list[ModelSession]:
     """Return trees and a regression, trained on another market."""
     bars = TrainingBars({BTC: market(3_000, seed=9)}, "ab" * 32, True)
     samples = make_samples(ALONE, bars, (BTC,), SignLabel(horizon_bars=5)).labelled()
-    kinds = LightgbmSettings(trees=20, leaves=7, early_stopping_rounds=None), LogisticSettings()
+    kinds = LightgbmSettings(trees=20, leaves=7, early_stopping_rounds=0), LogisticSettings()
     fitted = [
         fit_model(samples, np.arange(len(samples)), settings(algorithm=kind)) for kind in kinds
     ]

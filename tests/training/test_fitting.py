@@ -4,12 +4,14 @@ import hashlib
 import os
 import subprocess
 import sys
+import tomllib
 
 import numpy as np
 import onnx
 import pytest
 
 from aitb_nautilus.errors import DataError, ModelError
+from aitb_nautilus.settings import Settings, decode
 from aitb_nautilus.training.fitting import FittedModel, fit_model, gate
 from aitb_nautilus.training.metrics import measure
 from aitb_nautilus.training.settings import (
@@ -73,7 +75,7 @@ def test_trees_take_the_same_paths_for_values_beside_their_thresholds() -> None:
     near = np.float32(1.0) + np.arange(40, dtype=np.float32) * np.spacing(np.float32(1.0))
     samples.rows[:, 0] = np.random.default_rng(4).choice(near, 1500)
     samples.up[:] = samples.rows[:, 0] > near[17]
-    algorithm = LightgbmSettings(trees=20, min_rows_in_leaf=5, early_stopping_rounds=None)
+    algorithm = LightgbmSettings(trees=20, min_rows_in_leaf=5, early_stopping_rounds=0)
     model = fit_model(samples, np.arange(1500), settings(algorithm=algorithm, calibration="none"))
     assert gate(model, samples.rows) < 1e-6
     assert ((model.probability(samples.rows) > 0.5) == samples.up).all()
@@ -81,10 +83,16 @@ def test_trees_take_the_same_paths_for_values_beside_their_thresholds() -> None:
 
 def test_trees_that_find_nothing_to_split_answer_with_the_share_of_ups() -> None:
     samples = made_up(400)
-    algorithm = LightgbmSettings(trees=5, min_rows_in_leaf=1000, early_stopping_rounds=None)
+    algorithm = LightgbmSettings(trees=5, min_rows_in_leaf=1000, early_stopping_rounds=0)
     model = fit_model(samples, np.arange(400), settings(algorithm=algorithm, calibration="none"))
     assert gate(model, samples.rows) < 1e-6
     assert model.probability(samples.rows) == pytest.approx([samples.up.mean()] * 400)
+
+
+class Chosen(Settings, frozen=True):
+    """A file with an algorithm in it."""
+
+    algorithm: Algorithm
 
 
 RESTLESS = MlpSettings(layers=(64,), epochs=40, batch_rows=32, learning_rate=0.02)
@@ -95,6 +103,15 @@ def test_fit_on_noise_stops_early(algorithm: Algorithm) -> None:
     samples = made_up(3000, strength=0.0)
     model = fit_model(samples, TRAIN, settings(algorithm=algorithm))
     assert model.scorer.rounds < 15
+
+
+def test_early_stopping_can_be_turned_off_in_a_file() -> None:
+    """Zero keeps every round, and holds out nothing to stop by; TOML has no word for None."""
+    text = '{ kind = "lightgbm", trees = 20, early_stopping_rounds = 0 }'
+    algorithm = decode(tomllib.loads(f"algorithm = {text}"), Chosen, "x").algorithm
+    model = fit_model(made_up(3000, strength=0.0), TRAIN, settings(algorithm=algorithm))
+    assert model.scorer.rounds == 20
+    assert len(model.parts.validation) == 0
 
 
 def test_parts_of_a_fit_are_in_order_of_time_and_apart() -> None:
