@@ -78,6 +78,7 @@ class GuardedActor(DataActor):
             on_prediction=self.hear_prediction,
         )
         self._prediction_topics: dict[tuple[str, str], str] = {}
+        self._engine_ns: Callable[[], int] | None = None
 
     # What an actor overrides
 
@@ -132,14 +133,14 @@ class GuardedActor(DataActor):
 
     def now(self) -> int:
         """Return the engine's time, ns UTC."""
-        now: int = super().clock.timestamp_ns()
-        return now
+        return self._engine_ns() if self._engine_ns else int(super().clock.timestamp_ns())
 
     # What the engine and the base call
 
     def on_start(self) -> None:
         """Subscribe to what the actor listens to."""
-        self._listening.start(super().clock.timestamp_ns, self.bar_types(), self.predictions())
+        self._engine_ns = super().clock.timestamp_ns  # bound once: it is asked at every bar
+        self._listening.start(self._engine_ns, self.bar_types(), self.predictions())
         self.starting()
 
     def on_stop(self) -> None:

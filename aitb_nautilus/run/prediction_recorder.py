@@ -37,7 +37,6 @@ _SCHEMA = pa.schema(
         "expires": _TIME,
     }
 )
-_FIELDS = {"ts": "ts_event", "expires": "expires_ns"}
 
 
 class PredictionRecorder(GuardedActor):
@@ -78,20 +77,29 @@ class PredictionRecorder(GuardedActor):
 
     def _pack(self) -> None:
         """Turn what has come into columns, which need a tenth of the room."""
-        columns = [_column(field, self._rows) for field in _SCHEMA]
-        self._blocks.append(pa.Table.from_arrays(columns, schema=_SCHEMA))
-        self._rows.clear()
+        rows = self._rows
+        columns = {
+            "ts": pa.array([p.ts_event for p in rows], pa.int64()).cast(_TIME),
+            "instrument_id": _names([p.instrument_id for p in rows]),
+            "model": _names([p.model for p in rows]),
+            "version": _names([p.version for p in rows]),
+            "probability": pa.array([p.probability for p in rows], pa.float64()),
+            "score": pa.array([p.score for p in rows], pa.float64()),
+            "expected_return": pa.array([p.expected_return for p in rows], pa.float64()),
+            "confidence": pa.array([p.confidence for p in rows], pa.float64()),
+            "ts_inference": pa.array([p.ts_inference for p in rows], pa.int64()).cast(_TIME),
+            "expires": pa.array([p.expires_ns for p in rows], pa.int64()).cast(_TIME),
+        }
+        self._blocks.append(pa.table(columns, schema=_SCHEMA))
+        rows.clear()
 
     def _hear_late(self, message: object) -> None:
         assert isinstance(message, LatePrediction)  # noqa: S101 - the topic carries nothing else
         self.late[message.model] += 1
 
 
-def _column(field: pa.Field, rows: list[Prediction]) -> pa.Array:
-    name = _FIELDS.get(field.name, field.name)
-    values = [getattr(row, name) for row in rows]
-    if field.type == _TIME:
-        return pa.array(values, pa.int64()).cast(_TIME)
-    if field.type == _NAMES:
-        return pa.array(values, pa.string()).dictionary_encode().cast(_NAMES)
-    return pa.array(values, field.type)
+def _names(texts: list[str]) -> pa.DictionaryArray:
+    """Return texts, of which only a few differ, as codes: looked up here, a million times."""
+    codes = {text: i for i, text in enumerate(dict.fromkeys(texts))}
+    indices = pa.array([codes[text] for text in texts], pa.int32())
+    return pa.DictionaryArray.from_arrays(indices, pa.array(list(codes), pa.string()))

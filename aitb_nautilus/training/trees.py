@@ -65,7 +65,7 @@ class Trees:
         leaves: list[int] = []
         features: list[int] = []
         values: list[float] = []
-        modes: list[str] = []
+        modes: list[bytes] = []
         yes: list[int] = []
         no: list[int] = []
         weights: list[float] = []
@@ -75,14 +75,14 @@ class Trees:
             nodes += range(splits + count)
             features += tree.feature.tolist() + [0] * count
             values += tree.threshold.tolist() + [0.0] * count
-            modes += ["BRANCH_LEQ"] * splits + ["LEAF"] * count
+            modes += [b"BRANCH_LEQ"] * splits + [b"LEAF"] * count
             # Leaf k stands behind the splits; LightGBM names it -1 - k.
             yes += np.where(tree.left < 0, splits - 1 - tree.left, tree.left).tolist() + [0] * count
             no += np.where(tree.right < 0, splits - 1 - tree.right, tree.right).tolist()
             no += [0] * count
             leaves += range(splits, splits + count)
             weights += tree.leaf.tolist()
-        owners = [tree for tree, mode in zip(trees, modes, strict=True) if mode == "LEAF"]
+        owners = [tree for tree, mode in zip(trees, modes, strict=True) if mode == b"LEAF"]
         return graph.node(
             "TreeEnsembleRegressor",
             [graph.input_name],
