@@ -19,7 +19,7 @@ from aitb_nautilus.cli.plumbing import run
 __all__ = ["VERBS", "VerbGroup", "aitb", "main"]
 
 VERBS = {
-    "quickstart": "Simulate a market, back-test on it and point to the report.",
+    "quickstart": "Simulate a market, train a model, back-test it, and report.",
     "data": "Fill, list and check the catalog of bars.",
     "train": "Train the model of one config file on recorded bars.",
     "features": "Show features and compute them.",
@@ -93,7 +93,8 @@ class VerbGroup(click.Group):
 def aitb() -> None:
     """AITB Nautilus: back-test trading strategies on NautilusTrader, honestly.
 
-    One TOML file describes a desk: venues and their costs, instruments, strategies and limits.
+    One TOML file describes a desk: venues and their costs, instruments, models,
+    strategies and limits.
     """
 
 
