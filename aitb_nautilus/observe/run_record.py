@@ -21,6 +21,7 @@ __all__ = [
     "FeatureImportance",
     "Halt",
     "Histogram",
+    "JournalRecord",
     "LabelRecord",
     "ModelRecord",
     "Period",
@@ -250,6 +251,16 @@ class DataRecord(msgspec.Struct, frozen=True, kw_only=True):
     simulated: bool = False
 
 
+class JournalRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """How many records the run's journal has, and the hash of the last of them.
+
+    ``aitb audit verify RUN`` compares the hash with the file.
+    """
+
+    records: int
+    head: str
+
+
 class Halt(msgspec.Struct, frozen=True, kw_only=True):
     """Why and when the guard halted trading; `scope` is empty for the whole run."""
 
@@ -297,3 +308,4 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     versions: dict[str, Any]
     halts: list[Halt]
     refused: int
+    journal: JournalRecord | None = None

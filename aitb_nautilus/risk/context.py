@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
 from aitb_nautilus.errors import ConfigError
 from aitb_nautilus.risk.capture import RunState
+from aitb_nautilus.risk.chronicle import Chronicle
 from aitb_nautilus.risk.guard import Guard
 from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.sources import PredictionSource
@@ -47,6 +48,8 @@ class Context(msgspec.Struct, frozen=True):
     aside
         Ids of orders that a simulated venue holds aside for a moment. Strategies are not told: the
         order keeps its terms for them.
+    chronicle
+        Tells the journal what was decided.
     """
 
     run_state: RunState
@@ -60,6 +63,11 @@ class Context(msgspec.Struct, frozen=True):
     heard_at: dict[str, Callable[[int], int]] = msgspec.field(default_factory=dict)
     waiting: dict[int, list[Callable[[], None]]] = msgspec.field(default_factory=dict)
     aside: set[str] = msgspec.field(default_factory=set)
+    chronicle: Chronicle = cast("Chronicle", None)
+
+    def __post_init__(self) -> None:
+        """Give the trader its one chronicle."""
+        msgspec.structs.force_setattr(self, "chronicle", Chronicle(self.ledger, self.guard))
 
     def add_source(self, source: PredictionSource) -> None:
         """Say that an actor publishes predictions.

@@ -10,7 +10,7 @@ Exits that reduce risk always pass, in every trading state.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import ROUND_DOWN, Decimal
 from typing import Literal
 
@@ -115,6 +115,8 @@ class Guard:
         The first decisions that refused or shrank a wish.
     permits
         What may be sent.
+    tell_halt
+        Is told of each halt.
     """
 
     def __init__(
@@ -128,6 +130,7 @@ class Guard:
         self.refused = 0
         self.refusals: list[Decision] = []
         self.permits = Permits(ledger)
+        self.tell_halt: Callable[[Halt], None] | None = None
 
     def judge(self, intent: OrderIntent, strategy_id: str, ts: int) -> Decision:
         """Decide on one order.
@@ -178,6 +181,8 @@ class Guard:
         halt = Halt(ts, reason, strategy_id, client_order_id)
         self.state = "halted"
         self.halts.append(halt)
+        if self.tell_halt is not None:
+            self.tell_halt(halt)
         return halt
 
     def _judge_modify(self, intent: ModifyIntent, order: Order, ts: int) -> Decision:

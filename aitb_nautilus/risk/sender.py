@@ -24,6 +24,7 @@ from aitb_nautilus.messages import (
 )
 from aitb_nautilus.risk.book import ZERO, Order
 from aitb_nautilus.risk.guard import Decision
+from aitb_nautilus.risk.journal_records import Sent
 from aitb_nautilus.risk.permits import Permit
 from aitb_nautilus.risk.translate import build_order, intent_of, price_of
 
@@ -45,6 +46,7 @@ class OrderSender:
     def __init__(self, strategy: GuardedStrategy) -> None:
         self._strategy = strategy
         self._context = strategy.context
+        self._chronicle = strategy.context.chronicle
 
     def submit(self, intent: OrderIntent) -> Decision:
         """Judge an intent, and send it as far as it is allowed.
@@ -54,18 +56,22 @@ class OrderSender:
         """
         strategy = self._strategy
         decision = self._context.guard.judge(intent, strategy.component_id, strategy.now())
-        if decision.allowed:
-            if decision.reducing:
-                intent = replace(intent, reduce_only=True)
-            instrument = self._context.instruments[intent.instrument_id]
-            order = build_order(strategy.order_factory, instrument, intent, decision.quantity)
-            self._note(order, intent, decision)
+        if not decision.allowed:
+            self._chronicle.decided(intent, decision, "submit", intent.quantity)
+            return decision
+        if decision.reducing:
+            intent = replace(intent, reduce_only=True)
+        instrument = self._context.instruments[intent.instrument_id]
+        order = build_order(strategy.order_factory, instrument, intent, decision.quantity)
+        refusal = self._journalled([self._note(order, intent, decision)])
+        if refusal is not None:
+            return refusal
 
-            def send() -> None:
-                Strategy.submit_order(strategy, order)
-                self.announce(str(order.client_order_id), intent.instrument_id, "submit")
+        def send() -> None:
+            Strategy.submit_order(strategy, order)
+            self.announce(str(order.client_order_id), intent.instrument_id, "submit")
 
-            self._send(intent.instrument_id, send)
+        self._send(intent.instrument_id, send)
         return decision
 
     def submit_built(self, orders: Sequence[Any], send: Callable[[], None]) -> list[Decision]:
@@ -85,16 +91,19 @@ class OrderSender:
         """
         intents = [intent_of(order) for order in orders]
         decisions: list[Decision] = []
-        noted: list[str] = []
+        noted: list[Order] = []
         for order, intent in zip(orders, intents, strict=True):
-            client_order_id = str(order.client_order_id)
-            decisions.append(self._judge_built(client_order_id, intent))
-            if not decisions[-1].allowed:
-                self._withdraw(noted)
+            decision = self._judge_built(str(order.client_order_id), intent)
+            decisions.append(decision)
+            if not decision.allowed:
+                self._chronicle.decided(intent, decision, "submit", intent.quantity)
+                self._withdraw(noted, "another order of its list was refused")
                 return decisions
             # Noted at once: the limits count the orders of a list together.
-            self._note(order, intent, decisions[-1])
-            noted.append(client_order_id)
+            noted.append(self._note(order, intent, decision))
+        refusal = self._journalled(noted)
+        if refusal is not None:
+            return [*decisions, refusal]
 
         def send_all() -> None:
             send()
@@ -125,6 +134,8 @@ class OrderSender:
         if order is None or not order.is_open:
             return
 
+        self._chronicle.cancelling(intent, order, self._strategy.now())
+
         def send() -> None:
             Strategy.cancel_order(self._strategy, ClientOrderId(intent.client_order_id))
 
@@ -141,6 +152,7 @@ class OrderSender:
             return None
         decision = guard.judge_modify(intent, order, strategy.now())
         if not decision.allowed:
+            self._decided_change(intent, decision)
             return decision
         instrument = self._context.instruments[order.instrument_id]
         quantity = None if intent.quantity is None else decision.quantity
@@ -160,8 +172,26 @@ class OrderSender:
                 f"order {intent.client_order_id} is being changed already, and the engine cannot "
                 f"take that back; wait for the answer"
             )
-            return guard.refuse(
+            refusal = guard.refuse(
                 order.instrument_id, strategy.component_id, strategy.now(), "order", line
+            )
+            self._decided_change(intent, refusal)
+            return refusal
+        self._decided_change(intent, decision)
+        terms = Sent(
+            action="modify",
+            quantity=quantity,
+            price=price_of(price),
+            trigger_price=price_of(trigger),
+            purpose=order.purpose,
+        )
+        why = self._chronicle.sent([(order, terms)], strategy.now())
+        # What only makes an order smaller opens nothing, and neither does an exit.
+        moved = intent.price is not None or intent.trigger_price is not None
+        opens = moved or (quantity is not None and quantity > order.quantity)
+        if why and opens and not (order.reduce_only or order.is_exit or decision.reducing):
+            return guard.refuse(
+                order.instrument_id, strategy.component_id, strategy.now(), "journal", why
             )
         order.ask_change(quantity)
 
@@ -249,12 +279,48 @@ class OrderSender:
             )
         return guard.judge_whole(intent, strategy.component_id, strategy.now())
 
-    def _withdraw(self, client_order_ids: Sequence[str]) -> None:
-        for client_order_id in client_order_ids:
-            self._context.guard.permits.withdraw(client_order_id)
-            self._context.ledger.withdraw_order(client_order_id)
+    def _withdraw(self, orders: Sequence[Order], why: str) -> None:
+        for order in orders:
+            self._chronicle.not_sent(order, why, self._strategy.now())
+            self._context.guard.permits.withdraw(order.client_order_id)
+            self._context.ledger.withdraw_order(order.client_order_id)
 
-    def _note(self, order: Any, intent: OrderIntent, decision: Decision) -> None:
+    def _decided_change(self, intent: ModifyIntent, decision: Decision) -> None:
+        self._chronicle.decided(intent, decision, "modify", intent.quantity, intent.client_order_id)
+
+    def _journalled(self, orders: Sequence[Order]) -> Decision | None:
+        """Write that orders are about to leave, or take them back and refuse.
+
+        What only reduces leaves even if it cannot be written.
+        """
+        now = self._strategy.now()
+        leaving = [
+            (
+                order,
+                Sent(
+                    action="submit",
+                    side=order.side,
+                    order_kind=order.kind,
+                    quantity=order.quantity,
+                    price=order.price,
+                    trigger_price=order.trigger_price,
+                    reduce_only=order.reduce_only,
+                    purpose=order.purpose,
+                ),
+            )
+            for order in orders
+        ]
+        why = self._chronicle.sent(leaving, now)
+        if not why or all(order.is_exit for order in orders):
+            return None
+        self._withdraw(orders, "it could not be journalled")
+        first = orders[0]
+        return self._context.guard.refuse(
+            first.instrument_id, first.strategy_id, now, "journal", why
+        )
+
+    def _note(self, order: Any, intent: OrderIntent, decision: Decision) -> Order:
+        """Give the order a permit, and tell ledger and chronicle of it."""
         strategy = self._strategy
         client_order_id = str(order.client_order_id)
         terms = order.init_event
@@ -263,19 +329,20 @@ class OrderSender:
             client_order_id,
             Permit(intent.instrument_id, intent.side, quantity, intent.reduce_only),
         )
-        self._context.ledger.apply_order(
-            Order(
-                client_order_id=client_order_id,
-                strategy_id=strategy.component_id,
-                instrument_id=intent.instrument_id,
-                side=intent.side,
-                kind=intent.kind,
-                quantity=quantity,
-                price=price_of(terms.price),
-                trigger_price=price_of(terms.trigger_price),
-                reduce_only=intent.reduce_only,
-                purpose=intent.purpose,
-                ts_sent=strategy.now(),
-                is_exit=decision.reducing,
-            )
+        self._chronicle.decided(intent, decision, "submit", intent.quantity, client_order_id)
+        noted = Order(
+            client_order_id=client_order_id,
+            strategy_id=strategy.component_id,
+            instrument_id=intent.instrument_id,
+            side=intent.side,
+            kind=intent.kind,
+            quantity=quantity,
+            price=price_of(terms.price),
+            trigger_price=price_of(terms.trigger_price),
+            reduce_only=intent.reduce_only,
+            purpose=intent.purpose,
+            ts_sent=strategy.now(),
+            is_exit=decision.reducing,
         )
+        self._context.ledger.apply_order(noted)
+        return noted

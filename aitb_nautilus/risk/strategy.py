@@ -252,6 +252,7 @@ class GuardedStrategy(Strategy):
         elif kind == "OrderFilled":
             fill = fill_fact(event)
             ledger.apply_fill(fill)
+            self.context.chronicle.filled(fill)
             self._sender.fit_exits(fill.instrument_id)
             self.act(self.decide_on_fill(fill))
         else:
@@ -359,6 +360,7 @@ class GuardedStrategy(Strategy):
         if why:
             self._halt(why, order.client_order_id)
         self.context.ledger.apply_update(update)
+        self.context.chronicle.answered(order, update)
         self.act(self.decide_on_order(order, update))
 
     def _halt(self, reason: str, client_order_id: str) -> None:

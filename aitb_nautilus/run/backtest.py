@@ -18,6 +18,7 @@ from aitb_nautilus.observe.run_tables import TABLES
 from aitb_nautilus.risk.capture import RunState
 from aitb_nautilus.run.engine import BuiltEngine, build_engine
 from aitb_nautilus.run.feed import Feed
+from aitb_nautilus.run.journalling import RunJournal, journalled
 from aitb_nautilus.run.load import Desk, load_config
 from aitb_nautilus.run.prediction_figures import model_records, resolve_outcomes
 from aitb_nautilus.run.preparation import Preparation, prepare
@@ -85,6 +86,7 @@ class _Run:
         self._began = began
         self._loaded = loaded
         self._ahead = 0.0
+        self._journal = RunJournal()
         empty = TABLES["predictions"].empty_table()
         sources = preparation.context.sources
         self._models = model_records(sources, empty, {}, preparation.first_open_ns)
@@ -98,8 +100,9 @@ class _Run:
         writer.config(self._preparation.desk.toml())
         writer.record(self._record("running"))
         try:
-            self._foresee()
-            self._feed(progress)
+            with journalled(self._preparation, writer.folder) as self._journal:
+                self._foresee()
+                self._feed(progress)
             engine_done = time.perf_counter()
             self._look_for_strangers()
             results = collect(self._preparation, self._built)
@@ -279,4 +282,5 @@ class _Run:
             bars=self._bars,
             results=results,
             error=error,
+            journal=self._journal.record,
         )

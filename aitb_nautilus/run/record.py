@@ -13,6 +13,7 @@ from aitb_nautilus.errors import AitbError
 from aitb_nautilus.observe.run_record import (
     SCHEMA,
     Halt,
+    JournalRecord,
     ModelRecord,
     Period,
     RunRecord,
@@ -24,7 +25,7 @@ from aitb_nautilus.run.preparation import Preparation
 from aitb_nautilus.run.results import Results
 from aitb_nautilus.run.run_writer import iso
 
-__all__ = ["Status", "run_record"]
+__all__ = ["Status", "run_record", "versions"]
 
 Status = Literal["complete", "failed", "interrupted", "running"]
 
@@ -43,6 +44,7 @@ def run_record(
     bars: int,
     results: Results | None,
     error: AitbError | None,
+    journal: JournalRecord | None,
 ) -> RunRecord:
     """Return the object for run.json.
 
@@ -54,7 +56,7 @@ def run_record(
         When the run began, ISO 8601 UTC.
     bars
         Given to the engine so far; `results` knows better.
-    results, error
+    results, error, journal
         None while there are none.
     """
     config, guard = preparation.desk.config, preparation.context.guard
@@ -102,11 +104,17 @@ def run_record(
         ambiguous=None if results is None else results.ambiguous,
         honesty=honesty_notes(preparation, results, models),
         data=list(preparation.data),
-        versions={
-            "aitb_nautilus": __version__,
-            "python": platform.python_version(),
-            **{name: importlib.metadata.version(name) for name in _PACKAGES},
-        },
+        versions=versions(),
         halts=[Halt(ts=iso(h.ts), reason=h.reason, scope=h.strategy_id) for h in guard.halts],
         refused=guard.refused,
+        journal=journal,
     )
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of whatever may change a result, by name."""
+    return {
+        "aitb_nautilus": __version__,
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in _PACKAGES},
+    }

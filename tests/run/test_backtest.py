@@ -19,6 +19,7 @@ FILES = [
     "equity.parquet",
     "fills.parquet",
     "funding.parquet",
+    "journal.sqlite",
     "log.jsonl",
     "orders.parquet",
     "positions.parquet",

@@ -1,0 +1,165 @@
+"""What guard and sender tell the journal, and what follows if it cannot be told.
+
+A node gives the chronicle its journal once the run has a folder; before that, and where nobody
+keeps one, nothing is written. If a record cannot be written, what opens a position is not sent;
+what reduces one is sent all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from aitb_nautilus.messages import CancelIntent, Fill, Intent, OrderUpdate
+from aitb_nautilus.risk.book import ZERO, Order
+from aitb_nautilus.risk.guard import Decision, Guard, Halt
+from aitb_nautilus.risk.journal import Journal
+from aitb_nautilus.risk.journal_file import JournalError
+from aitb_nautilus.risk.journal_records import (
+    Acknowledged,
+    Action,
+    Body,
+    Decided,
+    Filled,
+    Halted,
+    Intended,
+    Sent,
+)
+from aitb_nautilus.risk.ledger import Ledger
+
+__all__ = ["Chronicle"]
+
+
+class Chronicle:
+    """Write down a trader's decisions.
+
+    Parameters
+    ----------
+    ledger, guard
+        Of the trader; what the guard saw is written beside what it decided.
+
+    Attributes
+    ----------
+    journal
+        Where to; None: nowhere.
+    failures
+        Writes that failed, the first one first.
+    """
+
+    def __init__(self, ledger: Ledger, guard: Guard) -> None:
+        self._ledger = ledger
+        self._guard = guard
+        self.journal: Journal | None = None
+        self.failures: list[JournalError] = []
+        guard.tell_halt = self._halted
+
+    def decided(
+        self,
+        intent: Intent,
+        decision: Decision,
+        action: Action,
+        wanted: Decimal | None,
+        client_order_id: str = "",
+    ) -> None:
+        """Note a wish and what the guard made of it; both are written with what follows.
+
+        Parameters
+        ----------
+        wanted
+            Quantity, base currency.
+        client_order_id
+            Of the order that it became, or that it would change.
+        """
+        if self.journal is None:
+            return
+        ledger, instrument_id = self._ledger, decision.instrument_id
+        held = ledger.positions.get((decision.strategy_id, instrument_id))
+        outcome = "refused"
+        if decision.allowed:
+            outcome = "shrunk" if decision.limit else "allowed"
+        who = decision.strategy_id, instrument_id, client_order_id
+        self._note(Intended.of(intent), decision.ts, *who)
+        self._note(
+            Decided(
+                outcome=outcome,  # type: ignore[arg-type]  # one of the three
+                action=action,
+                wanted=wanted,
+                quantity=decision.quantity,
+                reducing=decision.reducing,
+                limit=decision.limit,
+                line=decision.line,
+                state=self._guard.state,
+                equity=ledger.equity(),
+                mark=ledger.marks.get(instrument_id),
+                position=ZERO if held is None else held.quantity,
+                open_orders=ledger.open_order_count(),
+            ),
+            decision.ts,
+            *who,
+        )
+
+    def cancelling(self, intent: CancelIntent, order: Order, ts: int) -> None:
+        """Write that a cancel is about to leave; nothing can hold it back."""
+        who = order.strategy_id, order.instrument_id, order.client_order_id
+        self._note(Intended.of(intent), ts, *who)
+        self._append(Sent(action="cancel"), ts, *who)
+
+    def sent(self, leaving: Sequence[tuple[Order, Sent]], ts: int) -> str:
+        """Write that commands are about to leave together: all of them, or nothing.
+
+        Returns
+        -------
+        str
+            Why that failed, or nothing.
+        """
+        for order, terms in leaving[:-1]:
+            who = order.strategy_id, order.instrument_id, order.client_order_id
+            self._note(terms, ts, *who)
+        order, terms = leaving[-1]
+        return self._append(
+            terms, ts, order.strategy_id, order.instrument_id, order.client_order_id
+        )
+
+    def not_sent(self, order: Order, why: str, ts: int) -> None:
+        """Note that an order was taken back before it left, so that nobody looks for it."""
+        body = Acknowledged(answer="denied", reason=f"not sent: {why}")
+        self._note(body, ts, order.strategy_id, order.instrument_id, order.client_order_id)
+
+    def answered(self, order: Order, update: OrderUpdate) -> None:
+        """Write what became of an order, other than a fill."""
+        body = Acknowledged.of(update)
+        self._append(body, update.ts, order.strategy_id, order.instrument_id, order.client_order_id)
+
+    def filled(self, fill: Fill) -> None:
+        """Write a fill; the ledger has taken it already."""
+        if self.journal is None:
+            return
+        order = self._ledger.orders.get(fill.client_order_id)
+        body = Filled.of(fill, None if order is None else order.leaves)
+        self._append(body, fill.ts, fill.strategy_id, fill.instrument_id, fill.client_order_id)
+
+    def _halted(self, halt: Halt) -> None:
+        who = halt.strategy_id, "", halt.client_order_id
+        self._append(Halted(reason=halt.reason), halt.ts, *who)
+
+    def _append(
+        self, body: Body, ts: int, strategy_id: str, instrument_id: str, client_order_id: str
+    ) -> str:
+        if self.journal is None:
+            return ""
+        try:
+            self.journal.append(body, ts, strategy_id, instrument_id, client_order_id)
+        except JournalError as e:
+            self.failures.append(e)
+            return e.paragraph()
+        return ""
+
+    def _note(
+        self, body: Body, ts: int, strategy_id: str, instrument_id: str, client_order_id: str
+    ) -> None:
+        if self.journal is None:
+            return
+        try:
+            self.journal.note(body, ts, strategy_id, instrument_id, client_order_id)
+        except JournalError as e:
+            self.failures.append(e)

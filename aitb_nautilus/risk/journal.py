@@ -1,0 +1,380 @@
+"""The journal: what was wished, decided, sent and answered, written before it is acted on.
+
+An append-only chain of records in SQLite: each carries the hash of itself and of the one before, so
+that a record that is changed, taken out or moved is found (`journal_proof.verify`).
+
+In a live node the journal is *durable*: `append` returns once the record is on the disk. `note` is
+for what may wait for the next `append`: intent, decision and sending of an order are one write to
+the disk. In a back-test it is *fast*: records are written many at a time.
+
+If a write fails, `append` raises `JournalError`, and the caller decides: what opens a position is
+then not sent, what reduces one is sent all the same. What could not be written is counted, and each
+further write is tried anew; the first that succeeds begins with a `Gap` record that says what is
+missing.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Self
+
+import msgspec
+from msgspec.structs import replace
+
+from aitb_nautilus.risk.journal_chain import GENESIS, Row, encode_body, fits, link
+from aitb_nautilus.risk.journal_file import COLUMNS, JournalError, WriterLock, open_for_writing
+from aitb_nautilus.risk.journal_gaps import Entry, Missing
+from aitb_nautilus.risk.journal_records import Body, Closed, Opened
+
+__all__ = ["Journal", "JournalState"]
+
+_BATCH = 1_000
+_ROWS_A_STATEMENT = 100
+_LATEST = (1 << 63) - 1
+_LAST = f"SELECT {COLUMNS} FROM records ORDER BY seq DESC LIMIT"  # noqa: S608 - nobody's input
+_PLACES = "(?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT = f"INSERT INTO records VALUES {_PLACES}"  # noqa: S608
+_INSERT_MANY = f"INSERT INTO records VALUES {', '.join([_PLACES] * _ROWS_A_STATEMENT)}"  # noqa: S608
+
+
+class JournalState(msgspec.Struct, frozen=True):
+    """How a journal stands.
+
+    Attributes
+    ----------
+    broken
+        Whether the last write failed: nothing that opens a position may be sent.
+    why
+        What the disk or the database said; empty if it is not broken.
+    lost, first_ts, last_ts
+        Records that could not be written since it broke, and the times of the first and last of
+        them; 0 if none.
+    waiting
+        Records that wait for the next write.
+    records
+        Records that are written.
+    head
+        Hash of the last of them, hex: whoever notes it can prove later that nothing was cut off.
+    """
+
+    broken: bool
+    why: str
+    lost: int
+    first_ts: int
+    last_ts: int
+    waiting: int
+    records: int
+    head: str
+
+
+class Journal:
+    """Append records to a journal; safe to call from several threads.
+
+    Parameters
+    ----------
+    path
+        Of the file. One that is there is gone on with.
+    opened
+        What the first record says of the run; the journal adds which record it goes on from.
+    ts
+        Now, ns UTC.
+    durable
+        Whether each `append` is forced to the disk.
+    batch
+        How many records may wait for one write, where they may wait.
+
+    Attributes
+    ----------
+    path
+        Of the file.
+
+    Raises
+    ------
+    JournalError
+        If another node writes the journal, it cannot be written, or its last record is broken.
+    DataError
+        If the file is no journal, or one of another version.
+    """
+
+    def __init__(
+        self, path: Path, opened: Opened, ts: int, *, durable: bool = True, batch: int = _BATCH
+    ) -> None:
+        self.path = path
+        self._durable = durable
+        self._batch = batch
+        self._mutex = threading.Lock()
+        self._waiting: list[Entry] = []
+        self._missing = Missing()
+        self._last_ts = ts
+        self._files: dict[Path, tuple[int, int]] = {}
+        self._is_open = True
+        self._lock = WriterLock(path)
+        try:
+            self._database = open_for_writing(path, durable=durable)
+        except sqlite3.Error as e:
+            self._lock.release()
+            raise self._failure(str(e)) from e
+        except BaseException:
+            self._lock.release()
+            raise
+        try:
+            self._begin(opened, ts)
+        except sqlite3.Error as e:
+            self._release()
+            raise self._failure(str(e)) from e
+        except BaseException:
+            self._release()
+            raise
+
+    def append(
+        self,
+        body: Body,
+        ts: int,
+        strategy_id: str = "",
+        instrument_id: str = "",
+        client_order_id: str = "",
+    ) -> int:
+        """Write a record, and with it all that wait.
+
+        Parameters
+        ----------
+        body
+            What to write.
+        ts
+            When it happened, ns UTC.
+        strategy_id, instrument_id, client_order_id
+            Whom it concerns; empty where it concerns all, or none.
+
+        Returns
+        -------
+        int
+            Number of the record. If the journal is durable, the record is on the disk; else it has
+            that number unless a later write fails.
+
+        Raises
+        ------
+        JournalError
+            If it cannot be written now. It is lost then, with all that waited, and counted.
+        """
+        text = encode_body(body)
+        with self._mutex:
+            self._wait((ts, body.kind, strategy_id, instrument_id, client_order_id, text))
+            if self._durable or len(self._waiting) >= self._batch:
+                self._write_waiting()
+                return self._seq
+            return self._seq + len(self._waiting) + self.broken
+
+    def note(
+        self,
+        body: Body,
+        ts: int,
+        strategy_id: str = "",
+        instrument_id: str = "",
+        client_order_id: str = "",
+    ) -> None:
+        """Let a record wait for the next `append` or `flush`; parameters as there.
+
+        Raises
+        ------
+        JournalError
+            If too many wait, and they cannot be written now.
+        """
+        text = encode_body(body)
+        with self._mutex:
+            self._wait((ts, body.kind, strategy_id, instrument_id, client_order_id, text))
+            if len(self._waiting) >= self._batch:
+                self._write_waiting()
+
+    def flush(self) -> None:
+        """Write what waits, and try anew if the journal is broken.
+
+        Raises
+        ------
+        JournalError
+            If it cannot be written now.
+        """
+        with self._mutex:
+            if self._waiting or self.broken:
+                self._write_waiting()
+
+    @property
+    def broken(self) -> bool:
+        """Return whether the last write failed."""
+        return bool(self._missing.why)
+
+    @property
+    def state(self) -> JournalState:
+        """Return how the journal stands."""
+        with self._mutex:
+            missing = self._missing
+            return JournalState(
+                self.broken,
+                missing.why,
+                missing.count,
+                missing.first_ts,
+                missing.last_ts,
+                len(self._waiting),
+                self._seq,
+                self._head.hex(),
+            )
+
+    def close(self, why: str = "", ts: int | None = None) -> None:
+        """Write the last record and let others write. Closing twice does nothing.
+
+        Parameters
+        ----------
+        why
+            Why the run ended; empty if it came to its end.
+        ts
+            Now, ns UTC; by default the time of the last record.
+
+        Raises
+        ------
+        JournalError
+            If the last record cannot be written; the file is let go all the same.
+        """
+        if not self._is_open:
+            return
+        try:
+            self.append(Closed(why=why), self._last_ts if ts is None else ts)
+            self.flush()
+        finally:
+            self._release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        self.close("" if error is None else f"{type(error).__name__}: {error}")
+
+    def _begin(self, opened: Opened, ts: int) -> None:
+        self._seq, self._head = self._checked_end()
+        resumed_from = self._head.hex() if self._seq else ""
+        self.append(replace(opened, resumed_from=resumed_from), ts)
+        self.flush()
+        if self._durable:
+            self._files = self._identities()
+
+    def _wait(self, entry: Entry) -> None:
+        if not self._is_open:
+            raise JournalError(str(self.path), "was closed", "must be open to be written")
+        ts = entry[0]
+        if not 0 <= ts <= _LATEST:
+            raise ValueError(f"ts was {ts}, must be ns since 1970 in 63 bits")
+        self._last_ts = ts
+        self._waiting.append(entry)
+
+    def _write_waiting(self) -> None:
+        """Put what waits on the chain and into the file: all of it or nothing."""
+        entries, self._waiting = self._waiting, []
+        try:
+            self._look_at_files()
+            if self._missing.why:
+                # A commit that failed may have reached the file all the same.
+                self._seq, self._head = self._end()
+            rows = self._chained([*self._missing.gap(), *entries])
+            self._insert(rows)
+        except (sqlite3.Error, UnicodeEncodeError, JournalError) as e:
+            why = e.found if isinstance(e, JournalError) else str(e)
+            self._missing.add(entries, why)
+            raise self._failure(why) from e
+        except BaseException:
+            self._waiting = entries
+            raise
+        self._seq, self._head = rows[-1][0], rows[-1][-1]
+        self._missing = Missing()
+
+    def _chained(self, entries: Sequence[Entry]) -> list[Row]:
+        """Give entries their numbers and hashes."""
+        rows: list[Row] = []
+        head = self._head
+        for seq, entry in enumerate(entries, self._seq + 1):
+            head = link(head, (seq, *entry))
+            rows.append((seq, *entry, head))
+        return rows
+
+    def _insert(self, rows: Sequence[Row]) -> None:
+        database = self._database
+        if len(rows) == 1:
+            database.execute(_INSERT, rows[0])
+            return
+        database.execute("BEGIN IMMEDIATE")
+        try:
+            whole = len(rows) - len(rows) % _ROWS_A_STATEMENT
+            for first in range(0, whole, _ROWS_A_STATEMENT):
+                some = rows[first : first + _ROWS_A_STATEMENT]
+                database.execute(_INSERT_MANY, list(chain.from_iterable(some)))
+            database.executemany(_INSERT, rows[whole:])
+            database.execute("COMMIT")
+        except BaseException:
+            if database.in_transaction:
+                database.execute("ROLLBACK")
+            raise
+
+    def _end(self) -> tuple[int, bytes]:
+        """Return number and hash of the last record of the file."""
+        last = self._database.execute(f"{_LAST} 1").fetchone()  # ours, nobody's input
+        return (last[0], last[-1]) if last else (0, GENESIS)
+
+    def _checked_end(self) -> tuple[int, bytes]:
+        """Return number and hash of the last record, which must follow from the one before."""
+        rows = self._database.execute(f"{_LAST} 2").fetchall()
+        if not rows:
+            return 0, GENESIS
+        previous = rows[1][-1] if len(rows) > 1 else GENESIS
+        if not fits(previous, rows[0]):
+            raise JournalError(
+                str(self.path),
+                f"record {rows[0][0]}, the last one, is broken",
+                "must follow from the record before it: somebody changed the file",
+                f"See: aitb audit verify {self.path}. To go on, move the file away; a new one "
+                f"begins",
+            )
+        return rows[0][0], rows[0][-1]
+
+    def _identities(self) -> dict[Path, tuple[int, int]]:
+        """Return device and inode of the journal's files."""
+        paths = (self.path, self.path.with_name(f"{self.path.name}-wal"))
+        states = ((path, path.stat()) for path in paths)
+        return {path: (state.st_dev, state.st_ino) for path, state in states}
+
+    def _look_at_files(self) -> None:
+        """See that what is written goes where others will read it: SQLite does not ask."""
+        for path, identity in self._files.items():
+            try:
+                state = path.stat()
+            except OSError as e:
+                raise self._failure(f"{path.name} is gone: {e.strerror}") from e
+            if (state.st_dev, state.st_ino) != identity:
+                raise self._failure(f"{path.name} was replaced by another file")
+
+    def _failure(self, why: str) -> JournalError:
+        return JournalError(
+            str(self.path),
+            why,
+            "must be written before an order is sent: nothing opens until it can be",
+            "Make room on the disk, see that the file is there and may be written, and that no "
+            "other program holds it",
+        )
+
+    def _release(self) -> None:
+        self._is_open = False
+        try:
+            if not self.broken:
+                self._fold()
+        finally:
+            self._database.close()
+            self._lock.release()
+
+    def _fold(self) -> None:
+        """Leave one plain file, which can be read where nothing may be written."""
+        try:
+            self._database.execute("PRAGMA journal_mode = DELETE")
+        except sqlite3.OperationalError as e:
+            # Somebody reads it right now: it stays two files, and is as whole.
+            if e.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise self._failure(str(e)) from e

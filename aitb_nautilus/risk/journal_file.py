@@ -1,0 +1,268 @@
+"""The journal's file: SQLite in WAL mode, one writer at a time, readers at any time.
+
+The one table refuses to change or delete a row. That keeps honest hands off; the chain of hashes
+lets dishonest ones be seen.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from aitb_nautilus.errors import DataError, RunError
+
+__all__ = [
+    "COLUMNS",
+    "JOURNAL_NAME",
+    "SCHEMA",
+    "JournalError",
+    "WriterLock",
+    "find_journal",
+    "open_for_writing",
+    "opened_for_reading",
+    "tampered_schema",
+]
+
+JOURNAL_NAME = "journal.sqlite"
+"""Of the journal in a run folder."""
+SCHEMA = 1
+COLUMNS = "seq, ts, kind, strategy_id, instrument_id, client_order_id, body, hash"
+
+_APPLICATION_ID = 0x41495442
+"""``AITB``: tells a journal from any other SQLite file."""
+_WAIT_S = 0.2
+"""How long a write waits for a stranger who locked the file: an exit order waits as long."""
+_READ_WAIT_S = 10.0
+
+_OBJECTS = {
+    "records": """CREATE TABLE records (
+    seq INTEGER PRIMARY KEY,
+    ts INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    strategy_id TEXT NOT NULL,
+    instrument_id TEXT NOT NULL,
+    client_order_id TEXT NOT NULL,
+    body TEXT NOT NULL,
+    hash BLOB NOT NULL
+) STRICT""",
+    "no_update": """CREATE TRIGGER no_update BEFORE UPDATE ON records
+BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END""",
+    "no_delete": """CREATE TRIGGER no_delete BEFORE DELETE ON records
+BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END""",
+}
+"""Only ``INSERT OR REPLACE`` gets past the triggers. A third one would stop it, at twice the cost
+of every insert; `journal_proof.verify` finds it all the same."""
+
+
+class JournalError(RunError):
+    """The journal cannot be written: nothing that opens a position may be sent."""
+
+
+class WriterLock:
+    """Hold a journal against other writers. The lock ends with the process, however that ends.
+
+    Parameters
+    ----------
+    path
+        Of the journal; the lock is the file beside it that ends in ``.lock``.
+
+    Raises
+    ------
+    JournalError
+        If another node writes the journal, or the lock's file cannot be made.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.with_name(f"{path.name}.lock")
+        try:
+            self._handle = self._taken(path)
+        except OSError as e:
+            raise JournalError(
+                str(self._path),
+                f"cannot be made: {(e.strerror or str(e)).lower()}",
+                "the journal must lie in a folder where you may write",
+                "Make room, or choose another folder",
+            ) from e
+
+    def release(self) -> None:
+        """Let others write."""
+        self._path.unlink(missing_ok=True)
+        os.close(self._handle)
+
+    def _taken(self, path: Path) -> int:
+        while True:
+            handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as e:
+                holder = os.read(handle, 32).decode(errors="replace").strip()
+                os.close(handle)
+                raise JournalError(
+                    str(path),
+                    f"is being written by another node (process {holder or 'not known'})",
+                    "must have one writer: two would break the chain",
+                    "Stop the other node first, or give this one a journal of its own",
+                ) from e
+            if _is_same(self._path, handle):
+                os.ftruncate(handle, 0)
+                os.write(handle, f"{os.getpid()}\n".encode())
+                return handle
+            os.close(handle)  # its holder took the file away just before letting it go
+
+
+def find_journal(path: Path) -> Path:
+    """Return the journal that a run folder holds, or `path` itself if it is a file.
+
+    Raises
+    ------
+    DataError
+        If there is none.
+    """
+    found = path / JOURNAL_NAME if path.is_dir() else path
+    if found.is_file():
+        return found
+    raise DataError(
+        str(path),
+        f"holds no {JOURNAL_NAME}" if path.is_dir() else "is not there",
+        "must be a run folder or a journal",
+        "Give the folder of a run, such as runs/20240301-101530-btc",
+    )
+
+
+def open_for_writing(path: Path, *, durable: bool) -> sqlite3.Connection:
+    """Open a journal, making it if it is not there. The caller holds the lock.
+
+    Raises
+    ------
+    DataError
+        If the file is no journal, or one of another version.
+    sqlite3.Error
+        If it cannot be opened or made.
+    """
+    database = sqlite3.connect(path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False)
+    try:
+        new = _is_empty(database)
+        if not new:
+            _check(database, path)
+        database.execute("PRAGMA journal_mode = WAL")
+        # FULL: each commit is forced to the disk. OFF: the system writes when it likes to.
+        database.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
+        if new:
+            database.execute("BEGIN IMMEDIATE")
+            for statement in _OBJECTS.values():
+                database.execute(statement)
+            database.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+            database.execute(f"PRAGMA user_version = {SCHEMA}")
+            database.execute("COMMIT")
+            if durable:
+                _sync_folder(path.parent)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+@contextmanager
+def opened_for_reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a journal to read it, also while a node writes it; what is read is of one moment.
+
+    Raises
+    ------
+    DataError
+        If the file is not there, no journal, or one of another version.
+    JournalError
+        If it cannot be read: a damaged page, or no right to.
+    """
+    found = find_journal(path)
+    # Beside a closed journal in a folder that may only be read, SQLite cannot make what it shares
+    # with a writer, and there is none.
+    alone = not found.with_name(f"{found.name}-wal").exists()
+    fixed = "&immutable=1" if alone and not os.access(found.parent, os.W_OK) else ""
+    # A node that was killed while it opened or closed the file left a change that is to be undone.
+    mode = "rw" if found.with_name(f"{found.name}-journal").exists() else "ro"
+    address = f"file:{quote(str(found.absolute()))}?mode={mode}{fixed}"
+    try:
+        with closing(
+            sqlite3.connect(address, uri=True, timeout=_READ_WAIT_S, isolation_level=None)
+        ) as database:
+            database.execute("PRAGMA query_only = TRUE")
+            _check(database, found)
+            database.execute("BEGIN")
+            yield database
+    except sqlite3.Error as e:
+        raise JournalError(
+            str(found),
+            f"cannot be read ({e})",
+            "must be a whole SQLite file",
+            "Restore it from a backup; if a node was killed, copy its -wal file along",
+        ) from e
+
+
+def tampered_schema(database: sqlite3.Connection) -> str:
+    """Return what of the table and its triggers is not as it was made; empty if nothing."""
+    rows = database.execute("SELECT name, sql FROM sqlite_schema WHERE tbl_name = 'records'")
+    found = dict(rows.fetchall())
+    for name, statement in _OBJECTS.items():
+        if name not in found:
+            return f"{name} is missing from its schema"
+        if found[name] != statement:
+            return f"{name} was changed in its schema"
+    return "".join(f"{name} was added to its schema" for name in sorted(found - _OBJECTS.keys()))
+
+
+def _is_empty(database: sqlite3.Connection) -> bool:
+    """Return whether a database is new, or its maker was killed before it held anything."""
+    try:
+        (objects,) = database.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except sqlite3.DatabaseError as e:
+        if e.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
+            raise
+        return False
+    return bool(objects == 0)
+
+
+def _check(database: sqlite3.Connection, path: Path) -> None:
+    """Refuse what is no journal of this version."""
+    try:
+        (made_by,) = database.execute("PRAGMA application_id").fetchone()
+        (version,) = database.execute("PRAGMA user_version").fetchone()
+    except sqlite3.DatabaseError as e:
+        if e.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
+            raise
+        made_by = version = 0
+    if made_by != _APPLICATION_ID:
+        raise DataError(
+            str(path),
+            "is no journal",
+            f"must be the {JOURNAL_NAME} that a run wrote",
+            "Check the path",
+        )
+    if version != SCHEMA:
+        raise DataError(
+            str(path),
+            f"is a journal of version {version}",
+            f"this program reads and writes version {SCHEMA}",
+            "Use the version of AITB that wrote it, or move the file away to begin a new one",
+        )
+
+
+def _is_same(path: Path, handle: int) -> bool:
+    """Return whether a path still names an open file."""
+    try:
+        there = path.stat()
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(there, os.fstat(handle))
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

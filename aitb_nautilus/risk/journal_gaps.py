@@ -1,0 +1,59 @@
+"""What a journal could not write, until it can say so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aitb_nautilus.risk.journal_chain import encode_body
+from aitb_nautilus.risk.journal_records import Gap, Sent
+
+__all__ = ["Entry", "Missing"]
+
+_SENT_KEPT = 1_000
+
+type Entry = tuple[int, str, str, str, str, str]
+"""Time, kind, strategy, instrument, order and body of a record that has no place yet."""
+
+
+class Missing:
+    """What could not be written since the journal broke.
+
+    Attributes
+    ----------
+    why
+        What the disk or the database said first; empty if nothing is missing.
+    count, first_ts, last_ts
+        Records, and the times of the first and the last.
+    sent
+        Orders whose sending is among them.
+    """
+
+    def __init__(self) -> None:
+        self.why = ""
+        self.count = 0
+        self.first_ts = 0
+        self.last_ts = 0
+        self.sent: list[str] = []
+
+    def add(self, entries: Sequence[Entry], why: str) -> None:
+        """Count what was lost; the first reason stays."""
+        self.why = self.why or why
+        if entries and not self.count:
+            self.first_ts = entries[0][0]
+        if entries:
+            self.last_ts = entries[-1][0]
+        self.count += len(entries)
+        self.sent += [e[4] for e in entries if e[1] == Sent.kind][: _SENT_KEPT - len(self.sent)]
+
+    def gap(self) -> list[Entry]:
+        """Return the record that says what is missing; none if nothing is."""
+        if not self.count:
+            return []
+        gap = Gap(
+            lost=self.count,
+            first_ts=self.first_ts,
+            last_ts=self.last_ts,
+            why=self.why,
+            sent=tuple(self.sent),
+        )
+        return [(self.last_ts, Gap.kind, "", "", "", encode_body(gap))]

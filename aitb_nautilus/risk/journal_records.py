@@ -1,0 +1,354 @@
+"""What the journal says: one frozen struct a kind of record.
+
+Every record has a time, and where it has them a strategy, an instrument and a client order id; what
+else there is to say stands in its body, one of the structs here. Prices are float64 in quote
+currency, quantities exact `Decimal` in base currency; a number that is not finite is written as
+none. Times are int ns UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, ClassVar, Literal, Self
+
+import msgspec
+
+from aitb_nautilus.messages import (
+    CancelIntent,
+    CloseIntent,
+    Fill,
+    Intent,
+    ModifyIntent,
+    OrderIntent,
+    OrderKind,
+    OrderStatus,
+    OrderUpdate,
+    Side,
+)
+
+__all__ = [
+    "KINDS",
+    "Acknowledged",
+    "Action",
+    "Answer",
+    "Body",
+    "Closed",
+    "Decided",
+    "Filled",
+    "Gap",
+    "Halted",
+    "Intended",
+    "Opened",
+    "Resumed",
+    "Sent",
+    "TradingLevel",
+]
+
+Action = Literal["submit", "modify", "cancel"]
+Answer = Literal[
+    "accepted",
+    "updated",
+    "unchanged",
+    "rejected",
+    "denied",
+    "cancelled",
+    "expired",
+    "unknown",
+]
+"""``unchanged``: a change or a cancel was refused. ``unknown``: the venue was asked after a crash,
+and does not know the order."""
+TradingLevel = Literal["active", "reducing", "halted"]
+
+_ANSWER_OF: dict[OrderStatus, Answer] = {
+    "ACCEPTED": "accepted",
+    "REJECTED": "rejected",
+    "DENIED": "denied",
+    "CANCELED": "cancelled",
+    "EXPIRED": "expired",
+}
+
+
+class Body(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """What a record says beyond when, who and which order."""
+
+    kind: ClassVar[str]
+
+
+class Opened(Body, frozen=True):
+    """A node began to write: the first record of its part of the journal.
+
+    Attributes
+    ----------
+    run_id, mode
+        The run, and ``backtest``, ``paper`` or ``live``.
+    config_sha256
+        Of the resolved config.
+    limits
+        Name to value of every limit in force.
+    versions
+        Of this program, the engine and Python, by name.
+    resumed_from
+        Hash of the last record that was there, hex; empty in a new journal. The journal sets it.
+    """
+
+    kind: ClassVar[str] = "opened"
+    run_id: str
+    config_sha256: str
+    mode: str = ""
+    limits: Mapping[str, Any] = {}
+    versions: Mapping[str, str] = {}
+    resumed_from: str = ""
+
+
+class Intended(Body, frozen=True):
+    """A strategy, or a command, wishes something.
+
+    Attributes
+    ----------
+    action
+        What is wished of an order; a wish to close a position is ``close``.
+    because
+        What led to it, in one line, such as ``btc_up@3 0.71``.
+    """
+
+    kind: ClassVar[str] = "intent"
+    action: Action | Literal["close"]
+    side: Side | None = None
+    order_kind: OrderKind | None = None
+    quantity: Decimal | None = None
+    price: float | None = None
+    trigger_price: float | None = None
+    reduce_only: bool = False
+    post_only: bool = False
+    purpose: str = ""
+    because: str = ""
+
+    @classmethod
+    def of(cls, intent: Intent, because: str = "") -> Self:
+        """Return an intent as the journal says it."""
+        match intent:
+            case OrderIntent():
+                return cls(
+                    action="submit",
+                    side=intent.side,
+                    order_kind=intent.kind,
+                    quantity=intent.quantity,
+                    price=intent.price,
+                    trigger_price=intent.trigger_price,
+                    reduce_only=intent.reduce_only,
+                    post_only=intent.post_only,
+                    purpose=intent.purpose,
+                    because=because,
+                )
+            case ModifyIntent():
+                return cls(
+                    action="modify",
+                    quantity=intent.quantity,
+                    price=intent.price,
+                    trigger_price=intent.trigger_price,
+                    purpose=intent.purpose or "",
+                    because=because,
+                )
+            case CloseIntent():
+                return cls(action="close", purpose=intent.purpose, because=because)
+            case CancelIntent():
+                return cls(action="cancel", because=because)
+
+
+class Decided(Body, frozen=True):
+    """The guard decided on a wish, and on what it looked at.
+
+    Attributes
+    ----------
+    action
+        What was decided on: a new order or a change of one.
+    wanted, quantity
+        What was wished, and what may be sent; 0 if it was refused.
+    reducing
+        Whether it passed because it only reduces.
+    limit, line
+        What shrank or refused it, and why.
+    state
+        Trading state at that moment.
+    equity
+        Of the desk, in the trader's currency.
+    mark
+        Last price of the instrument; None if none was seen.
+    position
+        Signed, of the strategy in the instrument.
+    open_orders
+        In all instruments.
+    """
+
+    kind: ClassVar[str] = "decision"
+    outcome: Literal["allowed", "shrunk", "refused"]
+    action: Action = "submit"
+    wanted: Decimal | None = None
+    quantity: Decimal = Decimal(0)
+    reducing: bool = False
+    limit: str = ""
+    line: str = ""
+    state: TradingLevel = "active"
+    equity: float | None = None
+    mark: float | None = None
+    position: Decimal = Decimal(0)
+    open_orders: int = 0
+
+
+class Sent(Body, frozen=True):
+    """A command is about to leave for the venue, with these terms; None leaves one as it is."""
+
+    kind: ClassVar[str] = "sent"
+    action: Action
+    side: Side | None = None
+    order_kind: OrderKind | None = None
+    quantity: Decimal | None = None
+    price: float | None = None
+    trigger_price: float | None = None
+    reduce_only: bool = False
+    purpose: str = ""
+
+
+class Acknowledged(Body, frozen=True):
+    """The engine or the venue answered.
+
+    Attributes
+    ----------
+    venue_order_id
+        The venue's own name of the order, where it gave one.
+    quantity, price, trigger_price
+        New terms where they changed.
+    reason
+        In the venue's words.
+    """
+
+    kind: ClassVar[str] = "acknowledged"
+    answer: Answer
+    venue_order_id: str = ""
+    quantity: Decimal | None = None
+    price: float | None = None
+    trigger_price: float | None = None
+    reason: str = ""
+
+    @classmethod
+    def of(cls, update: OrderUpdate, venue_order_id: str = "") -> Self:
+        """Return an update of an order, other than a fill, as the journal says it."""
+        if update.status is not None:
+            answer = _ANSWER_OF[update.status]
+        else:
+            answer = "unchanged" if update.quantity is None else "updated"
+        return cls(
+            answer=answer,
+            venue_order_id=venue_order_id,
+            quantity=update.quantity,
+            price=update.price,
+            trigger_price=update.trigger_price,
+            reason=update.reason,
+        )
+
+
+class Filled(Body, frozen=True):
+    """One fill.
+
+    Attributes
+    ----------
+    fee
+        In quote currency; positive is paid.
+    leaves
+        Quantity that is still to be filled, 0 if this was the last; None if that is not known.
+    """
+
+    kind: ClassVar[str] = "filled"
+    trade_id: str
+    side: Side
+    price: float | None
+    quantity: Decimal
+    fee: float | None = 0.0
+    liquidity: str = ""
+    leaves: Decimal | None = None
+
+    @classmethod
+    def of(cls, fill: Fill, leaves: Decimal | None = None) -> Self:
+        """Return a fill as the journal says it."""
+        return cls(
+            trade_id=fill.trade_id,
+            side=fill.side,
+            price=fill.price,
+            quantity=fill.quantity,
+            fee=fill.fee,
+            liquidity=fill.liquidity,
+            leaves=leaves,
+        )
+
+
+class Halted(Body, frozen=True):
+    """Trading was stopped or bound to reducing: of all, or of the record's strategy or instrument.
+
+    Attributes
+    ----------
+    who
+        ``guard``, or user and machine of a command.
+    """
+
+    kind: ClassVar[str] = "halted"
+    reason: str
+    who: str = "guard"
+    state: TradingLevel = "halted"
+
+
+class Resumed(Body, frozen=True):
+    """Trading was let go on, as far as `state` says."""
+
+    kind: ClassVar[str] = "resumed"
+    reason: str
+    who: str
+    state: TradingLevel = "active"
+
+
+class Gap(Body, frozen=True):
+    """What could not be written, or not surely, before this record.
+
+    Attributes
+    ----------
+    lost
+        Records.
+    first_ts, last_ts
+        Times of the first and the last of them.
+    why
+        What the disk or the database said first.
+    sent
+        Orders whose sending is among them, at most the first 1,000.
+    """
+
+    kind: ClassVar[str] = "gap"
+    lost: int
+    first_ts: int
+    last_ts: int
+    why: str
+    sent: tuple[str, ...] = ()
+
+
+class Closed(Body, frozen=True):
+    """The node ended its part of the journal in order."""
+
+    kind: ClassVar[str] = "closed"
+    why: str = ""
+
+
+KINDS: dict[str, type[Body]] = {
+    type_.kind: type_
+    for type_ in (
+        Opened,
+        Intended,
+        Decided,
+        Sent,
+        Acknowledged,
+        Filled,
+        Halted,
+        Resumed,
+        Gap,
+        Closed,
+    )
+}
+"""Kind to the struct of its body."""

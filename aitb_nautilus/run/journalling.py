@@ -1,0 +1,71 @@
+"""The journal of a run: opened with the run folder, closed with the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from aitb_nautilus.observe.run_record import JournalRecord
+from aitb_nautilus.risk.journal import Journal
+from aitb_nautilus.risk.journal_file import JOURNAL_NAME, JournalError
+from aitb_nautilus.risk.journal_records import Opened
+from aitb_nautilus.run.preparation import Preparation
+from aitb_nautilus.run.record import versions
+from aitb_nautilus.settings import encode
+
+__all__ = ["RunJournal", "journalled"]
+
+
+class RunJournal:
+    """What run.json says of the journal once that is closed.
+
+    Attributes
+    ----------
+    record
+        None while the run goes on.
+    """
+
+    def __init__(self) -> None:
+        self.record: JournalRecord | None = None
+
+
+@contextmanager
+def journalled(preparation: Preparation, folder: Path) -> Iterator[RunJournal]:
+    """Write what is decided meanwhile into the folder's journal.
+
+    A run can be had again, so its records are written many at a time.
+
+    Raises
+    ------
+    RunError
+        If one of them could not be written: what was refused for that would falsify the result.
+    """
+    chronicle, desk = preparation.context.chronicle, preparation.desk
+    opened = Opened(
+        run_id=folder.name,
+        config_sha256=desk.sha256(),
+        mode="backtest",
+        limits=encode(desk.config.risk),
+        versions=versions(),
+    )
+    kept = RunJournal()
+    journal = Journal(folder / JOURNAL_NAME, opened, preparation.first_open_ns, durable=False)
+    chronicle.journal = journal
+    try:
+        yield kept
+    except BaseException as e:
+        # What ended the run is said; that its journal may end badly as well is not.
+        with suppress(JournalError):
+            _close(preparation, journal, kept, f"{type(e).__name__}: {e}")
+        raise
+    _close(preparation, journal, kept, preparation.context.run_state.stop_reason)
+    if chronicle.failures:
+        raise chronicle.failures[0]
+
+
+def _close(preparation: Preparation, journal: Journal, kept: RunJournal, why: str) -> None:
+    preparation.context.chronicle.journal = None
+    journal.close(why, max(preparation.context.ledger.now, preparation.first_open_ns))
+    state = journal.state
+    kept.record = JournalRecord(records=state.records, head=state.head)

@@ -1,0 +1,128 @@
+"""Kill a writer of a durable journal at random moments, and see that nothing it acted on is lost.
+
+    python -m tests.risk.kill_journal 1000 [SEED]
+
+Each time a child process opens the journal, writes orders, and tells the number of a record once
+`append` has returned. It is killed with SIGKILL somewhere in that. Then the chain must verify,
+every record that was told must be there, and an order that was sent and not answered must be named
+by `unresolved`. The same file is gone on with; every hundredth kill begins a new one.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import struct
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import msgspec
+
+from aitb_nautilus.errors import DataError
+from aitb_nautilus.risk.journal import Journal
+from aitb_nautilus.risk.journal_proof import verify
+from aitb_nautilus.risk.journal_reader import Wanted, read
+from aitb_nautilus.risk.journal_recovery import unresolved
+from tests.journal_samples import OPENED, fill, wish
+
+_TOLD = struct.Struct("<QQ?")
+"""Number of a record, its time, and whether it says that an order is sent."""
+_LONGEST_S = 0.12
+_KILLS_A_FILE = 100
+
+
+class Tally(msgspec.Struct):
+    """What many kills came to."""
+
+    kills: int = 0
+    before_the_first: int = 0
+    while_an_order_was_out: int = 0
+    told: int = 0
+    records: int = 0
+    lost: int = 0
+    broken: int = 0
+    unnamed: int = 0
+
+
+def kill_many(folder: Path, kills: int, seed: int) -> Tally:
+    """Kill a writer so many times, and return what was found."""
+    dice, tally = random.Random(seed), Tally()
+    for number in range(kills):
+        path = folder / f"{number // _KILLS_A_FILE}.sqlite"
+        _judge(path, _killed(path, number, dice.uniform(0, _LONGEST_S)), tally)
+        if (number + 1) % _KILLS_A_FILE == 0 or number + 1 == kills:
+            tally.records += verify(path).records
+    return tally
+
+
+def _killed(path: Path, number: int, after_s: float) -> bytes:
+    """Start a writer, kill it, and return what it told."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        try:
+            _write(path, number, writer)
+        finally:
+            os._exit(1)  # never on into the parent's own work
+    os.close(writer)
+    time.sleep(after_s)
+    os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    with os.fdopen(reader, "rb") as told:
+        words = told.read()
+    if not os.WIFSIGNALED(status):
+        raise RuntimeError(f"writer {number} ended by itself, with status {status}")
+    return words
+
+
+def _write(path: Path, number: int, told: int) -> None:
+    """Write orders until killed; the time of a record is told with it, and no other has it."""
+    ts = (number + 1) << 32
+    journal = Journal(path, OPENED, ts)
+    while True:
+        ts += 10
+        order = f"o{ts}"
+        os.write(told, _TOLD.pack(wish(journal, order, ts), ts, True))
+        os.write(told, _TOLD.pack(fill(journal, order, ts + 1), ts + 1, False))
+
+
+def _judge(path: Path, told: bytes, tally: Tally) -> None:
+    """Compare what a killed writer told with what the file holds."""
+    known = list(_TOLD.iter_unpack(told))
+    tally.kills += 1
+    tally.told += len(known)
+    tally.before_the_first += not known
+    try:
+        proof = verify(path)
+    except DataError:  # killed before there was a journal at all
+        tally.lost += len(known)
+        return
+    tally.broken += not proof.whole
+    if not known:
+        return
+    seq, ts, is_sent = known[-1]
+    here = {r.seq: r.ts for r in read(path, Wanted(since_ns=known[0][1]))}
+    tally.lost += sum(here.get(seq) != ts for seq, ts, _ in known)
+    if is_sent:
+        tally.while_an_order_was_out += 1
+        answered = any(r.seq > seq for r in read(path, Wanted(client_order_id=f"o{ts}")))
+        named = any(u.client_order_id == f"o{ts}" for u in unresolved(path))
+        tally.unnamed += not (named or answered)
+
+
+def main() -> int:
+    """Run from the command line; leave with 1 if anything was lost."""
+    kills = int(sys.argv[1])
+    seed = int(sys.argv[2]) if len(sys.argv) > 2 else 1
+    with tempfile.TemporaryDirectory() as folder:
+        tally = kill_many(Path(folder), kills, seed)
+    sys.stdout.write(msgspec.json.encode(tally).decode() + "\n")
+    return int(bool(tally.lost or tally.broken or tally.unnamed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
