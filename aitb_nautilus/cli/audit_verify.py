@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from aitb_nautilus.errors import DataError, UsageError
 from aitb_nautilus.observe.run_record import JournalRecord
 from aitb_nautilus.risk.journal_file import JournalError, find_journal
 from aitb_nautilus.risk.journal_proof import Proof, verify
+from aitb_nautilus.risk.journal_recovery import Unresolved, unresolved
 from catalog.periods import iso
 
 __all__ = ["command"]
@@ -26,6 +28,7 @@ class _Noting(msgspec.Struct):
     journal: JournalRecord | None = None
 
 
+_SHOWN = 10
 _HASH = re.compile("[0-9a-fA-F]{64}")
 
 
@@ -43,7 +46,8 @@ def command(journal: Path, head: str | None, as_json: bool) -> int:
 
     RUN is a run folder or a journal file. Leaves with 1 if the journal is broken. The head that a
     run folder's run.json notes is compared. Note the head that is printed where nobody can change
-    it, and give it back with --head another day.
+    it, and give it back with --head another day. Commands that were written and never answered
+    are named: after a crash, the venue may have them.
     """
     if head is not None and not _HASH.fullmatch(head):
         raise UsageError(
@@ -52,7 +56,9 @@ def command(journal: Path, head: str | None, as_json: bool) -> int:
     if head is None:
         head = _noted_head(journal / "run.json")
     proof = verify(find_journal(journal), head)
-    emit(_plain(proof), as_json, lambda: _show(proof))
+    unanswered = unresolved(journal) if proof.whole else []
+    answer = _plain(proof) | {"unanswered": [one.client_order_id for one in unanswered]}
+    emit(answer, as_json, lambda: _show(proof, unanswered))
     return 0 if proof.whole else JournalError.exit_code
 
 
@@ -88,7 +94,7 @@ def _plain(proof: Proof) -> dict[str, Any]:
     }
 
 
-def _show(proof: Proof) -> None:
+def _show(proof: Proof, unanswered: Sequence[Unresolved]) -> None:
     out = console()
     if proof.broken is not None:
         before = f"; the {_records(proof.records)} before it are whole" if proof.records else ""
@@ -107,6 +113,10 @@ def _show(proof: Proof) -> None:
     said = f" {proof.path}: {_records(proof.records)}{span}{noted}{end}"
     said += gaps if proof.gaps else ""
     out.print(Text.assemble(("whole", "green"), f"{said}. Head {proof.head}."))
+    if unanswered:
+        ids = ", ".join(one.client_order_id for one in unanswered[:_SHOWN])
+        more = f" and {len(unanswered) - _SHOWN:,} more" if len(unanswered) > _SHOWN else ""
+        out.print(f"Without an answer: {ids}{more}.", highlight=False, markup=False)
 
 
 def _records(count: int) -> str:

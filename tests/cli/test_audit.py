@@ -103,6 +103,7 @@ def test_verify_as_json_and_with_a_noted_head(run_dir, capsys):
         "lost": 3,
         "noted_at": None,
         "broken": None,
+        "unanswered": [],
     }
     assert answer(capsys, "verify", run_dir, "--head", head)["noted_at"] == 11
     cut = answer(capsys, "verify", run_dir, "--head", "ab" * 32, code=1)
@@ -243,3 +244,24 @@ def test_what_cannot_be_read_is_one_paragraph_with_its_exit_code(
     assert said in err
     assert err.startswith("error: ")
     assert len(err.strip().splitlines()) == 1
+
+
+def test_verify_names_the_commands_that_nobody_answered(run_dir, capsys):
+    assert answer(capsys, "verify", run_dir)["unanswered"] == []
+    with Journal(run_dir / "journal.sqlite", OPENED, T0, durable=False) as journal:
+        wish(journal, "ema001bbbbbbbbbbbbbbbbbbbbbbbb", T0 + 6 * HOUR)
+    assert answer(capsys, "verify", run_dir)["unanswered"] == ["ema001bbbbbbbbbbbbbbbbbbbbbbbb"]
+    _, out, _ = run(capsys, "verify", run_dir)
+    assert "Without an answer: ema001bbbbbbbbbbbbbbbbbbbbbbbb." in " ".join(out.split())
+
+
+def test_verify_compares_the_head_that_the_run_has_noted(run_dir, capsys):
+    head = answer(capsys, "verify", run_dir)["head"]
+    (run_dir / "run.json").write_text(json.dumps({"journal": {"records": 1, "head": head}}))
+    assert answer(capsys, "verify", run_dir)["noted_at"] is not None
+    (run_dir / "run.json").write_text(json.dumps({"journal": {"records": 1, "head": "0" * 64}}))
+    assert answer(capsys, "verify", run_dir, code=1)["broken"]["what"] == "cut off"
+    (run_dir / "run.json").write_text("no JSON")
+    code, _, err = run(capsys, "verify", run_dir)
+    assert code == 4
+    assert "cannot be read" in " ".join(err.split())
