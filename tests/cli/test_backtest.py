@@ -118,7 +118,7 @@ def test_backtest_prints_one_json_object_with_the_keys_of_the_contract(desk: Pat
     assert run["fills"] > 10
     assert run["simulated"]
     folder = desk / run["run_dir"]
-    names = {"config.toml", "run.json", "log.jsonl", "report.html"}
+    names = {"config.toml", "run.json", "log.jsonl", "report.html", "journal.sqlite"}
     tables = ("orders", "fills", "positions", "equity", "funding", "bars", "predictions")
     names |= {f"{table}.parquet" for table in tables}
     assert {p.name for p in folder.iterdir()} == names

@@ -113,27 +113,33 @@ class Full(Scripted):
 """
 
 
-@pytest.mark.parametrize(("limit", "status"), [(20_000, "failed"), (100, "running")])
+@pytest.mark.parametrize(
+    ("limit", "status", "file"),
+    [(40_000, "failed", "equity.parquet"), (100, "running", "journal.sqlite")],
+)
 def test_full_disk_ends_in_one_clear_error_and_nothing_half_written(
-    lab: Lab, limit: int, status: str
+    lab: Lab, limit: int, status: str, file: str
 ) -> None:
     """A limit on the size of files stands for the disk; the kernel refuses a write in its middle.
 
-    With 20 kB run.json fits and the equity of 3,000 bars does not; with 100 bytes nothing does.
+    With 40 kB journal and run.json fit and the equity of 6,000 bars does not; with 100 bytes
+    nothing does.
     """
-    lab.bars([(100 + i % 7, 108, 99, 100 + i % 5) for i in range(3000)])
-    script = {n: [buy(0.01)] for n in range(1, 60)}
+    lab.bars([(100 + i % 7, 108, 99, 100 + i % 5) for i in range(6000)])
+    script = {1: [buy(5)]}
     full = lab.strategy(script, code=FULL.replace("LARGEST", str(limit)), cls="Full")
     done = lab.process(lab.config(full))
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
-    assert "could not be written" in done.stderr
-    assert "File too large" in done.stderr
+    assert file in done.stderr
+    assert "Make room" in done.stderr
     outcome = lab.last()
     assert outcome.record.status == status
     names = {p.name for p in outcome.folder.iterdir()}
     assert "equity.parquet" not in names
     assert not any(name.endswith(".tmp") for name in names)
     if status == "failed":
+        assert "could not be written" in done.stderr
+        assert "File too large" in done.stderr
         assert "equity.parquet" in outcome.record.error
         assert outcome.log[-1]["level"] == "ERROR"
