@@ -19,6 +19,7 @@ from aitb_nautilus.market.bars import (
     join_frames,
 )
 from aitb_nautilus.market.instruments import InstrumentSettings
+from aitb_nautilus.market.times import iso
 from catalog.barfiles import (
     WRITE_OPTIONS,
     bar_table,
@@ -31,7 +32,6 @@ from catalog.barfiles import (
 from catalog.decimals import FINEST_STEP, MAX_VALUE, decimals_wanted, off_grid
 from catalog.defects import Rows, broken_range, disorder, duplicates, not_finite, not_positive
 from catalog.funding import stage_funding
-from catalog.periods import iso
 from catalog.provenance import Provenance, Repair, Source
 from catalog.staging import Staging
 

@@ -19,12 +19,12 @@ from pathlib import Path
 import aiohttp
 
 from aitb_nautilus.errors import DataError
+from aitb_nautilus.files import whole_file
 from catalog.downloads import (
     Patience,
     TransientError,
     Watcher,
     parse_retry_after,
-    write_atomically,
 )
 
 __all__ = ["BinanceArchive"]
@@ -111,7 +111,8 @@ class BinanceArchive:
         except _AbsentError:
             return False
         # Last, so that a zip with a note beside it was right once.
-        write_atomically(note, [text])
+        with whole_file(note) as file:
+            file.write_bytes(text)
         return True
 
     async def _read(self, session: aiohttp.ClientSession, path: str) -> bytes:

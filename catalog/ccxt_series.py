@@ -18,12 +18,12 @@ from aitb_nautilus.errors import DataError
 from aitb_nautilus.market.bars import BarFrame
 from aitb_nautilus.market.instruments import InstrumentSettings
 from aitb_nautilus.market.intervals import Interval, close_of_open_ns
+from aitb_nautilus.market.times import iso
 from catalog.ccxt_exchange import CcxtExchange
 from catalog.cleaning import round_to_grid
 from catalog.downloads import DownloadReport, Watcher
 from catalog.instruments import remember_instrument, widened
 from catalog.known_gaps import KnownGaps
-from catalog.periods import iso
 from catalog.places import places_held, runs
 from catalog.store import BarStore
 

@@ -16,10 +16,10 @@ from aitb_nautilus.errors import DataError, UsageError
 from aitb_nautilus.market.bars import VALUE_COLUMNS, BarFrame, FloatArray, Interval
 from aitb_nautilus.market.instruments import InstrumentSettings
 from aitb_nautilus.market.intervals import beside_grid, nearest_close_ns
+from aitb_nautilus.market.times import iso
 from aitb_nautilus.settings import nearest
 from catalog.decimals import off_grid
 from catalog.defects import Rows, broken_range, disorder, duplicates, not_finite, not_positive
-from catalog.periods import iso
 from catalog.provenance import Repair
 from catalog.steps import Stretch, find_interval, stretches, unique_times
 

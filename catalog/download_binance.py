@@ -23,6 +23,7 @@ from aitb_nautilus.market.instruments import (
     plain_symbol,
 )
 from aitb_nautilus.market.intervals import Interval
+from aitb_nautilus.market.times import parse_time
 from aitb_nautilus.settings import Settings
 from catalog.binance_archive import BinanceArchive
 from catalog.cleaning import check_rules
@@ -36,7 +37,7 @@ from catalog.downloads import (
 from catalog.import_funding import import_funding
 from catalog.importing import ImportedSeries, ImportOptions, import_bars
 from catalog.instruments import catalog_instruments
-from catalog.periods import month_starts, parse_month, parse_time
+from catalog.periods import month_starts, parse_month
 from catalog.places import places_held, runs
 from catalog.recordings import RowChoice
 from catalog.store import BarStore

@@ -17,13 +17,13 @@ from msgspec import Meta
 from aitb_nautilus.errors import AitbError, DataError, UsageError
 from aitb_nautilus.market.instruments import InstrumentSettings, known_instruments
 from aitb_nautilus.market.intervals import Interval
+from aitb_nautilus.market.times import iso, parse_time
 from aitb_nautilus.settings import Settings
 from catalog.ccxt_exchange import CcxtExchange
 from catalog.ccxt_series import CcxtSeries
 from catalog.cleaning import check_rules
 from catalog.downloads import DownloadReport, DownloadResult, Patience, RetrySettings, Watcher
 from catalog.instruments import catalog_instruments
-from catalog.periods import iso, parse_time
 from catalog.store import BarStore
 
 __all__ = ["CcxtDownload", "download_ccxt"]

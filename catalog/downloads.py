@@ -9,10 +9,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import email.utils
-import os
-import tempfile
-from collections.abc import Awaitable, Callable, Iterable
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import msgspec
@@ -30,7 +27,6 @@ __all__ = [
     "TransientError",
     "Watcher",
     "parse_retry_after",
-    "write_atomically",
 ]
 
 
@@ -240,19 +236,3 @@ def parse_retry_after(text: str | None, now: dt.datetime) -> float | None:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=dt.UTC)
     return max((moment - now).total_seconds(), 0.0)
-
-
-def write_atomically(path: Path, parts: Iterable[bytes]) -> None:
-    """Write a file that is there completely or not at all, whatever happens meanwhile."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            for part in parts:
-                file.write(part)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise

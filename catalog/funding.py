@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 
 from aitb_nautilus.errors import DataError
 from aitb_nautilus.market.bars import FloatArray, TimeArray
+from aitb_nautilus.market.times import iso
 from catalog.arrays import arrow_of, numpy_of
-from catalog.periods import iso
 from catalog.provenance import Provenance, Source
 from catalog.staging import Staging
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from aitb_nautilus.errors import ConfigError, DataError
 from aitb_nautilus.market.bars import FloatArray, TimeArray
+from aitb_nautilus.market.times import iso
 from catalog.columns import funding_columns
-from catalog.periods import iso
 from catalog.provenance import Source
 from catalog.recordings import RowChoice, read_rows, split_by_symbol
 from catalog.store import BarStore

@@ -12,10 +12,10 @@ import numpy as np
 from aitb_nautilus.errors import DataError, UsageError
 from aitb_nautilus.market.bars import BarFrame, Interval, join_frames
 from aitb_nautilus.market.instruments import InstrumentSettings
+from aitb_nautilus.market.times import iso
 from catalog.batch import Batch, WriteResult
 from catalog.cleaning import clean, round_to_grid
 from catalog.defects import duplicates
-from catalog.periods import iso
 from catalog.provenance import Repair, Source
 from catalog.recordings import RowChoice, SymbolRows, read_recordings
 from catalog.store import BarStore

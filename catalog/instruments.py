@@ -13,11 +13,11 @@ import msgspec
 import numpy as np
 
 from aitb_nautilus.errors import DataError
+from aitb_nautilus.files import whole_file
 from aitb_nautilus.market.bars import BarFrame
 from aitb_nautilus.market.instruments import InstrumentSettings
 from aitb_nautilus.settings import Settings, decode, encode
 from catalog.decimals import decimals_wanted
-from catalog.downloads import write_atomically
 from catalog.staging import exclusive
 
 __all__ = ["catalog_instruments", "remember_instrument", "widened"]
@@ -62,7 +62,8 @@ def remember_instrument(catalog: Path, instrument: InstrumentSettings) -> None:
             return
         known[instrument.id] = instrument
         blocks = [_block(known[id_]) for id_ in sorted(known)]
-        write_atomically(catalog / _NAME, ["\n".join([_HEAD, *blocks]).encode()])
+        with whole_file(catalog / _NAME) as file:
+            file.write_text("\n".join([_HEAD, *blocks]), "utf-8")
 
 
 def widened(instrument: InstrumentSettings, bars: BarFrame) -> InstrumentSettings:

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from aitb_nautilus.errors import DataError
-from catalog.downloads import write_atomically
+from aitb_nautilus.files import whole_file
 from catalog.places import Gap
 
 __all__ = ["KnownGaps"]
@@ -67,7 +67,9 @@ class KnownGaps:
         if together == self.read():
             return
         file = _File(self._bar_type, self._exchange, together)
-        write_atomically(self.path, [msgspec.json.encode(file)])
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(self.path) as place:
+            place.write_bytes(msgspec.json.encode(file))
 
 
 def _outside(gap: Gap, first_ns: int, last_ns: int, step_ns: int) -> list[Gap]:

@@ -1,46 +1,13 @@
-"""Times and months as people write them, turned into ns UTC."""
+"""Months as people write them."""
 
 from __future__ import annotations
 
 import datetime as dt
 import re
 
-__all__ = ["iso", "month_starts", "parse_month", "parse_time"]
+__all__ = ["month_starts", "parse_month"]
 
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_MICROSECOND = dt.timedelta(microseconds=1)
 _MONTH = re.compile(r"(\d{4})-(\d{2})")
-
-
-def parse_time(text: str) -> int:
-    """Return a time in ns UTC.
-
-    Parameters
-    ----------
-    text
-        ``2024-01``, ``2024-01-31``, ``2024-01-31T12:30``, with or without an offset; without one it
-        is UTC, never the clock of this machine.
-
-    Raises
-    ------
-    ValueError
-        If the text is no time, with the accepted forms.
-
-    Examples
-    --------
-    >>> parse_time("1970-01-02")
-    86400000000000
-    """
-    whole = f"{text}-01" if _MONTH.fullmatch(text) else text
-    try:
-        moment = dt.datetime.fromisoformat(whole)
-    except ValueError as e:
-        raise ValueError(
-            f"{text!r} is not a time; write 2024-01-31, 2024-01-31T12:30 or 2024-01 (all UTC)"
-        ) from e
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=dt.UTC)
-    return (moment - _EPOCH) // _MICROSECOND * 1_000
 
 
 def parse_month(text: str) -> dt.date:
@@ -67,9 +34,3 @@ def month_starts(first: dt.date, last: dt.date) -> list[dt.date]:
     """
     numbers = range(first.year * 12 + first.month - 1, last.year * 12 + last.month)
     return [dt.date(n // 12, n % 12 + 1, 1) for n in numbers]
-
-
-def iso(ts_ns: int) -> str:
-    """Return a time as ISO text in UTC, to the second: ``2024-01-31T12:30:00Z``."""
-    moment = _EPOCH + dt.timedelta(microseconds=ts_ns // 1_000)
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

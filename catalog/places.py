@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog.periods import iso
+from aitb_nautilus.market.times import iso
 from catalog.store import BarStore
 
 __all__ = ["Gap", "places_held", "runs"]

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from aitb_nautilus.errors import DataError, UsageError
 from aitb_nautilus.market.bars import BarFrame, TimeArray
+from aitb_nautilus.market.times import iso
 from aitb_nautilus.settings import nearest
 from catalog.arrays import arrow_of, numpy_of, whole
 from catalog.cleaning import Recording
 from catalog.columns import bar_columns
-from catalog.periods import iso
 from catalog.stamps import stamps_ns
 from catalog.tables import TableFile, floats_of_column, open_tables
 

@@ -30,8 +30,8 @@ from aitb_nautilus.errors import ConfigError
 from aitb_nautilus.market.bars import BarFrame
 from aitb_nautilus.market.instruments import InstrumentSettings, find_instrument
 from aitb_nautilus.market.intervals import Interval, TimeArray
+from aitb_nautilus.market.times import parse_time
 from catalog.batch import WriteResult
-from catalog.periods import parse_time
 from catalog.simulation_market import SimulatedMarket, SimulatedSeries
 from catalog.simulation_settings import SimulationSettings
 from catalog.store import BarStore

@@ -8,8 +8,8 @@ import pyarrow.compute as pc
 
 from aitb_nautilus.errors import DataError
 from aitb_nautilus.market.bars import FloatArray, TimeArray
+from aitb_nautilus.market.times import iso
 from catalog.arrays import numpy_of
-from catalog.periods import iso
 
 __all__ = ["stamps_ns"]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from aitb_nautilus.market.bars import BarFrame, Interval, close_of_open_ns
-from catalog.periods import parse_time
+from aitb_nautilus.market.times import parse_time
 
 MINUTE_NS = 60_000_000_000
 HOUR_NS = 60 * MINUTE_NS

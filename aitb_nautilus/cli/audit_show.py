@@ -14,11 +14,11 @@ from rich.text import Text
 from aitb_nautilus.cli.audit_words import spell_record
 from aitb_nautilus.cli.plumbing import console, emit, json_option
 from aitb_nautilus.errors import UsageError
+from aitb_nautilus.market.times import iso, parse_time
 from aitb_nautilus.risk.journal_chain import Record
 from aitb_nautilus.risk.journal_file import find_journal
 from aitb_nautilus.risk.journal_reader import Wanted, count, read
 from aitb_nautilus.risk.journal_records import KINDS
-from catalog.periods import iso, parse_time
 
 __all__ = ["command"]
 

@@ -13,11 +13,11 @@ from rich.text import Text
 
 from aitb_nautilus.cli.plumbing import console, emit, json_option
 from aitb_nautilus.errors import DataError, UsageError
+from aitb_nautilus.market.times import iso
 from aitb_nautilus.observe.run_record import JournalRecord
 from aitb_nautilus.risk.journal_file import JournalError, find_journal
 from aitb_nautilus.risk.journal_proof import Proof, verify
 from aitb_nautilus.risk.journal_recovery import Unresolved, unresolved
-from catalog.periods import iso
 
 __all__ = ["command"]
 

@@ -25,10 +25,10 @@ from aitb_nautilus.cli.plumbing import console, emit, json_option
 from aitb_nautilus.errors import DataError
 from aitb_nautilus.market.bars import Interval
 from aitb_nautilus.market.intervals import spell_ns
+from aitb_nautilus.market.times import iso
 from aitb_nautilus.settings import nearest
 from catalog.check import Finding, SeriesCheck, check_recording
 from catalog.cleaning import Recording
-from catalog.periods import iso
 from catalog.provenance import Repair
 from catalog.recordings import RowChoice, read_recordings
 from catalog.store import BarStore, Series

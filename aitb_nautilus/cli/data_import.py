@@ -26,11 +26,11 @@ from aitb_nautilus.cli.data_options import (
 from aitb_nautilus.cli.plumbing import console, emit, json_option, progress_console
 from aitb_nautilus.errors import UsageError
 from aitb_nautilus.market.instruments import InstrumentKind, config_instruments, known_instruments
+from aitb_nautilus.market.times import iso
 from catalog.cleaning import RULES, check_rules
 from catalog.import_funding import ImportedFunding, import_funding
 from catalog.importing import ImportedSeries, ImportOptions, import_bars
 from catalog.instruments import catalog_instruments
-from catalog.periods import iso
 from catalog.store import BarStore
 from catalog.symbols import Naming
 

@@ -18,8 +18,8 @@ from aitb_nautilus.cli.data_options import (
     show_time,
 )
 from aitb_nautilus.cli.plumbing import console, emit, json_option
+from aitb_nautilus.market.times import iso
 from catalog.funding import FundingSeries
-from catalog.periods import iso
 from catalog.provenance import Source
 from catalog.store import BarStore, Series
 

@@ -13,9 +13,9 @@ from rich.markup import escape
 from aitb_nautilus.cli.plumbing import console
 from aitb_nautilus.errors import UsageError
 from aitb_nautilus.market.bars import Interval
+from aitb_nautilus.market.times import parse_time
 from aitb_nautilus.settings import nearest
 from catalog.columns import ROLES
-from catalog.periods import parse_time
 from catalog.provenance import Repair
 from catalog.recordings import RowChoice
 

@@ -14,10 +14,10 @@ from aitb_nautilus.cli.data_options import catalog_option, show_time
 from aitb_nautilus.cli.plumbing import console, emit, json_option
 from aitb_nautilus.market.instruments import config_instruments
 from aitb_nautilus.market.intervals import Interval
+from aitb_nautilus.market.times import iso
 from aitb_nautilus.settings import decode, encode
 from catalog.batch import WriteResult
 from catalog.instruments import catalog_instruments
-from catalog.periods import iso
 from catalog.simulate import SimulatedSeries, SimulationSettings, simulate_into
 from catalog.store import BarStore
 

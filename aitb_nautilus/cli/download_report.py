@@ -11,8 +11,8 @@ from rich.table import Table
 from aitb_nautilus.cli.data_options import show_time
 from aitb_nautilus.cli.plumbing import console
 from aitb_nautilus.market.intervals import Interval
+from aitb_nautilus.market.times import iso
 from catalog.downloads import DownloadReport, DownloadResult
-from catalog.periods import iso
 
 __all__ = ["plain_report", "show_result"]
 

@@ -20,7 +20,7 @@ from aitb_nautilus.features.engine import FeatureEngine, FeatureRows
 from aitb_nautilus.features.feature_set import FeatureSet, parse_features
 from aitb_nautilus.market.bars import BarFrame
 from aitb_nautilus.market.intervals import Interval
-from catalog.periods import iso, parse_time
+from aitb_nautilus.market.times import iso, parse_time
 from catalog.staging import Staging
 from catalog.store import BarStore
 

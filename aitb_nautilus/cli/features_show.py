@@ -18,8 +18,8 @@ from aitb_nautilus.features.feature_set import parse_features
 from aitb_nautilus.features.kernel import Kernel
 from aitb_nautilus.features.kernels import KERNELS
 from aitb_nautilus.features.reference_page import range_text, sentence, warmup_text
+from aitb_nautilus.market.times import iso
 from aitb_nautilus.settings import nearest
-from catalog.periods import iso
 from catalog.simulate import SimulationSettings, simulate
 
 __all__ = ["command"]

@@ -13,9 +13,9 @@ from rich.table import Table
 
 from aitb_nautilus.cli.models_options import models_option, show_day
 from aitb_nautilus.cli.plumbing import console, emit, json_option
+from aitb_nautilus.market.times import iso
 from aitb_nautilus.models.index import Entry, entries
 from aitb_nautilus.models.registry import Registry
-from catalog.periods import iso
 
 __all__ = ["command"]
 

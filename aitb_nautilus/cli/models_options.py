@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
+from aitb_nautilus.market.times import iso
 from aitb_nautilus.models.history import Event
-from catalog.periods import iso
 
 __all__ = ["models_option", "plain_event", "show_day", "show_time", "spell_event"]
 

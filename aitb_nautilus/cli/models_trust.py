@@ -11,8 +11,8 @@ from rich.table import Table
 from aitb_nautilus.cli.models_options import show_day
 from aitb_nautilus.cli.plumbing import console, emit, json_option
 from aitb_nautilus.errors import UsageError
+from aitb_nautilus.market.times import iso
 from aitb_nautilus.models.trust import Keyring, TrustedKey
-from catalog.periods import iso
 
 __all__ = ["command"]
 

@@ -6,7 +6,6 @@ are those of `Stats`. Whatever is not defined is None.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -15,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from aitb_nautilus.errors import DataError
+from aitb_nautilus.market.times import iso
 from aitb_nautilus.observe import returns, trades
 from aitb_nautilus.observe.luck import MIN_DAYS, Bootstrap, block_bootstrap
 from aitb_nautilus.observe.run_tables import ended
@@ -221,6 +221,4 @@ def _notes(daily: returns.DailyEquity, open_trades: int) -> list[str]:
 
 
 def _iso(ns: int | None) -> str | None:
-    if ns is None:
-        return None
-    return datetime.fromtimestamp(ns // 1_000_000_000, tz=UTC).isoformat().replace("+00:00", "Z")
+    return None if ns is None else iso(ns)

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from aitb_nautilus.errors import AitbError, HaltedError, RunError
+from aitb_nautilus.market.times import iso
 from aitb_nautilus.observe.report import write_report
 from aitb_nautilus.observe.run_record import RunRecord, Seconds
 from aitb_nautilus.observe.run_tables import TABLES
@@ -24,7 +25,7 @@ from aitb_nautilus.run.prediction_figures import model_records, resolve_outcomes
 from aitb_nautilus.run.preparation import Preparation, prepare
 from aitb_nautilus.run.record import Status, run_record
 from aitb_nautilus.run.results import Results, collect
-from aitb_nautilus.run.run_writer import RunWriter, iso, new_run_dir
+from aitb_nautilus.run.run_writer import RunWriter, new_run_dir
 from aitb_nautilus.run.stops import stop_on_signals
 
 __all__ = ["backtest"]

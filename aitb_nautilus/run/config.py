@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Literal
 
@@ -16,6 +15,7 @@ import msgspec
 
 from aitb_nautilus.features.settings import FeatureSettings
 from aitb_nautilus.market.instruments import InstrumentSettings
+from aitb_nautilus.market.times import parse_time
 from aitb_nautilus.risk.limits import RiskSettings
 from aitb_nautilus.settings import Settings
 from aitb_nautilus.training.settings import ModelSettings
@@ -27,10 +27,8 @@ __all__ = [
     "DeskConfig",
     "TraderSettings",
     "VenueSettings",
-    "parse_time_ns",
 ]
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_BPS = 1000.0
 _MAX_BALANCE = 10**12  # the engine's money ends at 1.7e13
 _CODE = "^[A-Z][A-Z0-9_]*$"
@@ -175,8 +173,8 @@ class BacktestSettings(Settings, frozen=True):
     def range_ns(self) -> tuple[int | None, int | None]:
         """Return start and end, ns UTC."""
         return (
-            None if self.start is None else parse_time_ns("start", self.start),
-            None if self.end is None else parse_time_ns("end", self.end),
+            None if self.start is None else _time("start", self.start),
+            None if self.end is None else _time("end", self.end),
         )
 
 
@@ -216,26 +214,11 @@ class DeskConfig(Settings, frozen=True):
                 )
 
 
-def parse_time_ns(name: str, text: str) -> int:
-    """Return a time written by a person, ns UTC.
-
-    Raises
-    ------
-    ValueError
-        If it is no ISO date or time, or none that nanoseconds can tell.
-    """
+def _time(key: str, text: str) -> int:
     try:
-        moment = datetime.fromisoformat(text)
+        return parse_time(text)
     except ValueError as e:
-        raise ValueError(
-            f"{name} was {text!r}, must be a date or time such as 2023-01-01 or 2023-01-01T12:00:00"
-        ) from e
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    ns = (moment - _EPOCH) // timedelta(microseconds=1) * 1_000
-    if abs(ns) >= 2**63:
-        raise ValueError(f"{name} was {text!r}, must lie between the years 1678 and 2262")
-    return ns
+        raise ValueError(f"{key} was {e}") from e
 
 
 def _refuse_twice(section: str, key: str, names: Sequence[str]) -> None:

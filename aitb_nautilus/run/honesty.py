@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from aitb_nautilus.market.bars import TimeArray
+from aitb_nautilus.market.times import iso
 from aitb_nautilus.observe.run_record import ModelRecord
 from aitb_nautilus.run.preparation import Preparation
 from aitb_nautilus.run.results import Results
-from aitb_nautilus.run.run_writer import iso
 
 __all__ = ["honesty_notes"]
 

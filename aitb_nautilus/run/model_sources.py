@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aitb_nautilus.errors import ConfigError, ModelError
+from aitb_nautilus.market.times import iso
 from aitb_nautilus.risk.actor import GuardedActor
 from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.strategy import GuardedStrategy
-from aitb_nautilus.run.run_writer import iso
 from aitb_nautilus.settings import nearest
 
 __all__ = ["check_expiries", "check_sources"]

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from aitb_nautilus.errors import ModelError, RunError
 from aitb_nautilus.market.bars import BarFrame
 from aitb_nautilus.market.intervals import Interval, TimeArray
+from aitb_nautilus.market.times import iso
 from aitb_nautilus.observe.run_record import FeatureImportance, LabelRecord, ModelRecord
 from aitb_nautilus.observe.run_tables import TABLES
 from aitb_nautilus.risk.sources import PredictionSource
 from aitb_nautilus.run.prediction_measures import Predicted, measure_predictions
-from aitb_nautilus.run.run_writer import iso
 from aitb_nautilus.training.labels import label_bars
 from aitb_nautilus.training.settings import Label
 

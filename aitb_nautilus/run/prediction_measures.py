@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from aitb_nautilus.market.bars import FloatArray
 from aitb_nautilus.market.intervals import TimeArray
+from aitb_nautilus.market.times import iso
 from aitb_nautilus.observe.formats import nice_step
 from aitb_nautilus.observe.run_record import (
     CalibrationBin,
@@ -23,7 +24,6 @@ from aitb_nautilus.observe.run_record import (
     PeriodFigures,
     PredictionFigures,
 )
-from aitb_nautilus.run.run_writer import iso
 from aitb_nautilus.training.metrics import calibration_table, log_losses, measure
 
 __all__ = [

@@ -14,6 +14,7 @@ from aitb_nautilus.errors import AitbError, ConfigError, DataError
 from aitb_nautilus.market.bars import BarFrame, FloatArray, Interval, TimeArray
 from aitb_nautilus.market.engine_instruments import engine_instrument
 from aitb_nautilus.market.instruments import InstrumentSettings, find_instrument, known_instruments
+from aitb_nautilus.market.times import iso
 from aitb_nautilus.observe.run_record import DataRecord
 from aitb_nautilus.risk.actor import GuardedActor
 from aitb_nautilus.risk.capture import RunState
@@ -26,7 +27,6 @@ from aitb_nautilus.run.config import VenueSettings
 from aitb_nautilus.run.feed import BarSource, Series
 from aitb_nautilus.run.load import Component, Desk, resolve
 from aitb_nautilus.run.model_sources import check_expiries, check_sources
-from aitb_nautilus.run.run_writer import iso
 
 __all__ = ["Preparation", "prepare"]
 

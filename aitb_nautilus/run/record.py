@@ -10,6 +10,7 @@ from typing import Literal
 
 from aitb_nautilus import __version__
 from aitb_nautilus.errors import AitbError
+from aitb_nautilus.market.times import iso
 from aitb_nautilus.observe.run_record import (
     SCHEMA,
     Halt,
@@ -23,7 +24,6 @@ from aitb_nautilus.observe.run_record import (
 from aitb_nautilus.run.honesty import honesty_notes
 from aitb_nautilus.run.preparation import Preparation
 from aitb_nautilus.run.results import Results
-from aitb_nautilus.run.run_writer import iso
 
 __all__ = ["Status", "run_record", "versions"]
 

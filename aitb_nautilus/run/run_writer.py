@@ -23,7 +23,7 @@ from aitb_nautilus.market.bars import BarFrame
 from aitb_nautilus.observe.run_record import RunRecord
 from aitb_nautilus.observe.run_tables import MAX_BAR_ROWS, TABLES
 
-__all__ = ["RunWriter", "iso", "new_run_dir", "table_of", "thin"]
+__all__ = ["RunWriter", "new_run_dir", "table_of", "thin"]
 
 
 _MINUTE_NS = 60_000_000_000
@@ -54,13 +54,6 @@ def new_run_dir(runs: Path, name: str) -> Path:
         except OSError as e:
             raise _refused(folder, e) from e
         return folder
-
-
-def iso(ns: int) -> str:
-    """Return a time as ISO text, UTC, to the second or as exactly as it needs."""
-    whole, rest = divmod(ns, 1_000_000_000)
-    text = datetime.fromtimestamp(whole, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{text}.{rest:09d}Z" if rest else f"{text}Z"
 
 
 def table_of(name: str, rows: Sequence[Mapping[str, Any]]) -> pa.Table:

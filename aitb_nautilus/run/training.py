@@ -16,10 +16,10 @@ from aitb_nautilus.features.feature_set import FeatureSet, feature_set
 from aitb_nautilus.features.settings import FeatureSettings
 from aitb_nautilus.market.bars import BarFrame
 from aitb_nautilus.market.instruments import InstrumentSettings, find_instrument
+from aitb_nautilus.market.times import iso
 from aitb_nautilus.models.registry import Registry
 from aitb_nautilus.run.config import CatalogSettings, DeskConfig
 from aitb_nautilus.run.load import read_toml, resolve
-from aitb_nautilus.run.run_writer import iso
 from aitb_nautilus.settings import Settings, decode, encode
 from aitb_nautilus.training.samples import TrainingBars
 from aitb_nautilus.training.settings import ModelSettings

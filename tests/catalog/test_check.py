@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from aitb_nautilus.market.bars import BarFrame, Interval, join_frames
+from aitb_nautilus.market.times import iso, parse_time
 from catalog.check import Finding, SeriesCheck, check_recording
 from catalog.cleaning import Recording
 from catalog.outliers import outliers
-from catalog.periods import iso, parse_time
 from catalog.recordings import RowChoice, read_recordings
 from tests.bar_samples import MINUTE_NS, walk
 

@@ -10,7 +10,6 @@ from catalog.downloads import (
     TransientError,
     Watcher,
     parse_retry_after,
-    write_atomically,
 )
 
 NOW = dt.datetime(2024, 1, 1, 12, 0, 0, tzinfo=dt.UTC)
@@ -95,17 +94,3 @@ def test_last_failure_is_the_reason_of_the_error():
 )
 def test_retry_after_is_a_number_or_a_date(text, seconds):
     assert parse_retry_after(text, NOW) == seconds
-
-
-def test_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):
-    path = tmp_path / "folder" / "file.bin"
-    write_atomically(path, [b"old"])
-
-    def parts():
-        yield b"new, but only ha"
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        write_atomically(path, parts())
-    assert path.read_bytes() == b"old"
-    assert list(path.parent.iterdir()) == [path]

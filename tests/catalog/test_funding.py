@@ -8,8 +8,8 @@ import pytest
 
 from aitb_nautilus.errors import ConfigError, DataError
 from aitb_nautilus.market.instruments import known_instruments
+from aitb_nautilus.market.times import parse_time
 from catalog.import_funding import import_funding
-from catalog.periods import parse_time
 from catalog.recordings import RowChoice
 from catalog.store import BarStore
 from catalog.symbols import Naming

@@ -16,8 +16,8 @@ import pytest
 from aitb_nautilus.errors import ConfigError, DataError, UsageError
 from aitb_nautilus.market.bars import BarFrame, Interval, join_frames
 from aitb_nautilus.market.instruments import known_instruments
+from aitb_nautilus.market.times import parse_time
 from catalog.importing import ImportedSeries, ImportOptions, import_bars
-from catalog.periods import parse_time
 from catalog.recordings import RowChoice
 from catalog.store import BarStore
 from catalog.symbols import Naming

@@ -17,8 +17,8 @@ from nautilus_trader.persistence import ParquetDataCatalog
 from aitb_nautilus.errors import DataError
 from aitb_nautilus.market.bars import BarFrame, Interval, exact_float, join_frames
 from aitb_nautilus.market.instruments import find_instrument
+from aitb_nautilus.market.times import parse_time
 from catalog.barfiles import read_info
-from catalog.periods import parse_time
 from catalog.provenance import Repair, Source
 from catalog.store import BarStore
 from tests.bar_samples import HOUR_NS, MINUTE_NS, same_bars, walk

@@ -9,7 +9,7 @@ import pytest
 from aitb_nautilus.errors import RunError
 from aitb_nautilus.market.bars import BarFrame, Interval
 from aitb_nautilus.observe.run_tables import MAX_BAR_ROWS, TABLES
-from aitb_nautilus.run.run_writer import RunWriter, iso, new_run_dir, table_of, thin
+from aitb_nautilus.run.run_writer import RunWriter, new_run_dir, table_of, thin
 from tests.run.desk_lab import T0, A, Lab, buy
 
 FUNDING = {"ts": T0 + 1, "instrument_id": A, "rate": 1e-4, "quantity": 2.0, "price": 9.5}
@@ -31,19 +31,6 @@ def test_run_folder_where_a_file_stands_is_a_run_error(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("")
     with pytest.raises(RunError, match=r"runs.*could not be written \(Not a directory\)"):
         new_run_dir(tmp_path / "runs", "desk")
-
-
-@pytest.mark.parametrize(
-    ("ns", "text"),
-    [
-        (T0, "2023-01-01T00:00:00Z"),
-        (T0 + 50_000_000, "2023-01-01T00:00:00.050000000Z"),
-        (T0 + 1, "2023-01-01T00:00:00.000000001Z"),
-        (0, "1970-01-01T00:00:00Z"),
-    ],
-)
-def test_times_are_told_as_exactly_as_they_need(ns: int, text: str) -> None:
-    assert iso(ns) == text
 
 
 def test_table_keeps_nanoseconds_and_the_order_of_its_schema() -> None:
