@@ -121,6 +121,8 @@ class Position:
     ----------
     quantity
         Signed, in base currency: positive is long.
+    amount
+        The same as float64.
     average_price
         Of the open quantity, in quote currency; 0 when flat.
     realized
@@ -131,10 +133,11 @@ class Position:
         When the position last left zero, or 0.
     """
 
-    __slots__ = ("average_price", "fees", "funding", "quantity", "realized", "ts_opened")
+    __slots__ = ("amount", "average_price", "fees", "funding", "quantity", "realized", "ts_opened")
 
     def __init__(self) -> None:
         self.quantity = ZERO
+        self.amount = 0.0
         self.average_price = 0.0
         self.realized = 0.0
         self.fees = 0.0
@@ -160,13 +163,13 @@ class Position:
             self.ts_opened = fill.ts
         elif after == 0:
             self.ts_opened = 0
-        self.quantity = after
+        self.quantity, self.amount = after, float(after)
         self.fees += fill.fee
 
     def value(self, price: float) -> float:
         """Return the signed value of the position at a price, in quote currency."""
-        return float(self.quantity) * price
+        return self.amount * price
 
     def unrealized(self, price: float) -> float:
         """Return the profit of the open quantity at a price, in quote currency."""
-        return float(self.quantity) * (price - self.average_price) if self.quantity else 0.0
+        return self.amount * (price - self.average_price)

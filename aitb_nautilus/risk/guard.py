@@ -17,10 +17,12 @@ from typing import Literal
 import msgspec
 from msgspec.structs import replace
 
-from aitb_nautilus.messages import ModifyIntent, OrderIntent
+from aitb_nautilus.messages import BarClosed, Fill, ModifyIntent, OrderIntent
 from aitb_nautilus.risk.book import ZERO, Order
+from aitb_nautilus.risk.hearing import Hearing
+from aitb_nautilus.risk.holdings import Looks, dearest
 from aitb_nautilus.risk.ledger import Ledger
-from aitb_nautilus.risk.limits import Limit, Proposal
+from aitb_nautilus.risk.limit_rule import Limit, Proposal
 from aitb_nautilus.risk.permits import Permits
 
 __all__ = ["Decision", "Guard", "Halt", "LotRules", "TradingState"]
@@ -83,12 +85,19 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
 
 
 class Halt(msgspec.Struct, frozen=True):
-    """A latched halt: why trading stopped, and at which order."""
+    """A latched halt: why trading stopped, and at which order.
+
+    Attributes
+    ----------
+    by_limit
+        Whether a limit asked for it, as it should; else something went wrong.
+    """
 
     ts: int
     reason: str
     strategy_id: str = ""
     client_order_id: str = ""
+    by_limit: bool = False
 
 
 class Guard:
@@ -115,6 +124,8 @@ class Guard:
         The first decisions that refused or shrank a wish.
     permits
         What may be sent.
+    flattening
+        Whether every strategy must close what it holds.
     tell_halt
         Is told of each halt.
     """
@@ -130,6 +141,10 @@ class Guard:
         self.refused = 0
         self.refusals: list[Decision] = []
         self.permits = Permits(ledger)
+        self.flattening = False
+        self._hearing = Hearing(limits, ledger)
+        self._looks = Looks(ledger)
+        self._asked: dict[tuple[str, str], tuple[Limit, ...]] = {}
         self.tell_halt: Callable[[Halt], None] | None = None
 
     def judge(self, intent: OrderIntent, strategy_id: str, ts: int) -> Decision:
@@ -178,7 +193,23 @@ class Guard:
 
     def halt(self, reason: str, ts: int, strategy_id: str = "", client_order_id: str = "") -> Halt:
         """Stop all opening orders until a person lifts it. The first reason stays on top."""
-        halt = Halt(ts, reason, strategy_id, client_order_id)
+        return self._halt(Halt(ts, reason, strategy_id, client_order_id))
+
+    def hear_bar(self, bar: BarClosed) -> None:
+        """Let limits take note of a bar that the ledger holds already; halt if one asks for it."""
+        if not self._hearing.wants_bars:
+            return
+        why = self._hearing.bar(bar)
+        if why and not self.flattening:
+            self.flattening = True
+            self._halt(Halt(bar.ts, why, by_limit=True))
+
+    def hear_fill(self, fill: Fill) -> None:
+        """Let limits take note of a fill that the ledger holds already."""
+        if self._hearing.wants_fills:
+            self._hearing.fill(fill)
+
+    def _halt(self, halt: Halt) -> Halt:
         self.state = "halted"
         self.halts.append(halt)
         if self.tell_halt is not None:
@@ -240,11 +271,12 @@ class Guard:
             instrument_id,
             intent.side,
             quantity,
-            _dearest(intent, mark),
+            dearest(intent.side, intent.price, intent.trigger_price, mark),
             max(quotes, key=lambda p: abs(p - mark), default=None),
             mark,
             ts,
             replaces,
+            self._looks,
         )
         return self._through_limits(proposal, whole=whole)
 
@@ -264,10 +296,13 @@ class Guard:
         """Ask every limit; each sees what the ones before have left."""
         rules = self.lots[proposal.instrument_id]
         limit, line = "", ""
-        for rule in self.limits:
-            verdict = rule.check(proposal, self.ledger)
-            if verdict.line:
-                limit, line = rule.name, verdict.line
+        asked = self._limits_of(proposal.strategy_id, proposal.instrument_id)
+        ledger = self.ledger
+        for rule in asked:
+            verdict = rule.check(proposal, ledger)
+            if not verdict.line:
+                continue
+            limit, line = rule.name, verdict.line
             if verdict.allowed < proposal.quantity:
                 allowed = ZERO if whole else _floor(verdict.allowed, rules.lot)
                 proposal = replace(proposal, quantity=allowed)
@@ -281,11 +316,21 @@ class Guard:
             line = f"{quantity} at {proposal.price:g} is too small, {smallest}{shrunk}"
             limit, quantity = limit or "lot", ZERO
         if quantity > 0:
-            for rule in self.limits:
-                rule.sent(proposal)
+            for rule in asked:
+                if rule.counts:
+                    rule.sent(proposal)
         return Decision(
             proposal.ts, proposal.strategy_id, proposal.instrument_id, quantity, False, limit, line
         )
+
+    def _limits_of(self, strategy_id: str, instrument_id: str) -> tuple[Limit, ...]:
+        """Return the limits whose scope an order lies in."""
+        key = (strategy_id, instrument_id)
+        asked = self._asked.get(key)
+        if asked is None:
+            asked = tuple(one for one in self.limits if one.scope.covers(*key))
+            self._asked[key] = asked
+        return asked
 
     def _malformed(
         self,
@@ -338,13 +383,6 @@ class Guard:
         self, strategy_id: str, instrument_id: str, ts: int, limit: str, line: str
     ) -> Decision:
         return Decision(ts, strategy_id, instrument_id, ZERO, False, limit, line)
-
-
-def _dearest(intent: OrderIntent, mark: float) -> float:
-    """Return what one unit of an order is worth at most when it fills, quote currency."""
-    if intent.side == "BUY" and intent.price is not None:
-        return intent.price
-    return max(p for p in (mark, intent.price, intent.trigger_price) if p is not None)
 
 
 def _floor(quantity: Decimal, lot: Decimal) -> Decimal:

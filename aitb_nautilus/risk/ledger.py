@@ -7,8 +7,9 @@ recorded day.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from types import MappingProxyType
 
 from aitb_nautilus.messages import (
     BarClosed,
@@ -19,6 +20,8 @@ from aitb_nautilus.messages import (
 from aitb_nautilus.risk.book import ZERO, Order, Position
 
 __all__ = ["Ledger", "View"]
+
+_NOBODY: Mapping[str, Position] = MappingProxyType({})
 
 
 class Ledger:
@@ -37,6 +40,11 @@ class Ledger:
         Last price by instrument id, quote currency.
     fills
         All fills, in the order in which they happened.
+    revision
+        Grows whenever something changes.
+    revisions
+        The revision at which something of an instrument changed last, by instrument id; what
+        changed last stands last.
     """
 
     def __init__(self, starting_equity: float) -> None:
@@ -46,6 +54,9 @@ class Ledger:
         self.fills: list[Fill] = []
         self.orders: dict[str, Order] = {}
         self.positions: dict[tuple[str, str], Position] = {}
+        self.revision = 0
+        self.revisions: dict[str, int] = {}
+        self._holders: dict[str, dict[str, Position]] = {}
         self._open: dict[str, dict[str, Order]] = {}
         self._funding: dict[str, FundingRate] = {}
 
@@ -55,16 +66,24 @@ class Ledger:
             self.settle_funding(bar.ts)
         self.now = bar.ts
         self.marks[bar.instrument_id] = bar.close
+        self._touch(bar.instrument_id)
 
     def apply_order(self, order: Order) -> None:
         """Add an order that is about to be sent."""
         self.orders[order.client_order_id] = order
         self._open.setdefault(order.instrument_id, {})[order.client_order_id] = order
+        self._touch(order.instrument_id)
 
     def withdraw_order(self, client_order_id: str) -> None:
         """Take out an order that is not sent after all."""
         order = self.orders.pop(client_order_id)
         del self._open[order.instrument_id][client_order_id]
+        self._touch(order.instrument_id)
+
+    def ask_change(self, order: Order, quantity: Decimal | None) -> None:
+        """Note a change of an order that is about to be sent; None leaves its quantity."""
+        order.ask_change(quantity)
+        self._touch(order.instrument_id)
 
     def apply_update(self, update: OrderUpdate) -> None:
         """Change an order by what the engine or the venue said of it."""
@@ -84,6 +103,7 @@ class Ledger:
         if update.status is not None and order.is_open:
             order.status = update.status
             self._forget_if_ended(order)
+        self._touch(order.instrument_id)
 
     def apply_fill(self, fill: Fill) -> None:
         """Change order and position by a fill."""
@@ -100,6 +120,7 @@ class Ledger:
                 order.status = "ACCEPTED"
         self.position(fill.strategy_id, fill.instrument_id).apply(fill)
         self.marks.setdefault(fill.instrument_id, fill.price)
+        self._touch(fill.instrument_id)
 
     def apply_funding_rate(self, rate: FundingRate) -> None:
         """Remember a funding rate until it is settled; the one before it is settled by now."""
@@ -120,7 +141,12 @@ class Ledger:
         position = self.positions.get(key)
         if position is None:
             position = self.positions[key] = Position()
+            self._holders.setdefault(instrument_id, {})[strategy_id] = position
         return position
+
+    def holders(self, instrument_id: str) -> Mapping[str, Position]:
+        """Return all positions in one instrument, flat ones among them, by strategy."""
+        return self._holders.get(instrument_id, _NOBODY)
 
     def open_orders(self, instrument_id: str) -> Iterable[Order]:
         """Return the open orders in one instrument, of all strategies, oldest first."""
@@ -144,6 +170,12 @@ class Ledger:
         for (_, instrument_id), position in self.positions.items():
             if instrument_id == rate.instrument_id and mark is not None:
                 position.funding -= position.value(mark) * rate.rate
+        self._touch(rate.instrument_id)
+
+    def _touch(self, instrument_id: str) -> None:
+        self.revision += 1
+        self.revisions.pop(instrument_id, None)
+        self.revisions[instrument_id] = self.revision
 
     def _forget_if_ended(self, order: Order) -> None:
         if not order.is_open:

@@ -124,6 +124,7 @@ class Listening:
                 return  # It has subscribed to the bars by itself as well.
             fact = bar_fact(bar, audience.instrument_id)
             component.context.ledger.apply_bar(fact)
+            component.context.guard.hear_bar(fact)
             if len(audience.listeners) == 1:
                 self._answer(fact)
                 return

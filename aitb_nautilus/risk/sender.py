@@ -193,7 +193,7 @@ class OrderSender:
             return guard.refuse(
                 order.instrument_id, strategy.component_id, strategy.now(), "journal", why
             )
-        order.ask_change(quantity)
+        self._context.ledger.ask_change(order, quantity)
 
         def send() -> None:
             with guard.permits.announced_modify(intent.client_order_id):

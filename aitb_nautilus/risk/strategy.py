@@ -41,6 +41,7 @@ from aitb_nautilus.messages import (
 from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.capture import Failure, GuardedClock, RunState, capture, wrap_callbacks
 from aitb_nautilus.risk.context import Context
+from aitb_nautilus.risk.flatten import flatten_intents
 from aitb_nautilus.risk.guard import Decision
 from aitb_nautilus.risk.ledger import View
 from aitb_nautilus.risk.listening import Listening
@@ -252,6 +253,7 @@ class GuardedStrategy(Strategy):
         elif kind == "OrderFilled":
             fill = fill_fact(event)
             ledger.apply_fill(fill)
+            guard.hear_fill(fill)
             self.context.chronicle.filled(fill)
             self._sender.fit_exits(fill.instrument_id)
             self.act(self.decide_on_fill(fill))
@@ -344,6 +346,8 @@ class GuardedStrategy(Strategy):
         intents = self.decide_on_bar(bar)
         if intents:
             self.act(intents)
+        if self.context.guard.flattening:
+            self.act(flatten_intents(self.context.ledger, self.component_id))
 
     def _answer_prediction(self, prediction: Prediction) -> None:
         self._now = max(self._now, prediction.ts_inference)

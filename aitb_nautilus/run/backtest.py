@@ -203,7 +203,9 @@ class _Run:
     def _what_ended_it(self) -> tuple[Status, AitbError | None]:
         context = self._preparation.context
         where = f"run {self._writer.folder.name}"
-        failures, halts = context.run_state.failures, context.guard.halts
+        failures = context.run_state.failures
+        # A limit that halts trading has done its work: the run goes on, and shows what it cost.
+        halts = [halt for halt in context.guard.halts if not halt.by_limit]
         for one in failures:
             self._note("ERROR", one.component, one.trace, one.ts)
         # An error halts the guard as well; but what follows a halt is not its cause.

@@ -21,7 +21,7 @@ from aitb_nautilus.risk.capture import RunState
 from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.guard import Guard, LotRules
 from aitb_nautilus.risk.ledger import Ledger
-from aitb_nautilus.risk.limits import build_limits
+from aitb_nautilus.risk.limits import build_limits, refuse_unknown_scopes
 from aitb_nautilus.risk.strategy import GuardedStrategy
 from aitb_nautilus.run.config import VenueSettings
 from aitb_nautilus.run.feed import BarSource, Series
@@ -157,6 +157,13 @@ def _context(desk: Desk, specs: Mapping[str, InstrumentSettings], run_state: Run
         )
         for spec in specs.values()
     }
+    refuse_unknown_scopes(
+        desk.config.risk,
+        str(desk.path),
+        venues=[v.name for v in desk.config.venues],
+        strategies=[s.id for s in desk.config.strategies],
+        instruments=list(specs),
+    )
     guard = Guard(ledger, build_limits(desk.config.risk), lots)
     instruments = {spec.id: engine_instrument(spec) for spec in specs.values()}
     begins_ns = desk.config.backtest.range_ns()[0] or 0

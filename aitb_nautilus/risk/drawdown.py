@@ -1,0 +1,86 @@
+"""The drawdown ladder: smaller orders, then none, then everything is closed."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from aitb_nautilus.risk.book import ZERO
+from aitb_nautilus.risk.ledger import Ledger
+from aitb_nautilus.risk.limit_rule import Limit, Proposal, Verdict
+
+__all__ = ["DrawdownLadder"]
+
+
+class DrawdownLadder(Limit):
+    """Open less, then nothing, the further equity lies below its peak; at last, close everything.
+
+    The peak is the largest equity at a close of the run. The first two steps last as long as the
+    drawdown does, the last one until a person lifts it.
+
+    Parameters
+    ----------
+    shrink_frac, reduce_frac, halt_frac
+        Where each step begins, as a fraction of the peak; None: there is no such step.
+    shrink_factor
+        What is left of an order in the first step.
+    """
+
+    name = "drawdown"
+    shrinks = True
+
+    def __init__(
+        self,
+        shrink_frac: float | None,
+        shrink_factor: float,
+        reduce_frac: float | None,
+        halt_frac: float | None,
+    ) -> None:
+        self.shrink_frac = shrink_frac
+        self.shrink_factor = shrink_factor
+        self.reduce_frac = reduce_frac
+        self.halt_frac = halt_frac
+        self._peak = 0.0
+        self._factor = Decimal(repr(shrink_factor))
+
+    def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:
+        """Shrink or refuse the order by the drawdown of this moment.
+
+        A change of a resting order passes in the first step if it does not make it larger.
+        """
+        equity = proposal.holdings(ledger).equity
+        peak = self._peak or ledger.starting_equity
+        drawdown = 1 - equity / peak
+        step = self._closed_from
+        if step is not None and drawdown >= step:
+            return Verdict(
+                ZERO,
+                f"equity {equity:,.2f} lies {drawdown:.2%} below its peak {peak:,.2f}, and from "
+                f"{step:.2%} on only exits pass; wait until it recovers or raise {self.key}",
+            )
+        if self.shrink_frac is None or drawdown < self.shrink_frac:
+            return Verdict(proposal.quantity)
+        resting = ZERO if proposal.replaces is None else proposal.replaces.leaves
+        if proposal.quantity <= resting:
+            return Verdict(proposal.quantity)
+        return Verdict(
+            max(proposal.quantity * self._factor, resting),
+            f"equity {equity:,.2f} lies {drawdown:.2%} below its peak {peak:,.2f}, and from "
+            f"{self.shrink_frac:.2%} on orders are {self.shrink_factor:g} of what is wished; wait "
+            f"until it recovers or raise {self.key}",
+        )
+
+    def hear_close(self, ts: int, equity: float) -> str:  # noqa: ARG002
+        """Note a new peak; say why to halt once the last step is reached."""
+        peak = self._peak = max(self._peak, equity)
+        if self.halt_frac is None or equity > peak * (1 - self.halt_frac):
+            return ""
+        return (
+            f"equity {equity:,.2f} lies {1 - equity / peak:.2%} below its peak {peak:,.2f}, and "
+            f"drawdown.halt_frac is {self.halt_frac:.2%}; everything is closed, and nothing opens "
+            f"until a person resumes"
+        )
+
+    @property
+    def _closed_from(self) -> float | None:
+        """Return the drawdown from which on nothing opens."""
+        return self.halt_frac if self.reduce_frac is None else self.reduce_frac

@@ -1,0 +1,95 @@
+"""What limits hear: bars, the moment when all bars of one time are there, fills, closed trades.
+
+Works on the ledger after it has taken the fact, and calls only limits that want it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aitb_nautilus.messages import BarClosed, Fill
+from aitb_nautilus.risk.ledger import Ledger
+from aitb_nautilus.risk.limit_rule import ClosedTrade, Limit
+
+__all__ = ["Hearing"]
+
+_STOPS = ("exit:stop", "exit:trailing")
+
+
+class Hearing:
+    """Bring facts to the limits of one guard.
+
+    Bars of one time come one after the other, and equity is marked instrument by instrument. A
+    time is whole once every instrument has its bar that had one at the time before; should one stay
+    out, the next bar of a later time ends it.
+
+    Parameters
+    ----------
+    limits
+        Which may override the ``hear_*`` methods of `Limit`.
+    ledger
+        The trader's.
+    """
+
+    def __init__(self, limits: Sequence[Limit], ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._bars = [one.hear_bar for one in limits if type(one).hear_bar is not Limit.hear_bar]
+        self._closes = [
+            one.hear_close for one in limits if type(one).hear_close is not Limit.hear_close
+        ]
+        self._fills = [one for one in limits if type(one).hear_fill is not Limit.hear_fill]
+        self._exits = [one for one in limits if type(one).hear_exit is not Limit.hear_exit]
+        self.wants_bars = bool(self._bars or self._closes)
+        self.wants_fills = bool(self._fills or self._exits)
+        self._now = 0
+        self._there: set[str] = set()
+        self._awaited: set[str] = set()
+        self._told = True
+        self._flat_at: dict[tuple[str, str], float] = {}
+
+    def bar(self, bar: BarClosed) -> str:
+        """Tell of a bar; return why to halt, or nothing."""
+        for hear in self._bars:
+            hear(bar)
+        if not self._closes:
+            return ""
+        why = ""
+        if bar.ts != self._now:
+            if not self._told:
+                why = self._tell(self._now)
+            self._awaited, self._there = self._there, set()
+            self._now, self._told = bar.ts, False
+        self._there.add(bar.instrument_id)
+        if self._there >= self._awaited:
+            why = self._tell(bar.ts) or why
+            self._told = True
+        return why
+
+    def fill(self, fill: Fill) -> None:
+        """Tell of a fill, and of the trade that it closed."""
+        strategy_id, instrument_id = fill.strategy_id, fill.instrument_id
+        for one in self._fills:
+            if one.scope.covers(strategy_id, instrument_id):
+                one.hear_fill(fill)
+        if not self._exits:
+            return
+        position = self._ledger.position(strategy_id, instrument_id)
+        after = position.quantity
+        before = after - (fill.quantity if fill.side == "BUY" else -fill.quantity)
+        if before == 0 or (after != 0 and (after > 0) == (before > 0)):
+            return
+        key, total = (strategy_id, instrument_id), position.realized - position.fees
+        total += position.funding
+        pnl = total - self._flat_at.get(key, 0.0)
+        self._flat_at[key] = total
+        order = self._ledger.orders.get(fill.client_order_id)
+        by_stop = order is not None and (order.is_stop or order.purpose.startswith(_STOPS))
+        trade = ClosedTrade(strategy_id, instrument_id, fill.ts, pnl, by_stop)
+        for one in self._exits:
+            if one.scope.covers(strategy_id, instrument_id):
+                one.hear_exit(trade)
+
+    def _tell(self, ts: int) -> str:
+        equity = self._ledger.equity()
+        reasons = [hear(ts, equity) for hear in self._closes]
+        return next(filter(None, reasons), "")

@@ -1,0 +1,270 @@
+"""What is held and what may still be opened, by instrument: the ledger as limits look at it.
+
+Nothing is set off. Held longs and shorts, and opening orders of both sides, stand apart, all in
+quote currency; what is held counts at the last price, an order at the most that it may come to.
+"""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+
+from aitb_nautilus.messages import Side
+from aitb_nautilus.risk.book import ZERO, Order
+from aitb_nautilus.risk.ledger import Ledger
+
+__all__ = ["EVERYTHING", "Holdings", "Looks", "Scope", "dearest", "one_sided_quantity"]
+
+
+class Scope:
+    """Some of a trader's orders and positions.
+
+    Parameters
+    ----------
+    venue, instrument_id
+        Where; empty: everywhere.
+    strategy
+        Whose, as the config names it or with the tag that the engine adds; empty: everybody's.
+    """
+
+    __slots__ = ("_covered", "instrument_id", "strategy", "venue")
+
+    def __init__(self, venue: str = "", strategy: str = "", instrument_id: str = "") -> None:
+        self.venue = venue
+        self.strategy = strategy
+        self.instrument_id = instrument_id
+        self._covered: dict[tuple[str, str], bool] = {}
+
+    def covers(self, strategy_id: str, instrument_id: str) -> bool:
+        """Return whether what a strategy does in an instrument belongs to it."""
+        key = (strategy_id, instrument_id)
+        covered = self._covered.get(key)
+        if covered is None:
+            covered = self._covered[key] = self._covers(strategy_id, instrument_id)
+        return covered
+
+    def _covers(self, strategy_id: str, instrument_id: str) -> bool:
+        return (
+            (not self.instrument_id or instrument_id == self.instrument_id)
+            and (not self.venue or instrument_id.rpartition(".")[2] == self.venue)
+            and (
+                not self.strategy or self.strategy in (strategy_id, strategy_id.rpartition("-")[0])
+            )
+        )
+
+
+EVERYTHING = Scope()
+
+
+class Holdings:
+    """What is held and pending in a scope; brought up to date with what changed since.
+
+    Parameters
+    ----------
+    ledger
+        The trader's.
+    scope
+        What counts.
+    leave_out
+        An open order that does not count, since it is about to be changed.
+
+    Attributes
+    ----------
+    equity
+        Starting equity plus all profit, minus fees, plus funding, at the last marks. Only where
+        the scope is everything: no part of a trader has an equity of its own.
+    held
+        Value of what is held, by side and instrument id; all values are positive.
+    pending
+        Value of open orders that may add to it, likewise.
+    side
+        Value of all that is held or pending, by side.
+    net
+        Value of what is held, longs minus shorts.
+    signed
+        The same by instrument id.
+    filled
+        What it would be by instrument id with every open order filled.
+    gross
+        Value of all that is held or pending, on both sides.
+    revision
+        That of the ledger which it shows.
+    news
+        Instruments that were looked at anew; who reads it may clear it.
+    """
+
+    __slots__ = (
+        "_leave_out",
+        "_ledger",
+        "_pnl",
+        "_scope",
+        "equity",
+        "filled",
+        "gross",
+        "held",
+        "net",
+        "news",
+        "pending",
+        "revision",
+        "side",
+        "signed",
+    )
+
+    def __init__(
+        self, ledger: Ledger, scope: Scope = EVERYTHING, leave_out: Order | None = None
+    ) -> None:
+        self._ledger = ledger
+        self._scope = scope
+        self._leave_out = leave_out
+        self._pnl: dict[str, float] = {}
+        self.held: dict[Side, dict[str, float]] = {"BUY": {}, "SELL": {}}
+        self.pending: dict[Side, dict[str, float]] = {"BUY": {}, "SELL": {}}
+        self.side: dict[Side, float] = {"BUY": 0.0, "SELL": 0.0}
+        self.signed: dict[str, float] = {}
+        self.filled: dict[str, float] = {}
+        self.equity = ledger.starting_equity if scope is EVERYTHING else math.nan
+        self.net = self.gross = 0.0
+        self.revision = 0
+        self.news: set[str] = set()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Look again at every instrument of which the ledger has news."""
+        ledger, known = self._ledger, self.revision
+        if ledger.revision == known:
+            return
+        for instrument_id, revision in reversed(ledger.revisions.items()):
+            if revision <= known:
+                break
+            self._look(instrument_id)
+            self.news.add(instrument_id)
+        self.revision = ledger.revision
+        held, pending = self.held, self.pending
+        long, short = sum(held["BUY"].values()), sum(held["SELL"].values())
+        buying, selling = long, short
+        if pending["BUY"]:
+            buying += sum(pending["BUY"].values())
+        if pending["SELL"]:
+            selling += sum(pending["SELL"].values())
+        self.side["BUY"], self.side["SELL"] = buying, selling
+        self.net, self.gross = long - short, buying + selling
+        if self._scope is EVERYTHING:
+            self.equity = ledger.starting_equity + sum(self._pnl.values())
+
+    def instruments(self) -> set[str]:
+        """Return the ids of all instruments of which something is held or pending."""
+        held, pending = self.held, self.pending
+        return {*held["BUY"], *held["SELL"], *pending["BUY"], *pending["SELL"]}
+
+    def one_sided(self, side: Side, instrument_id: str) -> float:
+        """Return the value of what is held or pending on one side of one instrument."""
+        held, pending = self.held[side], self.pending[side]
+        return held.get(instrument_id, 0.0) + pending.get(instrument_id, 0.0)
+
+    def of_instrument(self, instrument_id: str) -> float:
+        """Return the value of what is held or pending on both sides of one instrument."""
+        return self.one_sided("BUY", instrument_id) + self.one_sided("SELL", instrument_id)
+
+    def _look(self, instrument_id: str) -> None:
+        ledger, covers = self._ledger, self._scope.covers
+        everything = self._scope is EVERYTHING
+        mark = ledger.marks.get(instrument_id)
+        if mark is None:
+            return  # Nothing was traded yet; an order without a price has no value.
+        long = short = pnl = 0.0
+        for strategy_id, position in ledger.holders(instrument_id).items():
+            pnl += position.realized - position.fees + position.funding
+            amount = position.amount
+            if not amount:
+                continue
+            value = amount * mark
+            pnl += value - amount * position.average_price
+            if everything or covers(strategy_id, instrument_id):
+                if value > 0:
+                    long += value
+                else:
+                    short -= value
+        self._pnl[instrument_id] = pnl
+        buying = selling = 0.0
+        for order in ledger.open_orders(instrument_id):
+            if order.reduce_only or order is self._leave_out:
+                continue
+            if everything or covers(order.strategy_id, instrument_id):
+                price = dearest(order.side, order.price, order.trigger_price, mark)
+                value = float(order.most_leaves) * price
+                if order.side == "BUY":
+                    buying += value
+                else:
+                    selling += value
+        self.signed[instrument_id] = long - short
+        self.filled[instrument_id] = long - short + buying - selling
+        _put(self.held["BUY"], instrument_id, long)
+        _put(self.held["SELL"], instrument_id, short)
+        _put(self.pending["BUY"], instrument_id, buying)
+        _put(self.pending["SELL"], instrument_id, selling)
+
+
+class Looks:
+    """The holdings of every scope that is asked for, kept from one order to the next."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._whole: dict[Scope, Holdings] = {}
+        self._without: dict[Scope, Holdings] = {}
+        self._left_out: tuple[Order, int] | None = None
+
+    def at(self, scope: Scope, leave_out: Order | None) -> Holdings:
+        """Return what is held and pending now, without one order."""
+        if leave_out is None:
+            found = self._whole.get(scope)
+            if found is None:
+                found = self._whole[scope] = Holdings(self._ledger, scope)
+            found.refresh()
+            return found
+        left_out = (leave_out, self._ledger.revision)
+        if self._left_out != left_out:
+            self._left_out = left_out
+            self._without.clear()
+        found = self._without.get(scope)
+        if found is None:
+            found = self._without[scope] = Holdings(self._ledger, scope, leave_out)
+        return found
+
+
+def _put(values: dict[str, float], instrument_id: str, value: float) -> None:
+    """Keep a value that is not zero."""
+    if value:
+        values[instrument_id] = value
+    else:
+        values.pop(instrument_id, None)
+
+
+def dearest(side: Side, price: float | None, trigger_price: float | None, mark: float) -> float:
+    """Return what one unit of an order is worth at most when it fills, quote currency."""
+    if price is not None:
+        if side == "BUY":
+            return price
+        mark = max(mark, price)
+    return mark if trigger_price is None else max(mark, trigger_price)
+
+
+def one_sided_quantity(
+    ledger: Ledger, scope: Scope, side: Side, instrument_id: str, leave_out: Order | None
+) -> Decimal:
+    """Return what is held or pending on one side of one instrument, base currency, exactly."""
+    sign = 1 if side == "BUY" else -1
+    total = ZERO
+    for strategy_id, position in ledger.holders(instrument_id).items():
+        if position.quantity and scope.covers(strategy_id, instrument_id):
+            held = sign * position.quantity
+            if held > 0:
+                total += held
+    for order in ledger.open_orders(instrument_id):
+        if (
+            order.side == side
+            and not order.reduce_only
+            and order is not leave_out
+            and scope.covers(order.strategy_id, instrument_id)
+        ):
+            total += order.most_leaves
+    return total

@@ -1,0 +1,175 @@
+"""What every limit is: the order that it looks at, what it answers, and what it may hear.
+
+A limit looks at a `Proposal` and answers with a `Verdict`: pass, shrink, or refuse, in one line
+that says what it saw, what it allows, and what would lift it. A limit that needs history overrides
+one of the ``hear_*`` methods; the guard calls only those that are overridden.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import msgspec
+
+from aitb_nautilus.messages import BarClosed, Fill, Side
+from aitb_nautilus.risk.book import Order
+from aitb_nautilus.risk.holdings import EVERYTHING, Holdings, Looks, Scope
+from aitb_nautilus.risk.ledger import Ledger
+
+__all__ = [
+    "DAY_NS",
+    "MINUTE_NS",
+    "NEARLY",
+    "ROUNDING",
+    "ClosedTrade",
+    "Limit",
+    "Proposal",
+    "Verdict",
+    "quantity_of",
+    "utc",
+]
+
+MINUTE_NS = 60_000_000_000
+DAY_NS = 1_440 * MINUTE_NS
+ROUNDING = 1e-12
+"""What lies right on a limit lies within it, whatever float64 makes of sums and quotients."""
+
+NEARLY = 1 - 1e-9
+"""What lies below this part of a limit in float64 needs no exact account."""
+
+
+class Proposal(msgspec.Struct, frozen=True, gc=False):
+    """An opening order as the limits see it.
+
+    Attributes
+    ----------
+    quantity
+        What may still be filled, base currency, > 0.
+    price
+        What one unit is worth at most when it fills: the limit price of a buy order, else the
+        highest of limit, trigger and last price.
+    quoted_price
+        Limit or trigger price of the order, the one farther from the last price; None for a market
+        order.
+    mark
+        Last price of the instrument.
+    replaces
+        The resting order that would be changed into this one, or None.
+    seen
+        Gives what is held and pending, worked out once for all limits; None: each works it out.
+    """
+
+    strategy_id: str
+    instrument_id: str
+    side: Side
+    quantity: Decimal
+    price: float
+    quoted_price: float | None
+    mark: float
+    ts: int
+    replaces: Order | None = None
+    seen: Looks | None = None
+
+    @property
+    def value(self) -> float:
+        """Return what the order is worth at most, quote currency."""
+        return float(self.quantity) * self.price
+
+    def holdings(self, ledger: Ledger, scope: Scope = EVERYTHING) -> Holdings:
+        """Return what is held and pending in a scope, without the order that is replaced."""
+        if self.seen is None:
+            return Holdings(ledger, scope, self.replaces)
+        return self.seen.at(scope, self.replaces)
+
+
+class Verdict(msgspec.Struct, frozen=True, gc=False):
+    """What a limit answers.
+
+    Attributes
+    ----------
+    allowed
+        Quantity that may be sent; 0 refuses the order.
+    line
+        What it saw, what it allows, what would lift it; empty if the order passes untouched.
+    """
+
+    allowed: Decimal
+    line: str = ""
+
+
+class ClosedTrade(msgspec.Struct, frozen=True, gc=False):
+    """A strategy's position that came back to zero.
+
+    Attributes
+    ----------
+    pnl
+        Profit since it left zero, after fees and funding, quote currency.
+    by_stop
+        Whether the order that closed it was a stop.
+    """
+
+    strategy_id: str
+    instrument_id: str
+    ts: int
+    pnl: float
+    by_stop: bool
+
+
+class Limit:
+    """One rule for opening orders.
+
+    Attributes
+    ----------
+    name
+        Key in the config.
+    shrinks
+        Whether it may let part of an order pass; those that only refuse are asked first.
+    counts
+        Whether it takes note of what was sent.
+    scope
+        Which orders it looks at, and which orders and positions it counts.
+    place
+        Where in the config it stands: ``risk``, or a rule of it.
+    """
+
+    name: str
+    shrinks = False
+    counts = False
+    scope: Scope = EVERYTHING
+    place = "risk"
+
+    def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:
+        """Return how much of the proposal may be sent. Changes nothing."""
+        raise NotImplementedError
+
+    def sent(self, proposal: Proposal) -> None:
+        """Take note that the proposal was sent; called if `counts`."""
+
+    def hear_bar(self, bar: BarClosed) -> None:
+        """Take note of a bar; the ledger holds it already."""
+
+    def hear_close(self, ts: int, equity: float) -> str:  # noqa: ARG002
+        """Take note that all bars of one time are there; return why to halt, or nothing."""
+        return ""
+
+    def hear_fill(self, fill: Fill) -> None:
+        """Take note of a fill in scope; the ledger holds it already."""
+
+    def hear_exit(self, trade: ClosedTrade) -> None:
+        """Take note that a position in scope came back to zero."""
+
+    @property
+    def key(self) -> str:
+        """Return where in the config it can be changed."""
+        return f"{self.place}.{self.name}"
+
+
+def quantity_of(room: float, price: float) -> Decimal:
+    """Return how much fits into `room`, quote currency, at a price; nothing if there is none."""
+    return Decimal(repr(max(room, 0.0) * (1 + ROUNDING) / price))
+
+
+def utc(ts: int) -> str:
+    """Return a time, ns UTC, as people write it."""
+    return datetime.fromtimestamp(ts // 10**9, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -1,0 +1,242 @@
+"""Limits that know which instruments move together: portfolio volatility, risk shares, clusters.
+
+All look at the portfolio as it is held, and as it would be with every open order filled; the worse
+one counts. What is not known yet is not trusted: no order passes in an instrument, or beside a
+position, of which too few returns were seen, and such an instrument belongs to every cluster.
+"""
+
+from __future__ import annotations
+
+import math
+
+from aitb_nautilus.market.bars import FloatArray
+from aitb_nautilus.messages import BarClosed
+from aitb_nautilus.risk.book import ZERO
+from aitb_nautilus.risk.holdings import Holdings
+from aitb_nautilus.risk.ledger import Ledger
+from aitb_nautilus.risk.limit_rule import ROUNDING, Limit, Proposal, Verdict, quantity_of
+from aitb_nautilus.risk.portfolio_risk import PortfolioRisk
+
+__all__ = ["MaxCluster", "MaxRiskShare", "MaxVolatility"]
+
+_HALVINGS = 60
+
+
+class _Correlated(Limit):
+    """A limit that shares one look at the portfolio with its sisters."""
+
+    shrinks = True
+
+    def __init__(self, portfolio: PortfolioRisk) -> None:
+        self.portfolio = portfolio
+
+    def hear_bar(self, bar: BarClosed) -> None:
+        """Take a bar into the covariance; it is taken once, whoever brings it."""
+        self.portfolio.covariance.hear_bar(bar)
+
+    @property
+    def key(self) -> str:
+        """Return where in the config it can be changed."""
+        return f"{self.place}.correlation.{self.name}"
+
+    def unknown(self, instrument_id: str, holdings: Holdings) -> Verdict | None:
+        """Return a refusal if too little is known of an instrument that counts."""
+        portfolio = self.portfolio
+        one = portfolio.unknown(holdings) or instrument_id
+        if portfolio.knows(one):
+            return None
+        return Verdict(
+            ZERO,
+            f"{portfolio.covariance.seen(one)} returns of {one} were seen, and {self.name} needs "
+            f"{portfolio.min_bars} (risk.correlation.min_bars); wait for more bars",
+        )
+
+
+class MaxVolatility(_Correlated):
+    """Cap the yearly standard deviation of the portfolio's return, as a fraction of equity.
+
+    With values `w` and covariance `C` it is ``sqrt(w' C w) / equity``. Above the cap, only what
+    makes it smaller passes.
+    """
+
+    name = "max_volatility_frac"
+
+    def __init__(self, maximum_frac: float, portfolio: PortfolioRisk) -> None:
+        super().__init__(portfolio)
+        self.maximum_frac = maximum_frac
+
+    def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:
+        """Shrink the order to what the cap leaves."""
+        holdings = proposal.holdings(ledger)
+        refusal = self.unknown(proposal.instrument_id, holdings)
+        if refusal is not None:
+            return refusal
+        own = self.portfolio.covariance.index[proposal.instrument_id]
+        sign = 1.0 if proposal.side == "BUY" else -1.0
+        budget = self.maximum_frac * max(holdings.equity, 0.0)
+        value, room, worst = proposal.value, math.inf, 0.0
+        a = self.portfolio.variance(proposal.instrument_id)
+        for portfolio in self.portfolio.portfolios(holdings):
+            b, before = sign * portfolio.risk(own), portfolio.variance
+            # The variance with x more is before + 2 b x + a x^2, and may be `most`.
+            most = max(budget**2, before)
+            after = before + value * (2 * b + a * value)
+            if after > most * (1 + ROUNDING):
+                worst = max(worst, after)
+                room = min(room, (math.sqrt(max(b * b + a * (most - before), 0.0)) - b) / a)
+        if room == math.inf:
+            return Verdict(proposal.quantity)
+        deviation = math.sqrt(worst)
+        share = f"{deviation / holdings.equity:.2%}" if holdings.equity > 0 else "more than 100%"
+        return Verdict(
+            quantity_of(room, proposal.price),
+            f"the portfolio's yearly volatility would be {share} of equity, above "
+            f"max_volatility_frac {self.maximum_frac:.2%}; close something that moves with "
+            f"{proposal.instrument_id} or raise {self.key}",
+        )
+
+
+class MaxRiskShare(_Correlated):
+    """Cap the part of the volatility budget that the order's instrument uses up.
+
+    Its contribution to the portfolio's volatility is ``w[i] * (C w)[i] / sqrt(w' C w)``; all of
+    them add up to the whole (Euler's rule; Litterman 1996, Hot Spots and Hedges). The budget is
+    ``max_volatility_frac * equity``, whether it is used up or not: the first position is always all
+    the risk there is.
+
+    Parameters
+    ----------
+    maximum_frac
+        Of the budget.
+    budget_frac
+        The budget as a fraction of equity.
+    """
+
+    name = "max_risk_share_frac"
+
+    def __init__(self, maximum_frac: float, budget_frac: float, portfolio: PortfolioRisk) -> None:
+        super().__init__(portfolio)
+        self.maximum_frac = maximum_frac
+        self.budget_frac = budget_frac
+
+    def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:
+        """Shrink the order to what its instrument may still use up."""
+        holdings = proposal.holdings(ledger)
+        refusal = self.unknown(proposal.instrument_id, holdings)
+        if refusal is not None:
+            return refusal
+        own = self.portfolio.covariance.index[proposal.instrument_id]
+        sign = 1.0 if proposal.side == "BUY" else -1.0
+        budget = self.budget_frac * max(holdings.equity, 0.0)
+        value, room, worst = proposal.value, math.inf, 0.0
+        a = self.portfolio.variance(proposal.instrument_id)
+        for portfolio in self.portfolio.portfolios(holdings):
+            signed, risk = sign * portfolio.values[own], sign * portfolio.risk(own)
+            terms = (signed, risk, portfolio.variance, a)
+            most = max(self.maximum_frac * budget, _contribution(0.0, *terms))
+            after = _contribution(value, *terms)
+            if after <= most * (1 + ROUNDING):
+                continue
+            worst = max(worst, after)
+            low, high = 0.0, value
+            for _ in range(_HALVINGS):
+                middle = (low + high) / 2
+                if _contribution(middle, *terms) <= most:
+                    low = middle
+                else:
+                    high = middle
+            room = min(room, low)
+        if room == math.inf:
+            return Verdict(proposal.quantity)
+        share = f"{worst / budget:.2%}" if budget > 0 else "more than 100%"
+        return Verdict(
+            quantity_of(room, proposal.price),
+            f"{proposal.instrument_id} would use up {share} of the volatility budget, above "
+            f"max_risk_share_frac {self.maximum_frac:.2%}; reduce it or raise {self.key}",
+        )
+
+
+def _contribution(x: float, own: float, risk: float, variance: float, a: float) -> float:
+    """Return an instrument's contribution to volatility once `x` more of it is held.
+
+    It grows with `x` wherever it is above zero and the position on the order's side, so that
+    anything less than what is allowed is allowed as well.
+    """
+    total = variance + x * (2 * risk + a * x)
+    return (own + x) * (risk + a * x) / math.sqrt(total) if total > 0 else 0.0
+
+
+class MaxCluster(_Correlated):
+    """Cap the value on one side of all instruments that move with the order's.
+
+    A cluster holds what is correlated at least as much as `threshold`, directly or through others
+    (single linkage). Only what moves the same way is joined.
+    """
+
+    name = "max_cluster_notional"
+
+    def __init__(self, maximum: float, threshold: float, portfolio: PortfolioRisk) -> None:
+        super().__init__(portfolio)
+        self.maximum = maximum
+        self.threshold = threshold
+        self._versions = (-1, -1)
+        self._clusters: dict[str, frozenset[str]] = {}
+
+    def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:
+        """Shrink the order to what its cluster may still hold."""
+        holdings, side = proposal.holdings(ledger), proposal.side
+        cluster = self.cluster(proposal.instrument_id, ledger)
+        if cluster is None:
+            there = holdings.side[side]
+        else:
+            held, pending = holdings.held[side], holdings.pending[side]
+            there = sum(held.get(name, 0.0) + pending.get(name, 0.0) for name in cluster)
+        after = there + proposal.value
+        if after <= self.maximum * (1 + ROUNDING):
+            return Verdict(proposal.quantity)
+        names = "everything" if cluster is None else ", ".join(sorted(cluster))
+        return Verdict(
+            quantity_of(self.maximum - there, proposal.price),
+            f"{'longs' if side == 'BUY' else 'shorts'} of what moves together ({names}) would be "
+            f"{after:,.2f}, above max_cluster_notional {self.maximum:,.2f}; close some or raise "
+            f"{self.key}",
+        )
+
+    def cluster(self, instrument_id: str, ledger: Ledger) -> frozenset[str] | None:
+        """Return what moves with an instrument, itself and all that is not known yet included.
+
+        None: everything, since too little is known of the instrument itself.
+        """
+        covariance = self.portfolio.covariance
+        if not self.portfolio.knows(instrument_id):
+            return None
+        versions = (covariance.version, len(ledger.revisions))
+        if self._versions != versions:
+            found = clusters(list(covariance.index), covariance.correlation(), self.threshold)
+            unknown = frozenset(n for n in ledger.revisions if not self.portfolio.knows(n))
+            self._clusters = {name: members | unknown for name, members in found.items()}
+            self._versions = versions
+        return self._clusters[instrument_id]
+
+
+def clusters(
+    names: list[str], correlation: FloatArray, threshold: float
+) -> dict[str, frozenset[str]]:
+    """Return the cluster of every name, as `MaxCluster` states it.
+
+    Parameters
+    ----------
+    correlation
+        Shape (n_names, n_names), float64.
+    """
+    near = correlation >= threshold - ROUNDING  # the diagonal is 1: each is near itself
+    found: dict[str, frozenset[str]] = {}
+    for i, name in enumerate(names):
+        if name in found:
+            continue
+        members, count = near[i], 0
+        while count < (size := int(members.sum())):
+            members, count = near[members].any(axis=0), size
+        cluster = frozenset(n for n, inside in zip(names, members, strict=True) if inside)
+        found |= dict.fromkeys(cluster, cluster)
+    return found

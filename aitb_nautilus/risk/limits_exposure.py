@@ -1,0 +1,158 @@
+"""Limits of what is held and pending together: position, gross, net, leverage, concentration.
+
+What is pending counts as if it were filled, and nothing that an exit may take away is set off, so
+that no order of fills leads above a limit. Prices that move may; then nothing more opens.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from aitb_nautilus.risk.book import ZERO
+from aitb_nautilus.risk.holdings import one_sided_quantity
+from aitb_nautilus.risk.ledger import Ledger
+from aitb_nautilus.risk.limit_rule import NEARLY, ROUNDING, Limit, Proposal, Verdict, quantity_of
+
+__all__ = [
+    "MaxConcentration",
+    "MaxGrossNotional",
+    "MaxLeverage",
+    "MaxNetNotional",
+    "MaxPositionNotional",
+]
+
+
+class MaxPositionNotional(Limit):
+    """Cap the value on one side of an instrument: positions of all strategies and open orders.
+
+    Orders that are reduce-only cannot add to it. What strategies hold on the other side is not set
+    off, since it may be closed before the order fills.
+    """
+
+    name = "max_position_notional"
+    shrinks = True
+
+    def __init__(self, maximum: float) -> None:
+        self.maximum = maximum
+
+    def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:
+        """Shrink the order to what the cap leaves."""
+        there = one_sided_quantity(
+            ledger, self.scope, proposal.side, proposal.instrument_id, proposal.replaces
+        )
+        whole = there + proposal.quantity
+        if float(whole) * proposal.price < self.maximum * NEARLY:
+            return Verdict(proposal.quantity)
+        price, maximum = Decimal(repr(proposal.price)), Decimal(repr(self.maximum))
+        after = whole * price
+        if after <= maximum:
+            return Verdict(proposal.quantity)
+        return Verdict(
+            max(maximum / price - there, ZERO),
+            f"position would be {after:,.2f}, above max_position_notional {self.maximum:,.2f}; "
+            f"reduce the position or raise {self.key}",
+        )
+
+
+class MaxGrossNotional(Limit):
+    """Cap the value of everything that is held or pending, longs and shorts added up."""
+
+    name = "max_gross_notional"
+    shrinks = True
+
+    def __init__(self, maximum: float) -> None:
+        self.maximum = maximum
+
+    def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:
+        """Shrink the order to what the cap leaves."""
+        gross = proposal.holdings(ledger, self.scope).gross
+        after = gross + proposal.value
+        if after <= self.maximum * (1 + ROUNDING):
+            return Verdict(proposal.quantity)
+        return Verdict(
+            quantity_of(self.maximum - gross, proposal.price),
+            f"gross exposure would be {after:,.2f}, above max_gross_notional "
+            f"{self.maximum:,.2f}; close something or raise {self.key}",
+        )
+
+
+class MaxNetNotional(Limit):
+    """Cap the value of longs minus shorts, and of shorts minus longs.
+
+    Held positions of both sides are set off, pending orders are not: those of the other side may
+    never fill. A later exit of the other side may lead above the cap, since no exit is refused.
+    """
+
+    name = "max_net_notional"
+    shrinks = True
+
+    def __init__(self, maximum: float) -> None:
+        self.maximum = maximum
+
+    def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:
+        """Shrink the order to what the cap leaves."""
+        holdings, side = proposal.holdings(ledger, self.scope), proposal.side
+        net = holdings.net if side == "BUY" else -holdings.net
+        net += sum(holdings.pending[side].values())
+        after = net + proposal.value
+        if after <= self.maximum * (1 + ROUNDING):
+            return Verdict(proposal.quantity)
+        return Verdict(
+            quantity_of(self.maximum - net, proposal.price),
+            f"net {'long' if side == 'BUY' else 'short'} exposure would be {after:,.2f}, above "
+            f"max_net_notional {self.maximum:,.2f}; close something on that side or raise "
+            f"{self.key}",
+        )
+
+
+class MaxLeverage(Limit):
+    """Cap the value of everything that is held or pending as a multiple of equity."""
+
+    name = "max_leverage"
+    shrinks = True
+
+    def __init__(self, maximum: float) -> None:
+        self.maximum = maximum
+
+    def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:
+        """Shrink the order to what equity carries."""
+        holdings = proposal.holdings(ledger)
+        gross, carried = holdings.gross, self.maximum * max(holdings.equity, 0.0)
+        after = gross + proposal.value
+        if after <= carried * (1 + ROUNDING):
+            return Verdict(proposal.quantity)
+        return Verdict(
+            quantity_of(carried - gross, proposal.price),
+            f"gross exposure would be {after:,.2f} on equity of {holdings.equity:,.2f}, above "
+            f"max_leverage {self.maximum:g}; close something or raise {self.key}",
+        )
+
+
+class MaxConcentration(Limit):
+    """Cap one instrument's part of everything that is held or pending.
+
+    As long as that is worth less than the equity, its part of the equity counts: the first position
+    is always all there is.
+    """
+
+    name = "max_concentration_frac"
+    shrinks = True
+
+    def __init__(self, maximum_frac: float) -> None:
+        self.maximum_frac = maximum_frac
+
+    def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:
+        """Shrink the order to what the instrument may still have."""
+        holdings, part = proposal.holdings(ledger), self.maximum_frac
+        gross, own = holdings.gross, holdings.of_instrument(proposal.instrument_id)
+        value = proposal.value
+        whole = max(gross + value, holdings.equity)
+        if own + value <= part * whole * (1 + ROUNDING):
+            return Verdict(proposal.quantity)
+        # own + x = part * (gross + x), or part * equity where that is more.
+        room = max(part * holdings.equity - own, (part * gross - own) / (1 - part))
+        return Verdict(
+            quantity_of(room, proposal.price),
+            f"{proposal.instrument_id} would have {(own + value) / whole:.2%} of all exposure, "
+            f"above max_concentration_frac {part:.2%}; reduce it, open others, or raise {self.key}",
+        )

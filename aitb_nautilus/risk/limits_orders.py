@@ -1,0 +1,202 @@
+"""Limits of single orders and of how many there are: value, count, rate, turnover, price."""
+
+from __future__ import annotations
+
+from collections import deque
+from decimal import Decimal
+
+from aitb_nautilus.messages import Fill
+from aitb_nautilus.risk.book import ZERO
+from aitb_nautilus.risk.holdings import EVERYTHING
+from aitb_nautilus.risk.ledger import Ledger
+from aitb_nautilus.risk.limit_rule import (
+    DAY_NS,
+    MINUTE_NS,
+    NEARLY,
+    ROUNDING,
+    Limit,
+    Proposal,
+    Verdict,
+    quantity_of,
+    utc,
+)
+
+__all__ = [
+    "MaxOpenOrders",
+    "MaxOrderNotional",
+    "MaxOrderRate",
+    "MaxOrdersPerDay",
+    "MaxTurnover",
+    "PriceBand",
+]
+
+
+class MaxOrderNotional(Limit):
+    """Cap the value of one order, with what was filled of it already."""
+
+    name = "max_order_notional"
+    shrinks = True
+
+    def __init__(self, maximum: float) -> None:
+        self.maximum = maximum
+
+    def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:  # noqa: ARG002
+        """Shrink the order to the cap."""
+        if proposal.replaces is None and proposal.value < self.maximum * NEARLY:
+            return Verdict(proposal.quantity)
+        filled = proposal.replaces.filled if proposal.replaces is not None else ZERO
+        price, maximum = Decimal(repr(proposal.price)), Decimal(repr(self.maximum))
+        notional = (filled + proposal.quantity) * price
+        if notional <= maximum:
+            return Verdict(proposal.quantity)
+        return Verdict(
+            max(maximum / price - filled, ZERO),
+            f"order of {notional:,.2f} is above max_order_notional {self.maximum:,.2f}; "
+            f"raise {self.key} to allow it",
+        )
+
+
+class MaxOpenOrders(Limit):
+    """Cap the number of open orders."""
+
+    name = "max_open_orders"
+
+    def __init__(self, maximum: int) -> None:
+        self.maximum = maximum
+
+    def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:
+        """Refuse the order if as many are open; a changed one is open already."""
+        count = ledger.open_order_count()
+        if proposal.replaces is not None or count < self.maximum:
+            return Verdict(proposal.quantity)
+        if self.scope is not EVERYTHING:
+            covers = self.scope.covers
+            count = sum(
+                covers(order.strategy_id, instrument_id)
+                for instrument_id in ledger.marks
+                for order in ledger.open_orders(instrument_id)
+            )
+            if count < self.maximum:
+                return Verdict(proposal.quantity)
+        return Verdict(
+            ZERO,
+            f"{count} orders are open and max_open_orders is {self.maximum}; "
+            f"wait until one has ended or raise {self.key}",
+        )
+
+
+class MaxOrderRate(Limit):
+    """Cap the opening orders in any 60 seconds."""
+
+    name = "max_orders_per_minute"
+    counts = True
+
+    def __init__(self, maximum: int) -> None:
+        self.maximum = maximum
+        self._sent: deque[int] = deque(maxlen=maximum)
+
+    def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:  # noqa: ARG002
+        """Refuse the order if as many were sent in the last 60 seconds."""
+        if len(self._sent) < self.maximum or proposal.ts - self._sent[0] >= MINUTE_NS:
+            return Verdict(proposal.quantity)
+        wait = (MINUTE_NS - (proposal.ts - self._sent[0])) / 1e9
+        return Verdict(
+            ZERO,
+            f"{self.maximum} opening orders were sent in the last minute, as many as "
+            f"max_orders_per_minute allows; the next may be sent in {wait:.1f} s",
+        )
+
+    def sent(self, proposal: Proposal) -> None:
+        """Note the time of an order that was sent."""
+        self._sent.append(proposal.ts)
+
+
+class MaxOrdersPerDay(Limit):
+    """Cap the opening orders of a day (UTC)."""
+
+    name = "max_orders_per_day"
+    counts = True
+
+    def __init__(self, maximum: int) -> None:
+        self.maximum = maximum
+        self._day = -1
+        self._count = 0
+
+    def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:  # noqa: ARG002
+        """Refuse the order if as many were sent today."""
+        day = proposal.ts // DAY_NS
+        if day != self._day or self._count < self.maximum:
+            return Verdict(proposal.quantity)
+        return Verdict(
+            ZERO,
+            f"{self._count} opening orders were sent today and max_orders_per_day is "
+            f"{self.maximum}; the next may be sent at {utc((day + 1) * DAY_NS)}, or raise "
+            f"{self.key}",
+        )
+
+    def sent(self, proposal: Proposal) -> None:
+        """Count an order that was sent."""
+        day = proposal.ts // DAY_NS
+        if day != self._day:
+            self._day, self._count = day, 0
+        self._count += 1
+
+
+class MaxTurnover(Limit):
+    """Cap the value that is traded in a day (UTC).
+
+    All fills count, exits among them, and open orders that may still open something.
+    """
+
+    name = "max_turnover_per_day"
+    shrinks = True
+
+    def __init__(self, maximum: float) -> None:
+        self.maximum = maximum
+        self._day = -1
+        self._traded = 0.0
+
+    def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:
+        """Shrink the order to what is left of the day's turnover."""
+        day = proposal.ts // DAY_NS
+        traded = self._traded if day == self._day else 0.0
+        pending = proposal.holdings(ledger, self.scope).pending
+        used = traded + sum(pending["BUY"].values()) + sum(pending["SELL"].values())
+        after = used + proposal.value
+        if after <= self.maximum * (1 + ROUNDING):
+            return Verdict(proposal.quantity)
+        return Verdict(
+            quantity_of(self.maximum - used, proposal.price),
+            f"the day's turnover would be {after:,.2f}, above max_turnover_per_day "
+            f"{self.maximum:,.2f}; wait until {utc((day + 1) * DAY_NS)} or raise {self.key}",
+        )
+
+    def hear_fill(self, fill: Fill) -> None:
+        """Count the value of a fill."""
+        day = fill.ts // DAY_NS
+        if day != self._day:
+            self._day, self._traded = day, 0.0
+        self._traded += float(fill.quantity) * fill.price
+
+
+class PriceBand(Limit):
+    """Cap the distance of a limit or trigger price from the last price."""
+
+    name = "price_band_frac"
+
+    def __init__(self, band_frac: float) -> None:
+        self.band_frac = band_frac
+
+    def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:  # noqa: ARG002
+        """Refuse an order whose price lies outside the band."""
+        quoted = proposal.quoted_price
+        if quoted is None:
+            return Verdict(proposal.quantity)
+        distance = abs(quoted / proposal.mark - 1)
+        if distance <= self.band_frac + ROUNDING:
+            return Verdict(proposal.quantity)
+        return Verdict(
+            ZERO,
+            f"price {quoted:g} lies {distance:.2%} from the last price {proposal.mark:g}, beyond "
+            f"price_band_frac {self.band_frac:.2%}; quote nearer or raise {self.key}",
+        )

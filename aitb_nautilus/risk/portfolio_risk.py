@@ -1,0 +1,121 @@
+"""What the covariance says of what is held: worked out once for all limits that ask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from operator import mul
+
+import numpy as np
+
+from aitb_nautilus.risk.covariance import EwmaCovariance
+from aitb_nautilus.risk.holdings import Holdings
+
+__all__ = ["Portfolio", "PortfolioRisk"]
+
+
+class Portfolio:
+    """The variance of one portfolio, kept up to date instrument by instrument.
+
+    A value `w[i]` that grows by `d` makes the variance ``w' C w`` grow by
+    ``d * (2 * (C w)[i] + d * C[i, i])``. It is added up anew with every new covariance.
+
+    Attributes
+    ----------
+    values
+        Signed value `w` by instrument, quote currency, in the order of the covariance's index.
+    variance
+        ``w' C w``, >= 0.
+    """
+
+    def __init__(self, rows: list[list[float]], values: list[float]) -> None:
+        self._rows = rows
+        self.values = values
+        weights = np.array(values)
+        self.variance = max(float(weights @ np.array(rows) @ weights), 0.0)
+
+    def risk(self, i: int) -> float:
+        """Return ``(C w)[i]``."""
+        risk: float = sum(map(mul, self._rows[i], self.values))
+        return risk
+
+    def move(self, i: int, value: float) -> None:
+        """Give an instrument a new value."""
+        change = value - self.values[i]
+        if change:
+            grown = self.variance + change * (2 * self.risk(i) + change * self._rows[i][i])
+            self.variance = max(grown, 0.0)
+            self.values[i] = value
+
+
+class PortfolioRisk:
+    """The portfolio as it is held, and as it would be with every open order filled.
+
+    Parameters
+    ----------
+    covariance
+        Of yearly returns.
+    min_bars
+        Returns of an instrument without which nothing is known of it.
+    """
+
+    def __init__(self, covariance: EwmaCovariance, min_bars: int) -> None:
+        self.covariance = covariance
+        self.min_bars = min_bars
+        self._holdings: Holdings | None = None
+        self._version = -1
+        self._rows: list[list[float]] = []
+        self._held: Portfolio | None = None
+        self._filled: Portfolio | None = None
+
+    def knows(self, instrument_id: str) -> bool:
+        """Return whether enough returns of an instrument were seen."""
+        return self.covariance.seen(instrument_id) >= self.min_bars
+
+    def unknown(self, holdings: Holdings) -> str:
+        """Return the instrument that is held or pending and least known; empty if all are."""
+        if self.covariance.knows(holdings.signed.keys(), self.min_bars):
+            return ""
+        there = holdings.instruments()
+        if self.covariance.knows(there, self.min_bars):
+            return ""
+        return min((self.covariance.seen(name), name) for name in there)[1]
+
+    def variance(self, instrument_id: str) -> float:
+        """Return the yearly variance of an instrument's return."""
+        i = self.covariance.index[instrument_id]
+        return self.rows()[i][i]
+
+    def rows(self) -> list[list[float]]:
+        """Return the covariance matrix row by row."""
+        matrix = self.covariance.matrix()
+        if self._version != self.covariance.version:
+            self._rows, self._version = matrix.tolist(), self.covariance.version
+            self._held = self._filled = None
+        return self._rows
+
+    def portfolios(self, holdings: Holdings) -> tuple[Portfolio, ...]:
+        """Return the portfolio as held, and with every open order filled if there are any.
+
+        All instruments in it must be known.
+        """
+        rows, index = self.rows(), self.covariance.index
+        held, filled = self._held, self._filled
+        if holdings is not self._holdings or held is None or filled is None:
+            held = self._held = Portfolio(rows, _ordered(holdings.signed, index))
+            filled = self._filled = Portfolio(rows, _ordered(holdings.filled, index))
+            self._holdings = holdings
+        else:
+            for name in sorted(holdings.news):
+                i = index.get(name)
+                if i is None:
+                    continue  # It has no price yet, so nothing of it is held or pending.
+                held.move(i, holdings.signed.get(name, 0.0))
+                filled.move(i, holdings.filled.get(name, 0.0))
+        holdings.news.clear()
+        pending = holdings.pending
+        return (held, filled) if pending["BUY"] or pending["SELL"] else (held,)
+
+
+def _ordered(values: Mapping[str, float], index: Mapping[str, int]) -> list[float]:
+    """Return values in the order of an index; its keys stand in that order."""
+    return [values.get(name, 0.0) for name in index]

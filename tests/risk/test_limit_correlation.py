@@ -1,0 +1,142 @@
+"""Correlation-aware limits: what they do not know, what they look at, and that less is allowed."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from hypothesis import given, settings as tries, strategies as st
+
+from tests.risk.limit_lab import YEAR, ZAGZIG, ZIGZAG, Desk, X, Y, Z, settings
+
+NAMES = (X, Y, Z)
+
+
+def desk_with(**correlation: float) -> Desk:
+    return Desk(settings(correlation={"min_bars": 2} | correlation))
+
+
+def yearly(desk: Desk, **closes: tuple[float, ...]) -> None:
+    for i in range(3):
+        for j, (name, path) in enumerate(closes.items()):
+            desk.bar(path[i], YEAR if j == 0 and i else 0, {"X": X, "Y": Y, "Z": Z}[name])
+
+
+def test_nothing_opens_in_an_instrument_of_which_too_little_is_known() -> None:
+    desk = desk_with(max_volatility_frac=0.5)
+    desk.bar(100.0)
+    refused = desk.ask("1")
+    assert (refused.quantity, refused.limit) == (0, "max_volatility_frac")
+    assert refused.line == (
+        "0 returns of X.V were seen, and max_volatility_frac needs 2 (risk.correlation.min_bars); "
+        "wait for more bars"
+    )
+
+
+def test_nothing_opens_beside_a_position_of_which_too_little_is_known() -> None:
+    desk = desk_with(max_volatility_frac=0.5)
+    yearly(desk, X=ZIGZAG)
+    desk.bar(100.0, instrument=Y)
+    assert desk.ask("1").line == ""
+    desk.trade("1", instrument=Y)
+    assert "0 returns of Y.V were seen" in desk.ask("1").line
+
+
+def test_instrument_of_which_too_little_is_known_belongs_to_every_cluster() -> None:
+    desk = desk_with(max_cluster_notional=800.0)
+    yearly(desk, X=ZIGZAG, Z=ZAGZIG)
+    desk.bar(100.0, instrument=Y)
+    desk.trade("5", instrument=Y)
+    assert desk.ask("4").quantity == 3
+    assert desk.ask("4", instrument=Z).quantity == 3
+    desk.trade("3", instrument=Z)
+    refused = desk.ask("1", instrument=Y)
+    assert refused.quantity == 0
+    assert "what moves together (everything)" in refused.line
+
+
+def test_what_moves_the_other_way_is_no_part_of_a_cluster() -> None:
+    desk = desk_with(max_cluster_notional=800.0, shrinkage=0.0)
+    yearly(desk, X=ZIGZAG, Y=ZAGZIG)
+    desk.trade("5", instrument=Y)
+    assert desk.ask("8").line == ""
+    assert desk.ask("8", "SELL").line == ""
+
+
+def test_pending_orders_count_where_they_make_it_worse_and_not_where_they_help() -> None:
+    desk = desk_with(max_volatility_frac=0.01)
+    yearly(desk, X=ZIGZAG)
+    order = desk.rest("5")
+    assert desk.ask("20").quantity == Decimal("5.492")
+    order.status = "CANCELED"
+    desk.ledger.withdraw_order(order.client_order_id)
+    desk.rest("5", "SELL")
+    assert desk.ask("20").quantity == Decimal("10.492")
+
+
+def test_above_the_cap_only_what_makes_it_smaller_passes() -> None:
+    desk = desk_with(max_volatility_frac=0.01)
+    yearly(desk, X=ZIGZAG, Y=ZIGZAG)
+    desk.trade("20", instrument=Y)
+    assert desk.ask("1").quantity == 0
+    assert desk.ask("5", "SELL").line == ""  # a hedge
+    assert desk.ask("60", "SELL").quantity == 40  # until it is as large on the other side
+
+
+def test_risk_share_looks_at_the_contribution_of_the_order_s_own_instrument() -> None:
+    desk = desk_with(max_volatility_frac=0.05, max_risk_share_frac=0.2, shrinkage=0.0)
+    yearly(desk, X=ZIGZAG, Y=ZIGZAG)
+    desk.trade("10", instrument=Y)  # 95 of the budget of 500; each share may be 100
+    assert desk.ask("20").quantity == Decimal("10.492")
+    assert desk.ask("1", instrument=Y).quantity == Decimal("0.492")
+
+
+@pytest.mark.parametrize("limit", ["max_volatility_frac", "max_risk_share_frac"])
+@tries(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**16),
+    held=st.lists(st.integers(-40, 40), min_size=3, max_size=3),
+    pending=st.lists(st.integers(-20, 20), min_size=3, max_size=3),
+    wish=st.integers(1, 200),
+    side=st.sampled_from(["BUY", "SELL"]),
+)
+def test_what_passes_keeps_the_limit_by_an_independent_account(
+    limit: str, seed: int, held: list[int], pending: list[int], wish: int, side: str
+) -> None:
+    generator = np.random.default_rng(seed)
+    terms = {"max_volatility_frac": 0.2}
+    if limit == "max_risk_share_frac":
+        terms |= {"max_risk_share_frac": 0.3}
+    desk = desk_with(**terms, half_life_bars=10)
+    closes = 100 * np.exp(np.cumsum(generator.normal(0, 0.3, (9, 3)), axis=0))
+    closes[-1] = 100
+    for row in closes:
+        for i, name in enumerate(NAMES):
+            desk.bar(float(row[i]), YEAR if i == 0 else 0, name)
+    for i, name in enumerate(NAMES):
+        if held[i]:
+            desk.trade(str(held[i]), instrument=name)
+        if pending[i]:
+            desk.rest(str(abs(pending[i])), "BUY" if pending[i] > 0 else "SELL", name)
+    decision = desk.ask(str(wish), side)  # type: ignore[arg-type]
+    if decision.reducing or not decision.allowed:
+        return
+    covariance = next(one for one in desk.guard.limits if one.name == limit).portfolio.covariance  # type: ignore[attr-defined]
+    matrix = covariance.matrix()
+    order = [covariance.index[name] for name in NAMES]
+    matrix = matrix[np.ix_(order, order)]
+    budget, sign = 0.2 * desk.ledger.equity(), 1 if side == "BUY" else -1
+    for others in (np.array(held), np.array(held) + np.array(pending)):
+        before = others * 100.0
+        after = before + np.array([sign * float(decision.quantity) * 100.0, 0, 0])
+
+        def measure(values: np.ndarray) -> float:
+            total = math.sqrt(max(values @ matrix @ values, 0.0))
+            if limit == "max_volatility_frac":
+                return total
+            return float(values[0] * (matrix @ values)[0] / total) if total else 0.0
+
+        most = budget if limit == "max_volatility_frac" else 0.3 * budget
+        assert measure(after) <= max(most, measure(before)) * (1 + 1e-9) + 1e-6

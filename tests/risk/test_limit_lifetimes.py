@@ -1,0 +1,223 @@
+"""When limits begin to act, when they end, and what they forget."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from aitb_nautilus.messages import ModifyIntent
+from tests.risk.limit_lab import DAY, MINUTE, Desk, X, Y, settings
+
+HOUR = 60 * MINUTE
+
+
+def lose(desk: Desk, loss: float, instrument: str = X, purpose: str = "exit:signal") -> None:
+    desk.trade("1", 100.0, instrument)
+    desk.trade("-1", 100.0 - loss, instrument, purpose=purpose)
+
+
+def desk_with(**risk: object) -> Desk:
+    desk = Desk(settings(**risk))
+    for instrument in (X, Y):
+        desk.bar(100.0, instrument=instrument)
+    return desk
+
+
+def passes(desk: Desk, instrument: str = X) -> bool:
+    return desk.ask("1", instrument=instrument).line == ""
+
+
+def test_pause_after_a_streak_ends_to_the_nanosecond_and_the_count_begins_anew() -> None:
+    desk = desk_with(loss_streak={"losses": 2, "pause_minutes": 60})
+    lose(desk, 1)
+    assert passes(desk)
+    lose(desk, 1, Y)
+    desk.now += HOUR - 1
+    assert not passes(desk)
+    assert not passes(desk, Y)
+    desk.now += 1
+    assert passes(desk)
+    lose(desk, 1)
+    assert passes(desk)
+
+
+def test_gain_or_nothing_ends_a_streak() -> None:
+    desk = desk_with(loss_streak={"losses": 2, "pause_minutes": 60})
+    for loss in (1, 0, 1, -1, 1):
+        lose(desk, loss)
+    assert passes(desk)
+
+
+def test_fees_make_a_flat_trade_a_loss() -> None:
+    desk = desk_with(loss_cooldown_minutes=30)
+    desk.trade("1", fee=0.1)
+    desk.trade("-1", fee=0.1)
+    assert "lost 0.20" in desk.ask("1").line
+
+
+def test_each_trade_counts_by_itself_and_a_flip_ends_one() -> None:
+    desk = desk_with(loss_cooldown_minutes=30)
+    desk.trade("1")
+    desk.trade("-3", 101.0)  # gains 1 and goes short 2
+    assert passes(desk)
+    desk.trade("1", 102.0)  # part of an exit ends nothing
+    assert passes(desk)
+    desk.trade("1", 102.0)
+    assert "lost 2.00" in desk.ask("1").line
+
+
+def test_cooldown_is_for_the_instrument_that_lost() -> None:
+    desk = desk_with(loss_cooldown_minutes=30)
+    lose(desk, 1)
+    assert not passes(desk)
+    assert passes(desk, Y)
+    desk.now += 30 * MINUTE
+    assert passes(desk)
+
+
+def test_low_profit_judges_the_last_trades_within_its_window() -> None:
+    rule = {"trades": 2, "pause_minutes": 60, "window_minutes": 10, "min_pnl": 0.0}
+    desk = desk_with(low_profit=rule)
+    lose(desk, 1)
+    desk.now += 11 * MINUTE
+    lose(desk, 1)
+    assert passes(desk)
+    lose(desk, 1)
+    assert not passes(desk)
+    assert passes(desk, Y)
+    desk.now += HOUR
+    assert passes(desk)
+    lose(desk, 5)
+    assert passes(desk)  # one trade alone is not judged
+
+
+def test_stop_guard_counts_losing_stops_within_its_window() -> None:
+    rule = {"stops": 2, "window_minutes": 10, "pause_minutes": 60}
+    desk = desk_with(stop_guard=rule)
+    lose(desk, 1, purpose="exit:stop")
+    lose(desk, 1, purpose="exit:signal")
+    lose(desk, -1, purpose="exit:stop")
+    assert passes(desk)
+    desk.now += 11 * MINUTE
+    lose(desk, 1, purpose="exit:trailing")
+    assert passes(desk)
+    lose(desk, 1, Y, purpose="exit:stop")
+    assert not passes(desk)
+    assert not passes(desk, Y)
+    desk.now += HOUR
+    assert passes(desk)
+
+
+def test_day_begins_at_midnight_for_orders_turnover_and_losses() -> None:
+    desk = desk_with(max_orders_per_day=1, max_turnover_per_day=500.0, max_daily_loss_frac=0.01)
+    assert passes(desk)
+    assert not passes(desk)
+    desk.trade("4.5")
+    desk.bar(70.0, DAY - 1)  # 135 of 10,000 are lost
+    assert not passes(desk)
+    desk.bar(70.0, 1)  # the close at midnight is the first equity of the day
+    assert desk.ask("7").quantity == 7
+    desk.bar(69.0, MINUTE)
+    assert not passes(desk)  # the one order of this day was sent
+
+
+def test_daily_loss_is_counted_from_the_equity_of_the_day() -> None:
+    desk = desk_with(max_daily_loss_frac=0.01)
+    desk.trade("10")
+    desk.bar(95.0, HOUR)  # 50 of 10,000
+    desk.bar(92.0, DAY - HOUR)  # the first equity of the day: 9,920
+    desk.bar(82.2, HOUR)  # 98 of 9,920
+    assert passes(desk)
+    desk.bar(82.0, HOUR)  # 100 of 9,920: 1.008 %
+    assert not passes(desk)
+
+
+def test_stale_market_opens_again_with_its_next_bar_and_others_are_not_hit() -> None:
+    desk = desk_with(max_stale_bars=1)
+    for instrument in (X, Y):
+        desk.bar(100.0, MINUTE if instrument == X else 0, instrument)
+    desk.now += MINUTE
+    assert passes(desk)
+    desk.bar(100.0, 1, Y)
+    assert not passes(desk)
+    assert passes(desk, Y)
+    desk.bar(100.0)
+    assert passes(desk)
+
+
+def test_drawdown_steps_back_when_equity_recovers() -> None:
+    desk = desk_with(drawdown={"shrink_frac": 0.01, "reduce_frac": 0.05})
+    desk.trade("20")
+    desk.bar(70.0, MINUTE)
+    assert desk.ask("4").quantity == 0
+    desk.bar(90.0, MINUTE)
+    assert desk.ask("4").quantity == 2
+    desk.bar(99.0, MINUTE)
+    assert desk.ask("4").quantity == 4
+
+
+def test_drawdown_counts_from_the_highest_close_and_between_closes() -> None:
+    desk = desk_with(drawdown={"reduce_frac": 0.05})
+    desk.trade("20")
+    for instrument in (X, Y):
+        desk.bar(200.0, MINUTE if instrument == X else 0, instrument)  # the peak: 12,000
+    desk.bar(171.0, MINUTE)
+    assert passes(desk)  # 11,420 is 4.83 % below
+    desk.trade("-10", 166.0)
+    assert "5.25% below its peak 12,000.00" in desk.ask("1").line
+
+
+def test_last_step_halts_and_asks_to_close_everything_once() -> None:
+    desk = desk_with(drawdown={"halt_frac": 0.1})
+    desk.trade("20")
+    for close in (45.0, 40.0):
+        for instrument in (X, Y):
+            desk.bar(close, MINUTE if instrument == X else 0, instrument)
+    guard = desk.guard
+    assert (guard.state, guard.flattening, len(guard.halts)) == ("halted", True, 1)
+    halt = guard.halts[0]
+    assert halt.by_limit
+    assert "equity 8,900.00 lies 11.00% below its peak 10,000.00" in halt.reason
+    assert "drawdown.halt_frac is 10.00%" in halt.reason
+    assert not desk.ask("1").allowed
+    assert desk.ask("20", "SELL").quantity == 20  # an exit passes
+
+
+def test_equity_is_looked_at_once_all_bars_of_a_time_are_there() -> None:
+    # Long X and short Y of the same amount: while only one is marked, half the book looks lost.
+    desk = desk_with(drawdown={"halt_frac": 0.1})
+    desk.trade("20")
+    desk.trade("-20", instrument=Y)
+    for close in (100.0, 40.0, 200.0):
+        desk.bar(close, MINUTE)
+        desk.bar(close, 0, Y)
+    assert desk.guard.state == "active"
+    desk.bar(100.0, MINUTE)  # X alone: it stays open whether Y is still to come
+    assert desk.guard.state == "active"
+    desk.bar(100.0, MINUTE)
+    assert desk.guard.state == "halted"
+
+
+@pytest.mark.parametrize(
+    ("risk", "room"),
+    [
+        ({"max_gross_notional": 500.0}, "5"),
+        ({"max_net_notional": 500.0}, "5"),
+        ({"max_leverage": 0.05}, "5"),
+        ({"max_concentration_frac": 0.05}, "5"),
+        ({"max_turnover_per_day": 500.0}, "5"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_changed_order_is_not_counted_twice(risk: dict[str, float], room: str) -> None:
+    desk = desk_with(**risk)
+    order = desk.rest("4")
+
+    def change(quantity: str) -> Decimal:
+        intent = ModifyIntent(client_order_id=order.client_order_id, quantity=Decimal(quantity))
+        return desk.guard.judge_modify(intent, order, desk.now).quantity
+
+    assert change(room) == Decimal(room)
+    assert change("5.001") == 0
+    assert change("1") == 1

@@ -1,0 +1,145 @@
+"""A wrong, absurd or contradictory limit is refused when the config is read, in one paragraph."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from aitb_nautilus.errors import ConfigError
+from aitb_nautilus.risk.limits import RiskSettings, build_limits, refuse_unknown_scopes
+from aitb_nautilus.settings import decode
+
+BOTH = {"max_order_notional": 1_000.0, "max_position_notional": 2_000.0}
+STREAK = {"losses": 3, "pause_minutes": 60}
+SCOPE = {"strategy": "ema"}
+
+
+def read(**risk: Any) -> RiskSettings:
+    return decode(BOTH | risk, RiskSettings, "desk.toml")
+
+
+@pytest.mark.parametrize("key", BOTH)
+def test_order_and_position_notional_must_be_there(key: str) -> None:
+    data = {k: v for k, v in BOTH.items() if k != key}
+    with pytest.raises(ConfigError, match=rf"desk.toml: .*{key}"):
+        decode(data, RiskSettings, "desk.toml")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *((name, value) for name in ("max_gross_notional", "max_net_notional",
+                                     "max_turnover_per_day") for value in (0, -1.0, 1e13)),
+        *((name, value) for name in ("max_open_orders", "max_orders_per_day")
+          for value in (0, -1, 2.5, 10**10)),
+        *((name, value) for name in ("max_concentration_frac", "max_daily_loss_frac")
+          for value in (0.0, 1.0, 25, -0.1)),
+        ("max_leverage", 0),
+        ("max_leverage", 200),
+        ("max_stale_bars", 0),
+        ("max_clock_skew_ms", -1),
+        ("loss_cooldown_minutes", 0),
+        ("loss_cooldown_minutes", 1e6),
+        ("max_gross_notional", "much"),
+        ("max_gross_notional", True),
+    ],
+)  # fmt: skip
+def test_absurd_figure_is_refused_by_its_name(key: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=rf"desk.toml: {key}: was .*must"):
+        read(**{key: value})
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+@pytest.mark.parametrize("key", ["max_gross_notional", "max_leverage", "max_daily_loss_frac"])
+def test_what_is_no_number_is_refused(key: str, value: float) -> None:
+    with pytest.raises(ConfigError, match=f"desk.toml: {key}: was {value}"):
+        read(**{key: value})
+
+
+@pytest.mark.parametrize(
+    ("risk", "words"),
+    [
+        ({"max_gros_notional": 1.0}, ["max_gros_notional", "max_gross_notional"]),
+        ({"liquidity": {}}, ["liquidity", "must set max_volume_frac or min_bar_value"]),
+        ({"liquidity": {"max_volume_frac": 0.1, "bars": 0}}, ["liquidity.bars", "was 0"]),
+        ({"loss_streak": {"losses": 3}}, ["loss_streak", "pause_minutes"]),
+        ({"loss_streak": {"losses": 0, "pause_minutes": 1}}, ["loss_streak.losses", "was 0"]),
+        ({"stop_guard": {"stops": 1, "pause_minutes": 1}}, ["stop_guard", "window_minutes"]),
+        ({"correlation": {}}, ["correlation", "must set max_volatility_frac"]),
+        ({"correlation": {"max_risk_share_frac": 0.2}}, ["correlation", "must be set as well"]),
+        ({"correlation": {"max_cluster_notional": 1.0, "shrinkage": 1.5}},
+         ["correlation.shrinkage", "was 1.5"]),
+        ({"drawdown": {}}, ["drawdown", "must set"]),
+        ({"drawdown": {"shrink_frac": 0.2, "reduce_frac": 0.1}},
+         ["reduce_frac was 0.1", "above shrink_frac, which is 0.2"]),
+        ({"drawdown": {"shrink_frac": 0.1, "halt_frac": 0.1}},
+         ["halt_frac was 0.1", "above shrink_frac"]),
+        ({"drawdown": {"halt_frac": 25}}, ["drawdown.halt_frac", "was 25"]),
+        ({"drawdown": {"halt_frac": 0.05}, "max_daily_loss_frac": 0.05},
+         ["max_daily_loss_frac was 0.05", "below drawdown.halt_frac"]),
+        ({"max_gross_notional": 10.0, "max_net_notional": 11.0},
+         ["max_net_notional was 11", "at most max_gross_notional, which is 10"]),
+        ({"rules": [{"max_gross_notional": 1.0}]}, ["rules[0]", "scope"]),
+        ({"rules": [{"scope": {}, "max_gross_notional": 1.0}]},
+         ["rules[0].scope", "must name a venue, a strategy or an instrument"]),
+        ({"rules": [{"scope": SCOPE}]}, ["rules[0]", "sets no limit"]),
+        ({"rules": [{"scope": SCOPE, "max_leverage": 2.0}]}, ["rules[0]", "max_leverage"]),
+        ({"rules": [{"scope": SCOPE, "max_order_notional": 1_001.0}]},
+         ["rules[0].max_order_notional was 1001", "at most risk.max_order_notional",
+          "a rule only tightens"]),
+        ({"rules": [{"scope": SCOPE, "loss_streak": STREAK},
+                    {"scope": SCOPE, "max_order_notional": 1.0}]},
+         ["rules[1].scope is that of rules[0]"]),
+        ({"rules": [{"scope": SCOPE, "max_gross_notional": 1.0, "max_net_notional": 2.0}]},
+         ["rules[0]", "max_net_notional was 2"]),
+    ],
+)  # fmt: skip
+def test_contradiction_is_refused_with_both_sides(risk: dict[str, Any], words: list[str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read(**risk)
+    for word in ["desk.toml", *words]:
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("scope", "words"),
+    [
+        ({"strategy": "emma"}, ["rules[0].scope.strategy", "was 'emma'", "did you mean 'ema'?"]),
+        ({"venue": "KRAKEN"}, ["rules[0].scope.venue", "must be one of BINANCE"]),
+        ({"instrument": "ETHUSDT"}, ["rules[0].scope.instrument", "did you mean"]),
+    ],
+)
+def test_rule_for_what_the_desk_does_not_have_is_refused(
+    scope: dict[str, str], words: list[str]
+) -> None:
+    risk = read(rules=[{"scope": scope, "max_gross_notional": 1.0}])
+    with pytest.raises(ConfigError) as caught:
+        refuse_unknown_scopes(
+            risk,
+            "desk.toml",
+            venues=["BINANCE"],
+            strategies=["ema"],
+            instruments=["ETHUSDT.BINANCE"],
+        )
+    for word in ["desk.toml: risk.", *words]:
+        assert word in str(caught.value)
+
+
+def test_order_of_limits_is_refusing_first_and_the_ladder_before_what_else_shrinks() -> None:
+    limits = build_limits(
+        read(
+            max_gross_notional=5_000.0,
+            max_daily_loss_frac=0.01,
+            drawdown={"shrink_frac": 0.1},
+            rules=[{"scope": SCOPE, "max_orders_per_day": 3, "max_order_notional": 10.0}],
+        )
+    )
+    shrinking = [limit.shrinks for limit in limits]
+    assert shrinking == sorted(shrinking)
+    assert next(limit.name for limit in limits if limit.shrinks) == "drawdown"
+    assert [limit.key for limit in limits if limit.place != "risk"] == [
+        "risk.rules[0].max_orders_per_day",
+        "risk.rules[0].max_order_notional",
+    ]
