@@ -1,0 +1,120 @@
+"""All that a request can reach: the venue, its conditional orders, keys, limits and faults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from aitb_nautilus.rehearsal.answers import VenueError
+from aitb_nautilus.rehearsal.clock import MS, Clock, WallClock
+from aitb_nautilus.rehearsal.faults import Faults
+from aitb_nautilus.rehearsal.hub import Hub
+from aitb_nautilus.rehearsal.limits import RateLimits
+from aitb_nautilus.rehearsal.signing import ApiKey
+from aitb_nautilus.rehearsal.triggers import Triggers
+from aitb_nautilus.rehearsal.user_events import listen_key_expired
+from aitb_nautilus.rehearsal.venue import Venue
+
+__all__ = ["LISTEN_KEY_MS", "Exchange"]
+
+LISTEN_KEY_MS = 60 * 60_000
+"""Validity of a listen key after its last keep-alive, ms."""
+
+
+@dataclass
+class Exchange:
+    """The exchange that a server offers.
+
+    Parameters
+    ----------
+    venue
+        Markets, orders and account.
+    hub
+        The subscriptions of all sockets.
+    keys
+        The API keys that it knows, by name.
+    countdown_cancels_stops
+        Whether the end of a countdown cancels conditional orders too. Binance does not say.
+    signing_clock
+        The clock that signed requests are held against: the machine's, because the client signs
+        with that, whatever clock the events carry.
+    """
+
+    venue: Venue
+    hub: Hub
+    keys: dict[str, ApiKey]
+    countdown_cancels_stops: bool = True
+    signing_clock: Clock = field(default_factory=WallClock)
+    faults: Faults = field(default_factory=Faults)
+    limits: RateLimits = field(default_factory=RateLimits)
+
+    def __post_init__(self) -> None:
+        self.triggers = Triggers(self.venue)
+        self.listen_key: str | None = None
+        self.listen_key_until_ms = 0
+        self.countdowns: dict[str, int] = {}
+        self._listen_keys = 0
+
+    def now_ms(self) -> int:
+        """Return the time that events carry, ms."""
+        return self.venue.now_ms()
+
+    def signing_ms(self) -> int:
+        """Return the time that signed requests are held against, ms."""
+        return self.signing_clock.now_ns() // MS
+
+    def key(self, name: str | None) -> ApiKey:
+        """Return a known key, or refuse with -2014 or -2015."""
+        if not name:
+            raise VenueError.of(-2014)
+        if name not in self.keys:
+            raise VenueError.of(-2015)
+        return self.keys[name]
+
+    def open_listen_key(self) -> str:
+        """Return the active listen key, or a new one, valid for an hour from now."""
+        if self.listen_key is None:
+            self._listen_keys += 1
+            self.listen_key = f"rehearsal{self._listen_keys:055d}"
+        self.listen_key_until_ms = self.now_ms() + LISTEN_KEY_MS
+        return self.listen_key
+
+    def keep_listen_key(self) -> str:
+        """Extend the active listen key, or refuse with -1125."""
+        if self.listen_key is None:
+            raise VenueError.of(-1125)
+        return self.open_listen_key()
+
+    def end_listen_key(self, *, expired: bool) -> None:
+        """End the active listen key; an expired one is told to its stream."""
+        if self.listen_key is None:
+            return
+        if expired:
+            self.venue.on_user_event(listen_key_expired(self.listen_key, self.now_ms()))
+        self.listen_key = None
+
+    def set_countdown(self, symbol: str, countdown_ms: int) -> dict[str, Any]:
+        """Cancel a symbol's orders unless asked again in time; 0 ends the countdown.
+
+        References
+        ----------
+        Binance, USDⓈ-M futures, Auto-Cancel All Open Orders.
+        """
+        if countdown_ms > 0:
+            self.countdowns[symbol] = self.now_ms() + countdown_ms
+        else:
+            self.countdowns.pop(symbol, None)
+        return {"symbol": symbol, "countdownTime": str(countdown_ms)}
+
+    def tick(self) -> None:
+        """Let happen what only the time brings: countdowns, expiries, the end of a listen key."""
+        now = self.now_ms()
+        for symbol, due in list(self.countdowns.items()):
+            if due <= now:
+                del self.countdowns[symbol]
+                self.venue.cancel_all(symbol)
+                if self.countdown_cancels_stops:
+                    self.triggers.cancel_all(symbol)
+        self.venue.expire_due()
+        if self.listen_key is not None and self.listen_key_until_ms <= now:
+            self.end_listen_key(expired=True)

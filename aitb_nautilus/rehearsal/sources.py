@@ -1,0 +1,187 @@
+"""Where a rehearsal's market comes from, and what makes an exchange of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+
+from aitb_nautilus.errors import DataError
+from aitb_nautilus.market.bars import BarFrame
+from aitb_nautilus.market.instruments import InstrumentSettings
+from aitb_nautilus.rehearsal.account import Account
+from aitb_nautilus.rehearsal.bar_feed import BookModel, bar_events, scaled_interval_ms, shifted
+from aitb_nautilus.rehearsal.candles import Candles
+from aitb_nautilus.rehearsal.clock import MS, Clock, SteppedClock
+from aitb_nautilus.rehearsal.exchange import Exchange
+from aitb_nautilus.rehearsal.feed import Event, FundingSettled, Timeline, merge
+from aitb_nautilus.rehearsal.hub import Hub
+from aitb_nautilus.rehearsal.recorded_feed import recorded_events, recorded_start_ns
+from aitb_nautilus.rehearsal.signing import ApiKey
+from aitb_nautilus.rehearsal.symbols import Rules
+from aitb_nautilus.rehearsal.venue import Venue
+from aitb_nautilus.settings import Settings
+
+__all__ = ["BarSource", "RecordedSource", "RehearsalSettings", "Source", "build"]
+
+_MINUTE_MS = 60_000
+
+
+class RehearsalSettings(Settings, frozen=True):
+    """What the rehearsed exchange is like.
+
+    Parameters
+    ----------
+    host, port
+        Where it listens; port 0 takes a free one.
+    balances
+        What the wallet holds at the start, by asset, as text.
+    leverage
+        Leverage of every symbol at the start, 1 to 125.
+    maker_fee, taker_fee
+        Fraction of a fill's value, as text.
+    api_key, api_secret
+        The one key that is known. The secret is no secret: it opens nothing but this server.
+    public_key
+        In place of the secret, an Ed25519 public key in hexadecimal.
+    speed
+        How many recorded seconds pass in one; 1 is the dress rehearsal. Bars become shorter by as
+        much, so Binance must know a kline of that length.
+    countdown_cancels_stops
+        Whether the end of a countdown cancels conditional orders too; Binance does not say.
+    book
+        The book around bars.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    balances: dict[str, str] = msgspec.field(default_factory=lambda: {"USDT": "100000"})
+    leverage: int = 20
+    maker_fee: str = "0.0002"
+    taker_fee: str = "0.0005"
+    api_key: str = "rehearsal"
+    api_secret: str = "rehearsal"  # noqa: S105
+    public_key: str | None = None
+    speed: int = 1
+    countdown_cancels_stops: bool = True
+    book: BookModel = BookModel()
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.leverage <= 125:
+            raise ValueError(f"leverage was {self.leverage}, must be 1 to 125")
+        if self.speed < 1:
+            raise ValueError(f"speed was {self.speed}, must be at least 1")
+
+
+@dataclass(frozen=True)
+class BarSource:
+    """Bars of one instrument, from the catalog.
+
+    Parameters
+    ----------
+    spec
+        The instrument.
+    frame
+        Bars, oldest first.
+    interval_ns
+        Their length.
+    start_ns
+        Bars that close later are played, the others are history that REST offers.
+    funding
+        Settlements as (time in ns, rate as text), recorded times.
+    """
+
+    spec: InstrumentSettings
+    frame: BarFrame
+    interval_ns: int
+    start_ns: int
+    funding: Sequence[tuple[int, str]] = field(default=())
+
+
+@dataclass(frozen=True)
+class RecordedSource:
+    """Recorded messages of one instrument: lines of receive time and JSON, gzipped."""
+
+    spec: InstrumentSettings
+    path: Path
+
+
+type Source = BarSource | RecordedSource
+
+
+def build(
+    settings: RehearsalSettings, sources: Sequence[Source], clock: Clock
+) -> tuple[Exchange, Iterator[Event], Timeline]:
+    """Return an exchange, what will happen on it, and where recorded times lie on its clock.
+
+    The first bar begins at the last whole interval before now, so that bars lie on Binance's grid;
+    what of it has passed is played at once. A clock that is stepped is moved to that beginning.
+
+    Raises
+    ------
+    DataError
+        If there is no source, or nothing to play.
+    ConfigError
+        If Binance has no kline of the length that the speed makes.
+    """
+    if not sources:
+        raise DataError("rehearsal", "has no source", "must have bars or recorded messages")
+    timeline = _timeline(settings, sources, clock)
+    hub = Hub()
+    wallet = {asset: Decimal(text) for asset, text in settings.balances.items()}
+    venue = Venue(clock, hub, Account(wallet, settings.leverage))
+    feeds = [_list_source(settings, source, timeline, venue) for source in sources]
+    public = None if settings.public_key is None else bytes.fromhex(settings.public_key)
+    secret = settings.api_secret if public is None else None
+    key = ApiKey(settings.api_key, secret=secret, public_key=public)
+    exchange = Exchange(
+        venue, hub, {key.name: key}, countdown_cancels_stops=settings.countdown_cancels_stops
+    )
+    return exchange, merge(feeds), timeline
+
+
+def _timeline(settings: RehearsalSettings, sources: Sequence[Source], clock: Clock) -> Timeline:
+    begins = [
+        source.start_ns if isinstance(source, BarSource) else recorded_start_ns(source.path)
+        for source in sources
+    ]
+    grid = max(
+        scaled_interval_ms(source.interval_ns, settings.speed) * MS
+        if isinstance(source, BarSource)
+        else _MINUTE_MS * MS
+        for source in sources
+    )
+    now = clock.now_ns()
+    recorded = min(begins) - min(begins) % (grid * settings.speed)
+    exchange = now - now % grid
+    if isinstance(clock, SteppedClock):
+        exchange = now + -now % grid
+        clock.advance_to(exchange)
+    return Timeline(recorded, exchange, settings.speed)
+
+
+def _list_source(
+    settings: RehearsalSettings, source: Source, timeline: Timeline, venue: Venue
+) -> Iterator[Event]:
+    rules = Rules(source.spec, Decimal(settings.maker_fee), Decimal(settings.taker_fee))
+    if isinstance(source, RecordedSource):
+        venue.list_symbol(rules, Candles(rules, _MINUTE_MS))
+        return recorded_events(rules, source.path, timeline)
+    interval_ms = scaled_interval_ms(source.interval_ns, settings.speed)
+    frame = shifted(source.frame, timeline)
+    history = source.frame.ts_close <= source.start_ns
+    if history.all():
+        raise DataError(
+            f"rehearsal of {source.spec.id}", "has no bar after its start", "must have some to play"
+        )
+    venue.list_symbol(rules, Candles(rules, interval_ms, frame.take(history)))
+    played = bar_events(rules, frame.take(~history), interval_ms, settings.book)
+    funding = (
+        FundingSettled(timeline.at(ts), rules.symbol, rate)
+        for ts, rate in source.funding
+        if ts > source.start_ns
+    )
+    return merge([funding, played])
