@@ -1,9 +1,9 @@
 """Plain facts and wishes that travel between components.
 
-Facts (`BarClosed`, `Prediction`, `Fill`, `OrderUpdate`, `FundingRate`) come from the engine and
-from actors; wishes (`OrderIntent`, `CloseIntent`, `CancelIntent`, `ModifyIntent`) are a strategy's
-answer to them. Both are frozen structs without any engine object in them, so that a recorded day
-can be decided again without an engine (decision 11).
+Facts (`BarClosed`, `Quote`, `Prediction`, `Fill`, `OrderUpdate`, `FundingRate`) come from the
+engine and from actors; wishes (`OrderIntent`, `CloseIntent`, `CancelIntent`, `ModifyIntent`) are a
+strategy's answer to them. Both are frozen structs without any engine object in them, so that a
+recorded day can be decided again without an engine (decision 11).
 
 Times are int nanoseconds UTC. Prices are float64 in quote currency, equal to the decimal of the
 venue; quantities are exact `Decimal` in base currency. Sides are ``"BUY"`` and ``"SELL"``.
@@ -33,6 +33,7 @@ __all__ = [
     "OrderStatus",
     "OrderUpdate",
     "Prediction",
+    "Quote",
     "Side",
     "opposite",
     "prediction_topic",
@@ -98,6 +99,32 @@ class BarClosed(msgspec.Struct, frozen=True, gc=False):
     low: float
     close: float
     volume: float
+
+
+class Quote(msgspec.Struct, frozen=True, gc=False):
+    """The top of an instrument's book.
+
+    Attributes
+    ----------
+    ts
+        When the venue says that it was so.
+    bid, ask
+        Best prices, quote currency.
+    bid_size, ask_size
+        What stands there, base currency.
+    """
+
+    instrument_id: str
+    ts: int
+    bid: float
+    ask: float
+    bid_size: float
+    ask_size: float
+
+    @property
+    def mid(self) -> float:
+        """Return the price in the middle, quote currency."""
+        return (self.bid + self.ask) / 2
 
 
 class Prediction(msgspec.Struct, frozen=True, gc=False):

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from aitb_nautilus.risk.book import ZERO
 from aitb_nautilus.risk.ledger import Ledger
-from aitb_nautilus.risk.limit_rule import Limit, Proposal, Verdict
+from aitb_nautilus.risk.limit_rule import PASS, Limit, Proposal, Verdict
 
 __all__ = ["DrawdownLadder"]
 
@@ -58,10 +58,10 @@ class DrawdownLadder(Limit):
                 f"{step:.2%} on only exits pass; wait until it recovers or raise {self.key}",
             )
         if self.shrink_frac is None or drawdown < self.shrink_frac:
-            return Verdict(proposal.quantity)
+            return PASS
         resting = ZERO if proposal.replaces is None else proposal.replaces.leaves
         if proposal.quantity <= resting:
-            return Verdict(proposal.quantity)
+            return PASS
         return Verdict(
             max(proposal.quantity * self._factor, resting),
             f"equity {equity:,.2f} lies {drawdown:.2%} below its peak {peak:,.2f}, and from "

@@ -22,7 +22,7 @@ from aitb_nautilus.risk.book import ZERO, Order
 from aitb_nautilus.risk.hearing import Hearing
 from aitb_nautilus.risk.holdings import Looks, dearest
 from aitb_nautilus.risk.ledger import Ledger
-from aitb_nautilus.risk.limit_rule import Limit, Proposal
+from aitb_nautilus.risk.limit_rule import PASS, Limit, Proposal
 from aitb_nautilus.risk.permits import Permits
 
 __all__ = ["Decision", "Guard", "Halt", "LotRules", "TradingState"]
@@ -124,10 +124,15 @@ class Guard:
         The first decisions that refused or shrank a wish.
     permits
         What may be sent.
+    hearing
+        Tells the limits of quotes, references and predictions; bars and fills come through here.
     flattening
         Whether every strategy must close what it holds.
     tell_halt
         Is told of each halt.
+    clock
+        The node's clock, ns UTC, which tells how old a fact is that is answered; None: a fact is
+        answered at its own time.
     """
 
     def __init__(
@@ -142,10 +147,11 @@ class Guard:
         self.refusals: list[Decision] = []
         self.permits = Permits(ledger)
         self.flattening = False
-        self._hearing = Hearing(limits, ledger)
+        self.hearing = Hearing(limits, ledger)
         self._looks = Looks(ledger)
         self._asked: dict[tuple[str, str], tuple[Limit, ...]] = {}
         self.tell_halt: Callable[[Halt], None] | None = None
+        self.clock: Callable[[], int] | None = None
 
     def judge(self, intent: OrderIntent, strategy_id: str, ts: int) -> Decision:
         """Decide on one order.
@@ -197,17 +203,17 @@ class Guard:
 
     def hear_bar(self, bar: BarClosed) -> None:
         """Let limits take note of a bar that the ledger holds already; halt if one asks for it."""
-        if not self._hearing.wants_bars:
+        if not self.hearing.wants_bars:
             return
-        why = self._hearing.bar(bar)
+        why = self.hearing.bar(bar)
         if why and not self.flattening:
             self.flattening = True
             self._halt(Halt(bar.ts, why, by_limit=True))
 
     def hear_fill(self, fill: Fill) -> None:
         """Let limits take note of a fill that the ledger holds already."""
-        if self._hearing.wants_fills:
-            self._hearing.fill(fill)
+        if self.hearing.wants_fills:
+            self.hearing.fill(fill)
 
     def _halt(self, halt: Halt) -> Halt:
         self.state = "halted"
@@ -277,6 +283,7 @@ class Guard:
             ts,
             replaces,
             self._looks,
+            None if self.clock is None else self.clock(),
         )
         return self._through_limits(proposal, whole=whole)
 
@@ -300,7 +307,7 @@ class Guard:
         ledger = self.ledger
         for rule in asked:
             verdict = rule.check(proposal, ledger)
-            if not verdict.line:
+            if verdict is PASS or not verdict.line:
                 continue
             limit, line = rule.name, verdict.line
             if verdict.allowed < proposal.quantity:

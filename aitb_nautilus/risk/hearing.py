@@ -1,4 +1,4 @@
-"""What limits hear: bars, the moment when all bars of one time are there, fills, closed trades.
+"""What limits hear: bars, the moment when all of one time are there, quotes, fills, closed trades.
 
 Works on the ledger after it has taken the fact, and calls only limits that want it.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aitb_nautilus.messages import BarClosed, Fill
+from aitb_nautilus.messages import BarClosed, Fill, Prediction, Quote
 from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.limit_rule import ClosedTrade, Limit
 
@@ -33,14 +33,17 @@ class Hearing:
 
     def __init__(self, limits: Sequence[Limit], ledger: Ledger) -> None:
         self._ledger = ledger
-        self._bars = [one.hear_bar for one in limits if type(one).hear_bar is not Limit.hear_bar]
-        self._closes = [
-            one.hear_close for one in limits if type(one).hear_close is not Limit.hear_close
-        ]
-        self._fills = [one for one in limits if type(one).hear_fill is not Limit.hear_fill]
-        self._exits = [one for one in limits if type(one).hear_exit is not Limit.hear_exit]
+        self._bars = [one.hear_bar for one in _who(limits, "hear_bar")]
+        self._closes = [one.hear_close for one in _who(limits, "hear_close")]
+        self._quotes = [one.hear_quote for one in _who(limits, "hear_quote")]
+        self._references = [one.hear_reference for one in _who(limits, "hear_reference")]
+        self._expects = [one.expect_predictions for one in _who(limits, "expect_predictions")]
+        self._predictions = [one.hear_prediction for one in _who(limits, "hear_prediction")]
+        self._fills = _who(limits, "hear_fill")
+        self._exits = _who(limits, "hear_exit")
         self.wants_bars = bool(self._bars or self._closes)
         self.wants_fills = bool(self._fills or self._exits)
+        self.wants_quotes = bool(self._quotes)
         self._now = 0
         self._there: set[str] = set()
         self._awaited: set[str] = set()
@@ -64,6 +67,26 @@ class Hearing:
             why = self._tell(bar.ts) or why
             self._told = True
         return why
+
+    def quote(self, quote: Quote) -> None:
+        """Tell of the top of a book."""
+        for hear in self._quotes:
+            hear(quote)
+
+    def reference(self, bar: BarClosed) -> None:
+        """Tell of a bar of an instrument that is only looked at."""
+        for hear in self._references:
+            hear(bar)
+
+    def expect(self, strategy_id: str, listens: Sequence[tuple[str, str]]) -> None:
+        """Tell what a strategy listens to."""
+        for expect in self._expects:
+            expect(strategy_id, listens)
+
+    def prediction(self, prediction: Prediction) -> None:
+        """Tell of a prediction."""
+        for hear in self._predictions:
+            hear(prediction)
 
     def fill(self, fill: Fill) -> None:
         """Tell of a fill, and of the trade that it closed."""
@@ -93,3 +116,8 @@ class Hearing:
         equity = self._ledger.equity()
         reasons = [hear(ts, equity) for hear in self._closes]
         return next(filter(None, reasons), "")
+
+
+def _who(limits: Sequence[Limit], hears: str) -> list[Limit]:
+    """Return the limits that override a method."""
+    return [one for one in limits if getattr(type(one), hears) is not getattr(Limit, hears)]

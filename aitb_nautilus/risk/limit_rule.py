@@ -7,12 +7,13 @@ one of the ``hear_*`` methods; the guard calls only those that are overridden.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import msgspec
 
-from aitb_nautilus.messages import BarClosed, Fill, Side
+from aitb_nautilus.messages import BarClosed, Fill, Prediction, Quote, Side
 from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.holdings import EVERYTHING, Holdings, Looks, Scope
 from aitb_nautilus.risk.ledger import Ledger
@@ -21,6 +22,7 @@ __all__ = [
     "DAY_NS",
     "MINUTE_NS",
     "NEARLY",
+    "PASS",
     "ROUNDING",
     "ClosedTrade",
     "Limit",
@@ -54,6 +56,10 @@ class Proposal(msgspec.Struct, frozen=True, gc=False):
         order.
     mark
         Last price of the instrument.
+    ts
+        When the strategy decided, ns UTC: the time of what it answers.
+    clock
+        The node's clock, ns UTC, which tells how old that is; None: the same.
     replaces
         The resting order that would be changed into this one, or None.
     seen
@@ -70,6 +76,12 @@ class Proposal(msgspec.Struct, frozen=True, gc=False):
     ts: int
     replaces: Order | None = None
     seen: Looks | None = None
+    clock: int | None = None
+
+    @property
+    def now(self) -> int:
+        """Return the node's clock, ns UTC."""
+        return self.ts if self.clock is None else self.clock
 
     @property
     def value(self) -> float:
@@ -89,13 +101,17 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     Attributes
     ----------
     allowed
-        Quantity that may be sent; 0 refuses the order.
+        Quantity that may be sent; 0 refuses the order, more than was asked lets it pass.
     line
         What it saw, what it allows, what would lift it; empty if the order passes untouched.
     """
 
     allowed: Decimal
     line: str = ""
+
+
+PASS = Verdict(Decimal("Infinity"))
+"""The answer to an order that passes untouched."""
 
 
 class ClosedTrade(msgspec.Struct, frozen=True, gc=False):
@@ -131,6 +147,8 @@ class Limit:
         Which orders it looks at, and which orders and positions it counts.
     place
         Where in the config it stands: ``risk``, or a rule of it.
+    needs_quotes
+        Whether it cannot judge without quotes.
     """
 
     name: str
@@ -138,6 +156,7 @@ class Limit:
     counts = False
     scope: Scope = EVERYTHING
     place = "risk"
+    needs_quotes = False
 
     def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:
         """Return how much of the proposal may be sent. Changes nothing."""
@@ -148,6 +167,18 @@ class Limit:
 
     def hear_bar(self, bar: BarClosed) -> None:
         """Take note of a bar; the ledger holds it already."""
+
+    def hear_quote(self, quote: Quote) -> None:
+        """Take note of the top of a book."""
+
+    def hear_reference(self, bar: BarClosed) -> None:
+        """Take note of a bar of an instrument that is only looked at, and never traded."""
+
+    def expect_predictions(self, strategy_id: str, listens: Sequence[tuple[str, str]]) -> None:
+        """Take note of what a strategy listens to: models, each with an instrument id."""
+
+    def hear_prediction(self, prediction: Prediction) -> None:
+        """Take note of a prediction that some strategy is told."""
 
     def hear_close(self, ts: int, equity: float) -> str:  # noqa: ARG002
         """Take note that all bars of one time are there; return why to halt, or nothing."""

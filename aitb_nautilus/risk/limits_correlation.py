@@ -14,7 +14,14 @@ from aitb_nautilus.messages import BarClosed
 from aitb_nautilus.risk.book import ZERO
 from aitb_nautilus.risk.holdings import Holdings
 from aitb_nautilus.risk.ledger import Ledger
-from aitb_nautilus.risk.limit_rule import ROUNDING, Limit, Proposal, Verdict, quantity_of
+from aitb_nautilus.risk.limit_rule import (
+    PASS,
+    ROUNDING,
+    Limit,
+    Proposal,
+    Verdict,
+    quantity_of,
+)
 from aitb_nautilus.risk.portfolio_risk import PortfolioRisk
 
 __all__ = ["MaxCluster", "MaxRiskShare", "MaxVolatility"]
@@ -85,7 +92,7 @@ class MaxVolatility(_Correlated):
                 worst = max(worst, after)
                 room = min(room, (math.sqrt(max(b * b + a * (most - before), 0.0)) - b) / a)
         if room == math.inf:
-            return Verdict(proposal.quantity)
+            return PASS
         deviation = math.sqrt(worst)
         share = f"{deviation / holdings.equity:.2%}" if holdings.equity > 0 else "more than 100%"
         return Verdict(
@@ -147,7 +154,7 @@ class MaxRiskShare(_Correlated):
                     high = middle
             room = min(room, low)
         if room == math.inf:
-            return Verdict(proposal.quantity)
+            return PASS
         share = f"{worst / budget:.2%}" if budget > 0 else "more than 100%"
         return Verdict(
             quantity_of(room, proposal.price),
@@ -193,7 +200,7 @@ class MaxCluster(_Correlated):
             there = sum(held.get(name, 0.0) + pending.get(name, 0.0) for name in cluster)
         after = there + proposal.value
         if after <= self.maximum * (1 + ROUNDING):
-            return Verdict(proposal.quantity)
+            return PASS
         names = "everything" if cluster is None else ", ".join(sorted(cluster))
         return Verdict(
             quantity_of(self.maximum - there, proposal.price),

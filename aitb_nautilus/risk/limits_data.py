@@ -11,7 +11,14 @@ from collections import deque
 from aitb_nautilus.messages import BarClosed
 from aitb_nautilus.risk.book import ZERO
 from aitb_nautilus.risk.ledger import Ledger
-from aitb_nautilus.risk.limit_rule import ROUNDING, Limit, Proposal, Verdict, quantity_of
+from aitb_nautilus.risk.limit_rule import (
+    PASS,
+    ROUNDING,
+    Limit,
+    Proposal,
+    Verdict,
+    quantity_of,
+)
 
 __all__ = ["ClockSkew", "Liquidity", "StaleData"]
 
@@ -35,10 +42,10 @@ class StaleData(Limit):
         instrument_id = proposal.instrument_id
         interval = self._interval.get(instrument_id)
         if interval is None:
-            return Verdict(proposal.quantity)
-        age = (proposal.ts - self._last[instrument_id]) / interval
+            return PASS
+        age = (proposal.now - self._last[instrument_id]) / interval
         if age <= self.maximum:
-            return Verdict(proposal.quantity)
+            return PASS
         return Verdict(
             ZERO,
             f"the last bar of {instrument_id} is {age:.1f} intervals of {interval / 1e9:g} s old, "
@@ -67,9 +74,9 @@ class ClockSkew(Limit):
 
     def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:  # noqa: ARG002
         """Refuse the order if the last bar lies too far ahead of it."""
-        ahead = (self._last.get(proposal.instrument_id, 0) - proposal.ts) / 1e6
+        ahead = (self._last.get(proposal.instrument_id, 0) - proposal.now) / 1e6
         if ahead <= self.maximum_ms:
-            return Verdict(proposal.quantity)
+            return PASS
         return Verdict(
             ZERO,
             f"the last bar of {proposal.instrument_id} closed {ahead:g} ms ahead of the clock, and "
@@ -127,7 +134,7 @@ class Liquidity(Limit):
                     f"{instrument_id} trades, which is {most:g}; send less at a time or raise "
                     f"{self.key}.max_volume_frac",
                 )
-        return Verdict(proposal.quantity)
+        return PASS
 
     def hear_bar(self, bar: BarClosed) -> None:
         """Note what a bar traded, at its close."""

@@ -11,7 +11,15 @@ from decimal import Decimal
 from aitb_nautilus.risk.book import ZERO
 from aitb_nautilus.risk.holdings import one_sided_quantity
 from aitb_nautilus.risk.ledger import Ledger
-from aitb_nautilus.risk.limit_rule import NEARLY, ROUNDING, Limit, Proposal, Verdict, quantity_of
+from aitb_nautilus.risk.limit_rule import (
+    NEARLY,
+    PASS,
+    ROUNDING,
+    Limit,
+    Proposal,
+    Verdict,
+    quantity_of,
+)
 
 __all__ = [
     "MaxConcentration",
@@ -42,11 +50,11 @@ class MaxPositionNotional(Limit):
         )
         whole = there + proposal.quantity
         if float(whole) * proposal.price < self.maximum * NEARLY:
-            return Verdict(proposal.quantity)
+            return PASS
         price, maximum = Decimal(repr(proposal.price)), Decimal(repr(self.maximum))
         after = whole * price
         if after <= maximum:
-            return Verdict(proposal.quantity)
+            return PASS
         return Verdict(
             max(maximum / price - there, ZERO),
             f"position would be {after:,.2f}, above max_position_notional {self.maximum:,.2f}; "
@@ -68,7 +76,7 @@ class MaxGrossNotional(Limit):
         gross = proposal.holdings(ledger, self.scope).gross
         after = gross + proposal.value
         if after <= self.maximum * (1 + ROUNDING):
-            return Verdict(proposal.quantity)
+            return PASS
         return Verdict(
             quantity_of(self.maximum - gross, proposal.price),
             f"gross exposure would be {after:,.2f}, above max_gross_notional "
@@ -96,7 +104,7 @@ class MaxNetNotional(Limit):
         net += sum(holdings.pending[side].values())
         after = net + proposal.value
         if after <= self.maximum * (1 + ROUNDING):
-            return Verdict(proposal.quantity)
+            return PASS
         return Verdict(
             quantity_of(self.maximum - net, proposal.price),
             f"net {'long' if side == 'BUY' else 'short'} exposure would be {after:,.2f}, above "
@@ -120,7 +128,7 @@ class MaxLeverage(Limit):
         gross, carried = holdings.gross, self.maximum * max(holdings.equity, 0.0)
         after = gross + proposal.value
         if after <= carried * (1 + ROUNDING):
-            return Verdict(proposal.quantity)
+            return PASS
         return Verdict(
             quantity_of(carried - gross, proposal.price),
             f"gross exposure would be {after:,.2f} on equity of {holdings.equity:,.2f}, above "
@@ -148,7 +156,7 @@ class MaxConcentration(Limit):
         value = proposal.value
         whole = max(gross + value, holdings.equity)
         if own + value <= part * whole * (1 + ROUNDING):
-            return Verdict(proposal.quantity)
+            return PASS
         # own + x = part * (gross + x), or part * equity where that is more.
         room = max(part * holdings.equity - own, (part * gross - own) / (1 - part))
         return Verdict(

@@ -13,6 +13,7 @@ from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.limit_rule import (
     DAY_NS,
     MINUTE_NS,
+    PASS,
     ClosedTrade,
     Limit,
     Proposal,
@@ -42,10 +43,10 @@ class DailyLoss(Limit):
         """Refuse the order if the day's loss has reached the limit."""
         day = proposal.ts // DAY_NS
         if day != self._day:
-            return Verdict(proposal.quantity)
+            return PASS
         loss = max(self._worst, self._loss(proposal.holdings(ledger).equity))
         if loss < self.maximum_frac:
-            return Verdict(proposal.quantity)
+            return PASS
         return Verdict(
             ZERO,
             f"the day has lost {loss:.2%} of {self._first:,.2f}, and max_daily_loss_frac is "
@@ -76,7 +77,7 @@ class _Pause(Limit):
     def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:  # noqa: ARG002
         """Refuse the order during the pause."""
         if proposal.ts >= self._until:
-            return Verdict(proposal.quantity)
+            return PASS
         return Verdict(
             ZERO, f"{self._why}; opens again at {utc(self._until)}, or change {self.key}"
         )
@@ -141,7 +142,7 @@ class _InstrumentPause(Limit):
         """Refuse the order during the instrument's pause."""
         until, why = self._until.get(proposal.instrument_id, (0, ""))
         if proposal.ts >= until:
-            return Verdict(proposal.quantity)
+            return PASS
         return Verdict(ZERO, f"{why}; opens again at {utc(until)}, or change {self.key}")
 
     def pause(self, trade: ClosedTrade, why: str) -> None:

@@ -13,6 +13,7 @@ from aitb_nautilus.risk.limit_rule import (
     DAY_NS,
     MINUTE_NS,
     NEARLY,
+    PASS,
     ROUNDING,
     Limit,
     Proposal,
@@ -43,12 +44,12 @@ class MaxOrderNotional(Limit):
     def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:  # noqa: ARG002
         """Shrink the order to the cap."""
         if proposal.replaces is None and proposal.value < self.maximum * NEARLY:
-            return Verdict(proposal.quantity)
+            return PASS
         filled = proposal.replaces.filled if proposal.replaces is not None else ZERO
         price, maximum = Decimal(repr(proposal.price)), Decimal(repr(self.maximum))
         notional = (filled + proposal.quantity) * price
         if notional <= maximum:
-            return Verdict(proposal.quantity)
+            return PASS
         return Verdict(
             max(maximum / price - filled, ZERO),
             f"order of {notional:,.2f} is above max_order_notional {self.maximum:,.2f}; "
@@ -68,7 +69,7 @@ class MaxOpenOrders(Limit):
         """Refuse the order if as many are open; a changed one is open already."""
         count = ledger.open_order_count()
         if proposal.replaces is not None or count < self.maximum:
-            return Verdict(proposal.quantity)
+            return PASS
         if self.scope is not EVERYTHING:
             covers = self.scope.covers
             count = sum(
@@ -77,7 +78,7 @@ class MaxOpenOrders(Limit):
                 for order in ledger.open_orders(instrument_id)
             )
             if count < self.maximum:
-                return Verdict(proposal.quantity)
+                return PASS
         return Verdict(
             ZERO,
             f"{count} orders are open and max_open_orders is {self.maximum}; "
@@ -98,7 +99,7 @@ class MaxOrderRate(Limit):
     def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:  # noqa: ARG002
         """Refuse the order if as many were sent in the last 60 seconds."""
         if len(self._sent) < self.maximum or proposal.ts - self._sent[0] >= MINUTE_NS:
-            return Verdict(proposal.quantity)
+            return PASS
         wait = (MINUTE_NS - (proposal.ts - self._sent[0])) / 1e9
         return Verdict(
             ZERO,
@@ -126,7 +127,7 @@ class MaxOrdersPerDay(Limit):
         """Refuse the order if as many were sent today."""
         day = proposal.ts // DAY_NS
         if day != self._day or self._count < self.maximum:
-            return Verdict(proposal.quantity)
+            return PASS
         return Verdict(
             ZERO,
             f"{self._count} opening orders were sent today and max_orders_per_day is "
@@ -164,7 +165,7 @@ class MaxTurnover(Limit):
         used = traded + sum(pending["BUY"].values()) + sum(pending["SELL"].values())
         after = used + proposal.value
         if after <= self.maximum * (1 + ROUNDING):
-            return Verdict(proposal.quantity)
+            return PASS
         return Verdict(
             quantity_of(self.maximum - used, proposal.price),
             f"the day's turnover would be {after:,.2f}, above max_turnover_per_day "
@@ -191,10 +192,10 @@ class PriceBand(Limit):
         """Refuse an order whose price lies outside the band."""
         quoted = proposal.quoted_price
         if quoted is None:
-            return Verdict(proposal.quantity)
+            return PASS
         distance = abs(quoted / proposal.mark - 1)
         if distance <= self.band_frac + ROUNDING:
-            return Verdict(proposal.quantity)
+            return PASS
         return Verdict(
             ZERO,
             f"price {quoted:g} lies {distance:.2%} from the last price {proposal.mark:g}, beyond "

@@ -88,6 +88,8 @@ class Listening:
             The engine's time, ns UTC.
         """
         self._now = now
+        if self._component.context.guard.clock is None:
+            self._component.context.guard.clock = now
         audiences = self._component.context.audiences
         for text in bar_types:
             bar_type = BarType.from_str(text)
@@ -153,4 +155,5 @@ class Listening:
 
     def _hand_over(self, prediction: Prediction) -> None:
         if self._now() < prediction.expires_ns:
+            self._component.context.guard.hearing.prediction(prediction)
             self._on_prediction(prediction)

@@ -201,7 +201,9 @@ class GuardedStrategy(Strategy):
         clock = super().clock
         self._now = clock.timestamp_ns()
         bar_types = self.bar_types()
-        self._listening.start(clock.timestamp_ns, bar_types, self.predictions())
+        predictions = self.predictions()
+        self._listening.start(clock.timestamp_ns, bar_types, predictions)
+        self.context.guard.hearing.expect(self.component_id, predictions)
         for text in bar_types:
             self.subscribe_funding_rates(BarType.from_str(text).instrument_id)
         self.act(self.decide_on_start())

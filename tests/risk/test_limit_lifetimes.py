@@ -221,3 +221,20 @@ def test_changed_order_is_not_counted_twice(risk: dict[str, float], room: str) -
     assert change(room) == Decimal(room)
     assert change("5.001") == 0
     assert change("1") == 1
+
+
+def test_bar_that_came_late_is_old_by_the_clock_of_the_node_and_not_by_its_own_time() -> None:
+    desk = desk_with(max_stale_bars=1)
+    desk.bar(100.0, MINUTE)
+    desk.guard.clock = lambda: desk.now + MINUTE + 1
+    assert "1.0 intervals of 60 s old" in desk.ask("1").line
+    desk.guard.clock = lambda: desk.now + MINUTE
+    assert passes(desk)
+
+
+def test_bar_ahead_of_the_clock_of_the_node_is_told_by_that_clock() -> None:
+    desk = desk_with(max_clock_skew_ms=500)
+    desk.guard.clock = lambda: desk.now - 500_000_001
+    assert "closed 500 ms ahead of the clock" in desk.ask("1").line
+    desk.guard.clock = lambda: desk.now - 500_000_000
+    assert passes(desk)
