@@ -12,6 +12,7 @@ from aitb_nautilus.risk.capture import RunState
 from aitb_nautilus.risk.chronicle import Chronicle
 from aitb_nautilus.risk.guard import Guard
 from aitb_nautilus.risk.ledger import Ledger
+from aitb_nautilus.risk.order_port import OrderPort
 from aitb_nautilus.risk.sources import PredictionSource
 from aitb_nautilus.settings import nearest
 
@@ -48,6 +49,9 @@ class Context(msgspec.Struct, frozen=True):
     aside
         Ids of orders that a simulated venue holds aside for a moment. Strategies are not told: the
         order keeps its terms for them.
+    port_of
+        Returns the port by which the orders of a strategy, by its id, leave; None: they go to the
+        engine.
     chronicle
         Tells the journal what was decided.
     """
@@ -63,6 +67,7 @@ class Context(msgspec.Struct, frozen=True):
     heard_at: dict[str, Callable[[int], int]] = msgspec.field(default_factory=dict)
     waiting: dict[int, list[Callable[[], None]]] = msgspec.field(default_factory=dict)
     aside: set[str] = msgspec.field(default_factory=set)
+    port_of: Callable[[str], OrderPort] | None = None
     chronicle: Chronicle = cast("Chronicle", None)
 
     def __post_init__(self) -> None:

@@ -1,17 +1,15 @@
-"""From an allowed intent to the engine: judge, permit, note, send, announce.
+"""From an intent to the port: judge, permit, note, write down, send, announce.
 
-The one place that calls the engine's own order methods. A strategy reaches it through intents or
-through the overridden `submit_order` and its kin; both ways pass the same guard.
+A strategy reaches it through intents or through the overridden `submit_order` and its kin; both
+ways pass the same guard. It holds nothing of the engine: what is allowed leaves by an `OrderPort`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 from msgspec.structs import replace
-from nautilus_trader.model import ClientOrderId, Quantity
-from nautilus_trader.trading import Strategy
 
 from aitb_nautilus.messages import (
     ORDER_SENT,
@@ -23,13 +21,12 @@ from aitb_nautilus.messages import (
     opposite,
 )
 from aitb_nautilus.risk.book import ZERO, Order
+from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.guard import Decision
 from aitb_nautilus.risk.journal_records import Sent
+from aitb_nautilus.risk.ledger import View
+from aitb_nautilus.risk.order_port import OrderPort, OrderTerms, plan
 from aitb_nautilus.risk.permits import Permit
-from aitb_nautilus.risk.translate import build_order, intent_of, price_of
-
-if TYPE_CHECKING:
-    from aitb_nautilus.risk.strategy import GuardedStrategy
 
 __all__ = ["OrderSender"]
 
@@ -39,14 +36,25 @@ class OrderSender:
 
     Parameters
     ----------
-    strategy
+    context
+        What the node's components share.
+    strategy_id
         The strategy whose orders these are.
+    port
+        By which they leave.
+    now
+        Returns the time of the fact that is being answered, ns UTC.
     """
 
-    def __init__(self, strategy: GuardedStrategy) -> None:
-        self._strategy = strategy
-        self._context = strategy.context
-        self._chronicle = strategy.context.chronicle
+    def __init__(
+        self, context: Context, strategy_id: str, port: OrderPort, now: Callable[[], int]
+    ) -> None:
+        self._context = context
+        self._chronicle = context.chronicle
+        self._strategy_id = strategy_id
+        self._port = port
+        self._now = now
+        self._view = View(context.ledger, strategy_id)
 
     def submit(self, intent: OrderIntent) -> Decision:
         """Judge an intent, and send it as far as it is allowed.
@@ -54,46 +62,46 @@ class OrderSender:
         What passes because it only reduces is sent as reduce-only, so that it cannot turn the
         position around if another exit fills before it.
         """
-        strategy = self._strategy
-        decision = self._context.guard.judge(intent, strategy.component_id, strategy.now())
+        decision = self._context.guard.judge(intent, self._strategy_id, self._now())
         if not decision.allowed:
             self._chronicle.decided(intent, decision, "submit", intent.quantity)
             return decision
         if decision.reducing:
             intent = replace(intent, reduce_only=True)
-        instrument = self._context.instruments[intent.instrument_id]
-        order = build_order(strategy.order_factory, instrument, intent, decision.quantity)
-        refusal = self._journalled([self._note(order, intent, decision)])
+        terms = plan(intent, decision.quantity, self._port.next_id(), self._port)
+        refusal = self._journalled([self._note(terms, intent, decision)])
         if refusal is not None:
             return refusal
 
         def send() -> None:
-            Strategy.submit_order(strategy, order)
-            self.announce(str(order.client_order_id), intent.instrument_id, "submit")
+            self._port.submit(terms)
+            self.announce(terms.client_order_id, intent.instrument_id, "submit")
 
         self._send(intent.instrument_id, send)
         return decision
 
-    def submit_built(self, orders: Sequence[Any], send: Callable[[], None]) -> list[Decision]:
+    def submit_built(
+        self, orders: Sequence[OrderTerms], send: Callable[[], None]
+    ) -> list[Decision]:
         """Judge orders that the strategy built itself, and send all of them or none.
 
         Parameters
         ----------
         orders
-            The engine's orders: one, or all of a linked list.
+            One, or all of a linked list.
         send
-            Calls the engine's own method with them.
+            Sends them.
 
         Returns
         -------
         list[Decision]
             One per order that was judged; the last one is a refusal if nothing was sent.
         """
-        intents = [intent_of(order) for order in orders]
         decisions: list[Decision] = []
         noted: list[Order] = []
-        for order, intent in zip(orders, intents, strict=True):
-            decision = self._judge_built(str(order.client_order_id), intent)
+        for order in orders:
+            intent = order.intent()
+            decision = self._judge_built(order.client_order_id, intent)
             decisions.append(decision)
             if not decision.allowed:
                 self._chronicle.decided(intent, decision, "submit", intent.quantity)
@@ -107,15 +115,15 @@ class OrderSender:
 
         def send_all() -> None:
             send()
-            for order, intent in zip(orders, intents, strict=True):
-                self.announce(str(order.client_order_id), intent.instrument_id, "submit")
+            for order in orders:
+                self.announce(order.client_order_id, order.instrument_id, "submit")
 
-        self._send(intents[0].instrument_id, send_all)
+        self._send(orders[0].instrument_id, send_all)
         return decisions
 
     def close(self, intent: CloseIntent) -> Decision | None:
         """Close the strategy's position with a reduce-only order; None if it is flat."""
-        held = self._strategy.view.quantity(intent.instrument_id)
+        held = self._view.quantity(intent.instrument_id)
         if held == 0:
             return None
         return self.submit(
@@ -134,37 +142,33 @@ class OrderSender:
         if order is None or not order.is_open:
             return
 
-        self._chronicle.cancelling(intent, order, self._strategy.now())
-
-        def send() -> None:
-            Strategy.cancel_order(self._strategy, ClientOrderId(intent.client_order_id))
-
-        self._send(order.instrument_id, send)
+        self._chronicle.cancelling(intent, order, self._now())
+        self._send(order.instrument_id, lambda: self._port.cancel(intent.client_order_id))
 
     def modify(self, intent: ModifyIntent) -> Decision | None:
         """Judge a change of an open order, and send it whole.
 
         None if the order has ended, or if nothing would change.
         """
-        strategy, guard = self._strategy, self._context.guard
+        guard, port = self._context.guard, self._port
         order = self._context.ledger.orders.get(intent.client_order_id)
         if order is None or not order.is_open:
             return None
-        decision = guard.judge_modify(intent, order, strategy.now())
+        decision = guard.judge_modify(intent, order, self._now())
         if not decision.allowed:
             self._decided_change(intent, decision)
             return decision
-        instrument = self._context.instruments[order.instrument_id]
+        instrument_id = order.instrument_id
         quantity = None if intent.quantity is None else decision.quantity
-        price = None if intent.price is None else instrument.make_price(intent.price)
-        trigger = (
-            None if intent.trigger_price is None else instrument.make_price(intent.trigger_price)
-        )
+        price = None if intent.price is None else port.on_grid(instrument_id, intent.price)
+        trigger = intent.trigger_price
+        if trigger is not None:
+            trigger = port.on_grid(instrument_id, trigger)
         order.purpose = intent.purpose or order.purpose
         if (
             quantity in (None, order.quantity)
-            and price_of(price) in (None, order.price)
-            and price_of(trigger) in (None, order.trigger_price)
+            and price in (None, order.price)
+            and trigger in (None, order.trigger_price)
         ):
             if not order.changes:
                 return None
@@ -172,45 +176,30 @@ class OrderSender:
                 f"order {intent.client_order_id} is being changed already, and the engine cannot "
                 f"take that back; wait for the answer"
             )
-            refusal = guard.refuse(
-                order.instrument_id, strategy.component_id, strategy.now(), "order", line
-            )
+            refusal = guard.refuse(instrument_id, self._strategy_id, self._now(), "order", line)
             self._decided_change(intent, refusal)
             return refusal
         self._decided_change(intent, decision)
         terms = Sent(
             action="modify",
             quantity=quantity,
-            price=price_of(price),
-            trigger_price=price_of(trigger),
+            price=price,
+            trigger_price=trigger,
             purpose=order.purpose,
         )
-        why = self._chronicle.sent([(order, terms)], strategy.now())
+        why = self._chronicle.sent([(order, terms)], self._now())
         # What only makes an order smaller opens nothing, and neither does an exit.
         moved = intent.price is not None or intent.trigger_price is not None
         opens = moved or (quantity is not None and quantity > order.quantity)
         if why and opens and not (order.reduce_only or order.is_exit or decision.reducing):
-            return guard.refuse(
-                order.instrument_id, strategy.component_id, strategy.now(), "journal", why
-            )
+            return guard.refuse(instrument_id, self._strategy_id, self._now(), "journal", why)
         self._context.ledger.ask_change(order, quantity)
 
         def send() -> None:
             with guard.permits.announced_modify(intent.client_order_id):
-                Strategy.modify_order(
-                    strategy,
-                    ClientOrderId(intent.client_order_id),
-                    quantity=(
-                        None
-                        if quantity is None
-                        else Quantity.from_decimal_dp(quantity, instrument.size_precision)
-                    ),
-                    price=price,
-                    trigger_price=trigger,
-                )
+                port.modify(intent.client_order_id, instrument_id, quantity, price, trigger)
             self.announce(intent.client_order_id, instrument_id, "modify")
 
-        instrument_id = order.instrument_id
         self._send(instrument_id, send)
         return decision
 
@@ -219,10 +208,9 @@ class OrderSender:
 
         A venue does this with reduce-only orders; a plain one would open the other side.
         """
-        view = self._strategy.view
-        held = view.quantity(instrument_id)
+        held = self._view.quantity(instrument_id)
         room = abs(held)
-        for order in view.open_orders(instrument_id):
+        for order in self._view.open_orders(instrument_id):
             if not order.is_exit or order.reduce_only:
                 continue
             kept = ZERO if (held > 0) == (order.side == "BUY") else min(order.leaves, room)
@@ -240,12 +228,9 @@ class OrderSender:
         action: Literal["submit", "modify", "cancel"],
     ) -> None:
         """Tell on the bus that a command has left for the venue."""
-        strategy = self._strategy
-        strategy.publish_message(
+        self._port.publish(
             ORDER_SENT,
-            OrderSent(
-                strategy.component_id, instrument_id, client_order_id, action, strategy.now()
-            ),
+            OrderSent(self._strategy_id, instrument_id, client_order_id, action, self._now()),
         )
 
     def _send(self, instrument_id: str, send: Callable[[], None]) -> None:
@@ -254,8 +239,7 @@ class OrderSender:
         All that wait for one moment leave in the order in which they were wished.
         """
         heard_at = self._context.heard_at.get(instrument_id)
-        clock = self._strategy.clock
-        now = clock.timestamp_ns()
+        now = self._port.now()
         opening = now if heard_at is None else heard_at(now)
         if opening <= now:
             send()
@@ -264,24 +248,22 @@ class OrderSender:
         waiting.append(send)
         if len(waiting) == 1:
 
-            def leave(_: object) -> None:
+            def leave() -> None:
                 for command in self._context.waiting.pop(opening):
                     command()
 
-            clock.set_time_alert_ns(f"opening-{opening}", opening, callback=leave)
+            self._port.alert_at(opening, f"opening-{opening}", leave)
 
     def _judge_built(self, client_order_id: str, intent: OrderIntent) -> Decision:
-        guard, strategy = self._context.guard, self._strategy
+        guard = self._context.guard
         if guard.permits.is_used(client_order_id):
             line = f"order id {client_order_id} was used before; the engine would fill it twice"
-            return guard.refuse(
-                intent.instrument_id, strategy.component_id, strategy.now(), "id", line
-            )
-        return guard.judge_whole(intent, strategy.component_id, strategy.now())
+            return guard.refuse(intent.instrument_id, self._strategy_id, self._now(), "id", line)
+        return guard.judge_whole(intent, self._strategy_id, self._now())
 
     def _withdraw(self, orders: Sequence[Order], why: str) -> None:
         for order in orders:
-            self._chronicle.not_sent(order, why, self._strategy.now())
+            self._chronicle.not_sent(order, why, self._now())
             self._context.guard.permits.withdraw(order.client_order_id)
             self._context.ledger.withdraw_order(order.client_order_id)
 
@@ -293,7 +275,7 @@ class OrderSender:
 
         What only reduces leaves even if it cannot be written.
         """
-        now = self._strategy.now()
+        now = self._now()
         leaving = [
             (
                 order,
@@ -319,29 +301,26 @@ class OrderSender:
             first.instrument_id, first.strategy_id, now, "journal", why
         )
 
-    def _note(self, order: Any, intent: OrderIntent, decision: Decision) -> Order:
+    def _note(self, terms: OrderTerms, intent: OrderIntent, decision: Decision) -> Order:
         """Give the order a permit, and tell ledger and chronicle of it."""
-        strategy = self._strategy
-        client_order_id = str(order.client_order_id)
-        terms = order.init_event
-        quantity = terms.quantity.as_decimal()
+        client_order_id = terms.client_order_id
         self._context.guard.permits.give(
             client_order_id,
-            Permit(intent.instrument_id, intent.side, quantity, intent.reduce_only),
+            Permit(terms.instrument_id, terms.side, terms.quantity, terms.reduce_only),
         )
         self._chronicle.decided(intent, decision, "submit", intent.quantity, client_order_id)
         noted = Order(
             client_order_id=client_order_id,
-            strategy_id=strategy.component_id,
-            instrument_id=intent.instrument_id,
-            side=intent.side,
-            kind=intent.kind,
-            quantity=quantity,
-            price=price_of(terms.price),
-            trigger_price=price_of(terms.trigger_price),
-            reduce_only=intent.reduce_only,
-            purpose=intent.purpose,
-            ts_sent=strategy.now(),
+            strategy_id=self._strategy_id,
+            instrument_id=terms.instrument_id,
+            side=terms.side,
+            kind=terms.kind,
+            quantity=terms.quantity,
+            price=terms.price,
+            trigger_price=terms.trigger_price,
+            reduce_only=terms.reduce_only,
+            purpose=terms.purpose,
+            ts_sent=self._now(),
             is_exit=decision.reducing,
         )
         self._context.ledger.apply_order(noted)

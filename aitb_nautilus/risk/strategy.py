@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar, Self
 
-from msgspec.structs import replace
 from nautilus_trader.model import (
     Bar,
     BarType,
@@ -29,7 +28,6 @@ from nautilus_trader.trading import Strategy, StrategyConfig
 from aitb_nautilus.errors import ConfigError
 from aitb_nautilus.messages import (
     BarClosed,
-    CancelIntent,
     CloseIntent,
     Fill,
     Intent,
@@ -38,19 +36,20 @@ from aitb_nautilus.messages import (
     OrderUpdate,
     Prediction,
 )
+from aitb_nautilus.risk.answers import Answers
 from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.capture import Failure, GuardedClock, RunState, capture, wrap_callbacks
 from aitb_nautilus.risk.context import Context
-from aitb_nautilus.risk.flatten import flatten_intents
+from aitb_nautilus.risk.engine_port import EnginePort
 from aitb_nautilus.risk.guard import Decision
 from aitb_nautilus.risk.ledger import View
 from aitb_nautilus.risk.listening import Listening
-from aitb_nautilus.risk.sender import OrderSender
 from aitb_nautilus.risk.translate import (
     fill_fact,
     funding_fact,
     permit_of,
     price_of,
+    terms_of,
     update_fact,
 )
 from aitb_nautilus.settings import Settings
@@ -112,17 +111,21 @@ class GuardedStrategy(Strategy):
         self.component_id = component_id
         self.run_state: RunState = context.run_state
         self.view = View(context.ledger, component_id)
-        self._sender = OrderSender(self)
-        self._now = 0
+        self.answering = Answers(
+            self,
+            context,
+            context.port_of(component_id)
+            if context.port_of
+            else EnginePort(self, context.instruments),
+        )
         self._listening = Listening(
             self,
             super().subscribe_topic,
             first=False,
-            on_bar=self._answer_bar,
-            on_prediction=self._answer_prediction,
+            on_bar=self.answering.bar,
+            on_prediction=self.answering.prediction,
         )
         self._topics: dict[tuple[str, Any], Any] = {}
-        self._strangers: set[str] = set()
 
     # What a strategy overrides
 
@@ -176,19 +179,16 @@ class GuardedStrategy(Strategy):
 
     def now(self) -> int:
         """Return the time of the fact that is being answered, ns UTC."""
-        return self._now
+        return self.answering.now
 
     def notice(self, *facts: Any) -> None:
         """Move the strategy's time on to that of what the engine tells it."""
         if facts:
-            self._now = max(self._now, getattr(facts[0], "ts_init", 0))
+            self.answering.move_on(getattr(facts[0], "ts_init", 0))
 
     def act(self, intents: Iterable[Intent]) -> None:
         """Carry out intents, one after the other, each through the guard."""
-        for intent in intents:
-            decision = self._carry_out(intent)
-            if decision is not None and decision.line:
-                self.act(self.decide_on_refusal(decision))
+        self.answering.act(intents)
 
     def after_failure(self, failure: Failure) -> None:
         """Halt the guard after an error in a callback: nothing opens any more."""
@@ -199,7 +199,7 @@ class GuardedStrategy(Strategy):
     def on_start(self) -> None:
         """Subscribe to what the strategy listens to, then let it answer."""
         clock = super().clock
-        self._now = clock.timestamp_ns()
+        self.answering.move_on(clock.timestamp_ns())
         bar_types = self.bar_types()
         predictions = self.predictions()
         self._listening.start(clock.timestamp_ns, bar_types, predictions)
@@ -231,36 +231,25 @@ class GuardedStrategy(Strategy):
         client_order_id = str(event.client_order_id)
         if client_order_id in self.context.aside and kind in _CHANGES:
             return
-        guard, ledger = self.context.guard, self.context.ledger
+        answering = self.answering
         if kind == "OrderInitialized":
             # The engine holds the strategy while it says this; no method of it may be called.
-            why = guard.permits.objection(client_order_id, permit_of(event), self.component_id)
-            if why:
-                self._halt(why, client_order_id)
-                if not event.reduce_only:
-                    self._strangers.add(client_order_id)
+            answering.created(client_order_id, permit_of(event))
         elif kind == "OrderEmulated":
-            guard.permits.expect_release(client_order_id)
+            answering.emulated(client_order_id)
         elif kind == "OrderSubmitted":
-            if client_order_id in self._strangers:
-                self._strangers.discard(client_order_id)
-                Strategy.cancel_order(self, event.client_order_id)
+            answering.left(client_order_id)
         elif kind == "OrderPendingCancel":
             # Here and not where a cancel is wished: the engine's own methods cancel as well.
-            self._sender.announce(client_order_id, str(event.instrument_id), "cancel")
+            answering.cancelling(client_order_id, str(event.instrument_id))
         elif kind == "OrderPendingUpdate":
-            why = guard.permits.objection_to_change(client_order_id)
-            if why:
-                self._halt(why, client_order_id)
+            answering.changing(client_order_id)
         elif kind == "OrderFilled":
-            fill = fill_fact(event)
-            ledger.apply_fill(fill)
-            guard.hear_fill(fill)
-            self.context.chronicle.filled(fill)
-            self._sender.fit_exits(fill.instrument_id)
-            self.act(self.decide_on_fill(fill))
+            answering.fill(fill_fact(event))
         else:
-            self._on_update(event)
+            update = update_fact(event)
+            if update is not None:
+                answering.update(update)
 
     def on_market_exit(self) -> None:
         """Tell the guard that the engine is about to close everything."""
@@ -293,12 +282,15 @@ class GuardedStrategy(Strategy):
     def submit_order(self, order: Any, *args: Any, **kwargs: Any) -> None:
         """Send an order built with `self.order_factory`, if the guard allows all of it."""
         send = super().submit_order
-        self._submit_built([order], lambda: send(order, *args, **kwargs))
+        self.answering.submit_built([terms_of(order)], lambda: send(order, *args, **kwargs))
 
     def submit_order_list(self, order_list: Sequence[Any], *args: Any, **kwargs: Any) -> None:
         """Send linked orders, if the guard allows all of every one."""
         send = super().submit_order_list
-        self._submit_built(list(order_list), lambda: send(order_list, *args, **kwargs))
+        self.answering.submit_built(
+            [terms_of(order) for order in order_list],
+            lambda: send(order_list, *args, **kwargs),
+        )
 
     def modify_order(
         self,
@@ -342,56 +334,6 @@ class GuardedStrategy(Strategy):
         side = PositionSide.LONG if held > 0 else PositionSide.SHORT
         if position_side is None or position_side == side:
             self.act([CloseIntent(instrument_id=str(instrument_id))])
-
-    def _answer_bar(self, bar: BarClosed) -> None:
-        self._now = bar.ts
-        intents = self.decide_on_bar(bar)
-        if intents:
-            self.act(intents)
-        if self.context.guard.flattening:
-            self.act(flatten_intents(self.context.ledger, self.component_id))
-
-    def _answer_prediction(self, prediction: Prediction) -> None:
-        self._now = max(self._now, prediction.ts_inference)
-        intents = self.decide_on_prediction(prediction)
-        if intents:
-            self.act(intents)
-
-    def _on_update(self, event: Any) -> None:
-        update = update_fact(event)
-        order = self.context.ledger.orders.get(str(event.client_order_id))
-        if update is None or order is None:
-            return
-        why = self.context.guard.permits.objection_to_terms(order, update)
-        if why:
-            self._halt(why, order.client_order_id)
-        self.context.ledger.apply_update(update)
-        self.context.chronicle.answered(order, update)
-        self.act(self.decide_on_order(order, update))
-
-    def _halt(self, reason: str, client_order_id: str) -> None:
-        self.context.guard.halt(reason, self._now, self.component_id, client_order_id)
-        self.run_state.stop(f"trading halted: {reason}")
-
-    def _submit_built(self, orders: list[Any], send: Callable[[], None]) -> None:
-        for decision in self._sender.submit_built(orders, send):
-            if decision.line:
-                self.act(self.decide_on_refusal(decision))
-
-    def _carry_out(self, intent: Intent) -> Decision | None:
-        match intent:
-            case OrderIntent():
-                if intent.quantity is None:
-                    intent = replace(intent, quantity=self.size(intent))
-                return self._sender.submit(intent)
-            case CloseIntent():
-                return self._sender.close(intent)
-            case CancelIntent():
-                self._sender.cancel(intent)
-                return None
-            case ModifyIntent():
-                return self._sender.modify(intent)
-        raise TypeError(f"{self.component_id} answered with {intent!r}, which is no intent")
 
 
 wrap_callbacks(GuardedStrategy)

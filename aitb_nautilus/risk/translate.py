@@ -5,11 +5,11 @@ Prices leave the engine exactly: ``raw`` divided by its scale, never ``as_double
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 from nautilus_trader.model import (
     Bar,
+    ClientOrderId,
     LiquiditySide,
     OrderFilled,
     OrderInitialized,
@@ -24,12 +24,12 @@ from aitb_nautilus.messages import (
     BarClosed,
     Fill,
     FundingRate,
-    OrderIntent,
     OrderKind,
     OrderStatus,
     OrderUpdate,
     Side,
 )
+from aitb_nautilus.risk.order_port import OrderTerms
 from aitb_nautilus.risk.permits import Permit
 
 __all__ = [
@@ -37,10 +37,10 @@ __all__ = [
     "build_order",
     "fill_fact",
     "funding_fact",
-    "intent_of",
     "permit_of",
     "price_of",
     "side_of",
+    "terms_of",
     "update_fact",
 ]
 
@@ -126,8 +126,8 @@ def permit_of(event: OrderInitialized) -> Permit:
     )
 
 
-def intent_of(order: Any) -> OrderIntent:
-    """Return the intent of an order that was built with the engine's order factory.
+def terms_of(order: Any) -> OrderTerms:
+    """Return the terms of an order that was built with the engine's order factory.
 
     Raises
     ------
@@ -150,7 +150,8 @@ def intent_of(order: Any) -> OrderIntent:
             "must be in base currency",
         )
     tags = event.tags
-    return OrderIntent(
+    return OrderTerms(
+        client_order_id=str(event.client_order_id),
         instrument_id=str(event.instrument_id),
         side=side_of(event.order_side),
         kind=kind_of(event.order_type),
@@ -167,50 +168,22 @@ def intent_of(order: Any) -> OrderIntent:
     )
 
 
-def build_order(factory: Any, instrument: Any, intent: OrderIntent, quantity: Decimal) -> Any:
-    """Return the engine's order for an allowed intent; prices are put onto the tick grid.
-
-    Raises
-    ------
-    ConfigError
-        If the intent's kind needs a price that it does not give, or cannot be built from an intent.
-    """
+def build_order(factory: Any, instrument: Any, terms: OrderTerms) -> Any:
+    """Return the engine's order with these terms."""
     common = {
         "instrument_id": instrument.id,
-        "order_side": OrderSide.BUY if intent.side == "BUY" else OrderSide.SELL,
-        "quantity": Quantity.from_decimal_dp(quantity, instrument.size_precision),
-        "reduce_only": intent.reduce_only,
-        "tags": [intent.purpose],
+        "order_side": OrderSide.BUY if terms.side == "BUY" else OrderSide.SELL,
+        "quantity": Quantity.from_decimal_dp(terms.quantity, instrument.size_precision),
+        "reduce_only": terms.reduce_only,
+        "tags": [terms.purpose],
+        "client_order_id": ClientOrderId(terms.client_order_id),
     }
-    match intent.kind:
-        case "MARKET":
-            return factory.market(**common)
-        case "LIMIT":
-            return factory.limit(
-                **common,
-                price=_tick(instrument, intent.price, intent, "price"),
-                post_only=intent.post_only,
-            )
-        case "STOP_MARKET":
-            trigger = _tick(instrument, intent.trigger_price, intent, "trigger_price")
-            return factory.stop_market(**common, trigger_price=trigger)
-        case "STOP_LIMIT":
-            return factory.stop_limit(
-                **common,
-                price=_tick(instrument, intent.price, intent, "price"),
-                trigger_price=_tick(instrument, intent.trigger_price, intent, "trigger_price"),
-                post_only=intent.post_only,
-            )
-        case "MARKET_IF_TOUCHED":
-            trigger = _tick(instrument, intent.trigger_price, intent, "trigger_price")
-            return factory.market_if_touched(**common, trigger_price=trigger)
-        case _:
-            raise ConfigError(
-                f"intent for {intent.instrument_id}",
-                f"kind was {intent.kind}",
-                "must be MARKET, LIMIT, STOP_MARKET, STOP_LIMIT or MARKET_IF_TOUCHED",
-                "Build other kinds with self.order_factory and give them to self.submit_order",
-            )
+    if terms.price is not None:
+        common["price"] = instrument.make_price(terms.price)
+        common["post_only"] = terms.post_only
+    if terms.trigger_price is not None:
+        common["trigger_price"] = instrument.make_price(terms.trigger_price)
+    return getattr(factory, terms.kind.lower())(**common)
 
 
 def side_of(side: OrderSide) -> Side:
@@ -227,12 +200,3 @@ def kind_of(order_type: Any) -> OrderKind:
 def price_of(price: Price | None) -> float | None:
     """Return an engine price as its exact float64, quote currency."""
     return None if price is None else price.raw / RAW_SCALE
-
-
-def _tick(instrument: Any, price: float | None, intent: OrderIntent, name: str) -> Price:
-    if price is None:
-        raise ConfigError(
-            f"intent for {intent.instrument_id}", f"{intent.kind} had no {name}", "must have one"
-        )
-    rounded: Price = instrument.make_price(price)
-    return rounded

@@ -21,16 +21,16 @@ from nautilus_trader.model import (
     TraderId,
 )
 
-from aitb_nautilus.errors import ConfigError
-from aitb_nautilus.messages import BarClosed, FundingRate, OrderIntent, OrderKind
+from aitb_nautilus.messages import BarClosed, FundingRate, OrderKind
+from aitb_nautilus.risk.order_port import OrderTerms
 from aitb_nautilus.risk.translate import (
     bar_fact,
     build_order,
     funding_fact,
-    intent_of,
     permit_of,
     price_of,
     side_of,
+    terms_of,
 )
 from tests.risk.rig import BTC, MINUTE, make_context
 
@@ -43,10 +43,15 @@ def factory() -> OrderFactory:
 
 
 def built(kind: OrderKind = "LIMIT", **changes: Any) -> Any:
-    terms: dict[str, Any] = {"instrument_id": BTC, "side": "SELL", "kind": kind}
-    intent = OrderIntent(**(terms | changes))
+    terms: dict[str, Any] = {
+        "client_order_id": "AAAA",
+        "instrument_id": BTC,
+        "side": "SELL",
+        "kind": kind,
+        "quantity": Decimal("0.012"),
+    }
     instrument = make_context().instruments[BTC]
-    return build_order(factory(), instrument, intent, Decimal("0.012"))
+    return build_order(factory(), instrument, OrderTerms(**(terms | changes)))
 
 
 @given(st.integers(1, 10**9), st.integers(1, 10**9))
@@ -97,15 +102,15 @@ def test_funding_without_a_settlement_is_no_fact() -> None:
     ],
 )
 @pytest.mark.parametrize("reduce_only", [False, True])
-def test_intent_becomes_an_order_of_its_kind_and_is_read_back_the_same(
+def test_terms_become_an_order_of_their_kind_and_are_read_back_the_same(
     kind: OrderKind, changes: dict[str, Any], wanted: dict[str, str], reduce_only: bool
 ) -> None:
     order = built(kind, reduce_only=reduce_only, purpose="exit:own", **changes)
     terms = order.init_event
     assert (order.order_type, order.side) == (getattr(OrderType, kind), OrderSide.SELL)
     assert {k: str(getattr(terms, k)) for k in wanted} == wanted
-    again = intent_of(order)
-    assert again == OrderIntent(
+    assert terms_of(order) == OrderTerms(
+        client_order_id="AAAA",
         instrument_id=BTC,
         side="SELL",
         kind=kind,
@@ -132,25 +137,6 @@ def test_price_is_put_onto_the_tick_grid_of_the_instrument(price: float, on_grid
     assert str(built("LIMIT", price=price).price) == on_grid
 
 
-@pytest.mark.parametrize(
-    ("kind", "changes", "paragraph"),
-    [
-        ("LIMIT", {}, f"intent for {BTC}: LIMIT had no price, must have one."),
-        ("STOP_MARKET", {}, f"intent for {BTC}: STOP_MARKET had no trigger_price, must have one."),
-        ("STOP_LIMIT", {"price": 1.0}, "STOP_LIMIT had no trigger_price"),
-        ("STOP_LIMIT", {"trigger_price": 1.0}, "STOP_LIMIT had no price"),
-        ("MARKET_IF_TOUCHED", {}, "MARKET_IF_TOUCHED had no trigger_price"),
-        ("TRAILING_STOP_MARKET", {}, "kind was TRAILING_STOP_MARKET, must be MARKET, LIMIT"),
-    ],
-)
-def test_intent_that_cannot_be_built_says_what_is_missing(
-    kind: OrderKind, changes: dict[str, Any], paragraph: str
-) -> None:
-    with pytest.raises(ConfigError) as caught:
-        built(kind, **changes)
-    assert paragraph in str(caught.value)
-
-
 def test_bracket_of_the_engine_gets_our_words_for_its_purposes() -> None:
     orders = factory().bracket(
         BTC_ID,
@@ -159,7 +145,7 @@ def test_bracket_of_the_engine_gets_our_words_for_its_purposes() -> None:
         tp_price=Price(31_000.0, 2),
         sl_trigger_price=Price(29_000.0, 2),
     )
-    assert [intent_of(o).purpose for o in orders] == ["entry", "exit:stop", "exit:target"]
+    assert [terms_of(o).purpose for o in orders] == ["entry", "exit:stop", "exit:target"]
 
 
 @pytest.mark.parametrize(
@@ -173,4 +159,4 @@ def test_bracket_of_the_engine_gets_our_words_for_its_purposes() -> None:
 def test_built_order_has_the_purpose_of_its_first_tag(
     options: dict[str, Any], purpose: str
 ) -> None:
-    assert intent_of(factory().market(BTC_ID, OrderSide.BUY, SIZE, **options)).purpose == purpose
+    assert terms_of(factory().market(BTC_ID, OrderSide.BUY, SIZE, **options)).purpose == purpose

@@ -1,0 +1,201 @@
+"""What one strategy does with each fact: let it decide, and carry its answer through the guard.
+
+Everything between the engine's callbacks and its order methods, without the engine: facts come in,
+commands leave by an `OrderPort`. A back-test, a live node and a replay of recorded facts run the
+same code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
+from typing import Protocol
+
+from msgspec.structs import replace
+
+from aitb_nautilus.messages import (
+    BarClosed,
+    CancelIntent,
+    CloseIntent,
+    Fill,
+    Intent,
+    ModifyIntent,
+    OrderIntent,
+    OrderUpdate,
+    Prediction,
+)
+from aitb_nautilus.risk.book import Order
+from aitb_nautilus.risk.context import Context
+from aitb_nautilus.risk.flatten import flatten_intents
+from aitb_nautilus.risk.guard import Decision
+from aitb_nautilus.risk.order_port import OrderPort, OrderTerms
+from aitb_nautilus.risk.permits import Permit
+from aitb_nautilus.risk.sender import OrderSender
+
+__all__ = ["Answers", "Decider"]
+
+
+class Decider(Protocol):
+    """What decides: a `GuardedStrategy`, or anything else with its hooks."""
+
+    @property
+    def component_id(self) -> str:
+        """Return its id."""
+        ...
+
+    def decide_on_bar(self, bar: BarClosed) -> Iterable[Intent]:
+        """Answer a closed bar."""
+        ...
+
+    def decide_on_prediction(self, prediction: Prediction) -> Iterable[Intent]:
+        """Answer a prediction that has not expired."""
+        ...
+
+    def decide_on_fill(self, fill: Fill) -> Iterable[Intent]:
+        """Answer a fill of one of its orders; the ledger already holds it."""
+        ...
+
+    def decide_on_order(self, order: Order, update: OrderUpdate) -> Iterable[Intent]:
+        """Answer an order that was accepted, changed, ended, or refused a change."""
+        ...
+
+    def decide_on_refusal(self, decision: Decision) -> Iterable[Intent]:
+        """Answer a wish that the guard refused or shrank."""
+        ...
+
+    def size(self, intent: OrderIntent) -> Decimal:
+        """Return the quantity, base currency, of an intent that names none."""
+        ...
+
+
+class Answers:
+    """Carry one strategy's answers through the guard.
+
+    Parameters
+    ----------
+    decider
+        The strategy.
+    context
+        What the node's components share.
+    port
+        By which its commands leave.
+
+    Attributes
+    ----------
+    now
+        Time of the fact that is being answered, ns UTC; `move_on` moves it.
+    """
+
+    def __init__(self, decider: Decider, context: Context, port: OrderPort) -> None:
+        self._decider = decider
+        self._context = context
+        self._port = port
+        self._id = decider.component_id
+        self._sender = OrderSender(context, self._id, port, lambda: self.now)
+        self._strangers: set[str] = set()
+        self.now = 0
+
+    def move_on(self, ts: int) -> None:
+        """Let time go on; it never goes back."""
+        self.now = max(self.now, ts)
+
+    def act(self, intents: Iterable[Intent]) -> None:
+        """Carry out intents, one after the other, each through the guard."""
+        for intent in intents:
+            decision = self._carry_out(intent)
+            if decision is not None and decision.line:
+                self.act(self._decider.decide_on_refusal(decision))
+
+    def submit_built(self, orders: Sequence[OrderTerms], send: Callable[[], None]) -> None:
+        """Send orders that the strategy built itself, if the guard allows all of every one."""
+        for decision in self._sender.submit_built(orders, send):
+            if decision.line:
+                self.act(self._decider.decide_on_refusal(decision))
+
+    # Facts of the market
+
+    def bar(self, bar: BarClosed) -> None:
+        """Answer a bar that ledger and guard hold already."""
+        self.now = bar.ts
+        intents = self._decider.decide_on_bar(bar)
+        if intents:
+            self.act(intents)
+        if self._context.guard.flattening:
+            self.act(flatten_intents(self._context.ledger, self._id))
+
+    def prediction(self, prediction: Prediction) -> None:
+        """Answer a prediction that has not expired."""
+        self.now = max(self.now, prediction.ts_inference)
+        intents = self._decider.decide_on_prediction(prediction)
+        if intents:
+            self.act(intents)
+
+    # Facts of the strategy's orders
+
+    def created(self, client_order_id: str, order: Permit) -> None:
+        """Compare a new order with the permits; halt at the first that has none."""
+        why = self._context.guard.permits.objection(client_order_id, order, self._id)
+        if why:
+            self._halt(why, client_order_id)
+            if not order.reduce_only:
+                self._strangers.add(client_order_id)
+
+    def emulated(self, client_order_id: str) -> None:
+        """Expect an order that is held back to be made once more when it is let go."""
+        self._context.guard.permits.expect_release(client_order_id)
+
+    def left(self, client_order_id: str) -> None:
+        """Cancel an order that has left without a permit, as soon as that can be done."""
+        if client_order_id in self._strangers:
+            self._strangers.discard(client_order_id)
+            self._port.cancel(client_order_id)
+
+    def cancelling(self, client_order_id: str, instrument_id: str) -> None:
+        """Announce that a cancel is on its way, whoever asked for it."""
+        self._sender.announce(client_order_id, instrument_id, "cancel")
+
+    def changing(self, client_order_id: str) -> None:
+        """Halt if a change is on its way that was not announced."""
+        why = self._context.guard.permits.objection_to_change(client_order_id)
+        if why:
+            self._halt(why, client_order_id)
+
+    def fill(self, fill: Fill) -> None:
+        """Take a fill, cut the exits that it leaves too large, and answer it."""
+        self._context.ledger.apply_fill(fill)
+        self._context.guard.hear_fill(fill)
+        self._context.chronicle.filled(fill)
+        self._sender.fit_exits(fill.instrument_id)
+        self.act(self._decider.decide_on_fill(fill))
+
+    def update(self, update: OrderUpdate) -> None:
+        """Take what became of an order, other than a fill, and answer it."""
+        context = self._context
+        order = context.ledger.orders.get(update.client_order_id)
+        if order is None:
+            return
+        why = context.guard.permits.objection_to_terms(order, update)
+        if why:
+            self._halt(why, order.client_order_id)
+        context.ledger.apply_update(update)
+        context.chronicle.answered(order, update)
+        self.act(self._decider.decide_on_order(order, update))
+
+    def _halt(self, reason: str, client_order_id: str) -> None:
+        self._context.guard.halt(reason, self.now, self._id, client_order_id)
+        self._context.run_state.stop(f"trading halted: {reason}")
+
+    def _carry_out(self, intent: Intent) -> Decision | None:
+        match intent:
+            case OrderIntent():
+                if intent.quantity is None:
+                    intent = replace(intent, quantity=self._decider.size(intent))
+                return self._sender.submit(intent)
+            case CloseIntent():
+                return self._sender.close(intent)
+            case CancelIntent():
+                self._sender.cancel(intent)
+                return None
+            case ModifyIntent():
+                return self._sender.modify(intent)
+        raise TypeError(f"{self._id} answered with {intent!r}, which is no intent")

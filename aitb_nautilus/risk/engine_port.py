@@ -1,0 +1,92 @@
+"""The engine as a port: plain terms become its orders, and its own methods carry them out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from nautilus_trader.model import ClientOrderId, Price, Quantity
+from nautilus_trader.trading import Strategy
+
+from aitb_nautilus.market.bars import RAW_SCALE
+from aitb_nautilus.messages import OrderSent
+from aitb_nautilus.risk.order_port import OrderTerms
+from aitb_nautilus.risk.translate import build_order
+
+__all__ = ["EnginePort"]
+
+
+class EnginePort:
+    """Send one strategy's orders with the engine's own methods.
+
+    Parameters
+    ----------
+    strategy
+        The strategy, as the engine knows it.
+    instruments
+        The engine's instruments by id text.
+    """
+
+    def __init__(self, strategy: Strategy, instruments: Mapping[str, Any]) -> None:
+        self._strategy = strategy
+        self._instruments = instruments
+
+    def next_id(self) -> str:
+        """Return the next id of the strategy's own order factory."""
+        return str(self._strategy.order_factory.generate_client_order_id())
+
+    def on_grid(self, instrument_id: str, price: float) -> float:
+        """Return a price put onto the instrument's grid."""
+        raw: int = self._instruments[instrument_id].make_price(price).raw
+        return raw / RAW_SCALE
+
+    def submit(self, terms: OrderTerms) -> None:
+        """Build the engine's order and send it, past the guarded override."""
+        strategy = self._strategy
+        instrument = self._instruments[terms.instrument_id]
+        Strategy.submit_order(strategy, build_order(strategy.order_factory, instrument, terms))
+
+    def modify(
+        self,
+        client_order_id: str,
+        instrument_id: str,
+        quantity: Decimal | None,
+        price: float | None,
+        trigger_price: float | None,
+    ) -> None:
+        """Change a resting order, past the guarded override."""
+        instrument = self._instruments[instrument_id]
+        precision = instrument.size_precision
+        Strategy.modify_order(
+            self._strategy,
+            ClientOrderId(client_order_id),
+            quantity=None if quantity is None else Quantity.from_decimal_dp(quantity, precision),
+            price=_price(instrument, price),
+            trigger_price=_price(instrument, trigger_price),
+        )
+
+    def cancel(self, client_order_id: str) -> None:
+        """Cancel an order."""
+        Strategy.cancel_order(self._strategy, ClientOrderId(client_order_id))
+
+    def now(self) -> int:
+        """Return the engine's time."""
+        return self._strategy.clock.timestamp_ns()
+
+    def alert_at(self, ts: int, name: str, callback: Callable[[], None]) -> None:
+        """Call back at a time; an error in it stops the run."""
+
+        def alert(_: object) -> None:
+            callback()
+
+        self._strategy.clock.set_time_alert_ns(name, ts, callback=alert)
+
+    def publish(self, topic: str, message: OrderSent) -> None:
+        """Tell a message on the engine's bus."""
+        self._strategy.publish_message(topic, message)
+
+
+def _price(instrument: Any, price: float | None) -> Price | None:
+    made: Price | None = None if price is None else instrument.make_price(price)
+    return made
