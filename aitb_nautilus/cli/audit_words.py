@@ -69,6 +69,8 @@ def _decision(body: Decided) -> str:
     amount = "" if body.outcome == "refused" else f" {body.quantity}{asked}"
     exit_ = ", only reduces" if body.reducing else ""
     change = " change" if body.action == "modify" else ""
+    if body.idle:
+        change += " to what it is already"
     limit = f" by {body.limit}" if body.limit else ""
     saw = _joined(
         _at("equity", body.equity),

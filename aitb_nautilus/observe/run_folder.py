@@ -85,7 +85,7 @@ class Run:
 
     @cached_property
     def bars(self) -> pa.Table:
-        """Bars for the picture, thinned by the writer."""
+        """Bars in the order in which they were heard; joined into longer ones if they are many."""
         return self._table("bars")
 
     @cached_property
@@ -120,6 +120,10 @@ class Run:
                 table = parquet.read()
         except (OSError, pa.ArrowException) as e:
             raise self._damaged(name, f"cannot be read ({e})", "must be a Parquet file") from e
+        for field in schema:
+            # What a column says that an older version did not write is not known.
+            if field.nullable and field.name not in table.column_names:
+                table = table.append_column(field, pa.nulls(table.num_rows, field.type))
         missing = [column for column in schema.names if column not in table.column_names]
         if missing:
             raise self._damaged(

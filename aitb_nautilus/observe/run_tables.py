@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 __all__ = ["MAX_BAR_ROWS", "TABLES", "by", "ended"]
 
-MAX_BAR_ROWS = 20_000  # rows an instrument in bars.parquet, which is for the picture only
+MAX_BAR_ROWS = 20_000  # rows an instrument in bars.parquet; of more, neighbours are joined
 
 _TIME = pa.timestamp("ns", tz="UTC")
 _TEXT = pa.string()
@@ -89,11 +89,13 @@ _FUNDING = pa.schema(
     ]
 )
 
+# In the order in which they were heard. `volume` is in base currency.
 _BARS = pa.schema(
     [
         *_always(_TIME, "ts"),
         *_always(_TEXT, "instrument_id"),
         *_always(_FLOAT, "open", "high", "low", "close"),
+        *_maybe(_FLOAT, "volume"),
     ]
 )
 

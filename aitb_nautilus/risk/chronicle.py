@@ -60,6 +60,8 @@ class Chronicle:
         action: Action,
         wanted: Decimal | None,
         client_order_id: str = "",
+        *,
+        idle: bool = False,
     ) -> None:
         """Note a wish and what the guard made of it; both are written with what follows.
 
@@ -69,6 +71,8 @@ class Chronicle:
             Quantity, base currency.
         client_order_id
             Of the order that it became, or that it would change.
+        idle
+            Whether it changes nothing, so that nothing follows.
         """
         if self.journal is None:
             return
@@ -93,6 +97,10 @@ class Chronicle:
                 mark=ledger.marks.get(instrument_id),
                 position=ZERO if held is None else held.quantity,
                 open_orders=ledger.open_order_count(),
+                whole=decision.whole,
+                outside=decision.outside,
+                idle=idle,
+                heard=ledger.heard,
             ),
             decision.ts,
             *who,
@@ -122,12 +130,13 @@ class Chronicle:
 
     def not_sent(self, order: Order, why: str, ts: int) -> None:
         """Note that an order was taken back before it left, so that nobody looks for it."""
-        body = Acknowledged(answer="denied", reason=f"not sent: {why}")
+        heard = self._ledger.heard
+        body = Acknowledged(answer="denied", reason=f"not sent: {why}", heard=heard)
         self._note(body, ts, order.strategy_id, order.instrument_id, order.client_order_id)
 
     def answered(self, order: Order, update: OrderUpdate) -> None:
         """Write what became of an order, other than a fill."""
-        body = Acknowledged.of(update)
+        body = Acknowledged.of(update, heard=self._ledger.heard)
         self._append(body, update.ts, order.strategy_id, order.instrument_id, order.client_order_id)
 
     def filled(self, fill: Fill) -> None:
@@ -135,12 +144,13 @@ class Chronicle:
         if self.journal is None:
             return
         order = self._ledger.orders.get(fill.client_order_id)
-        body = Filled.of(fill, None if order is None else order.leaves)
+        leaves = None if order is None else order.leaves
+        body = Filled.of(fill, leaves, self._ledger.heard)
         self._append(body, fill.ts, fill.strategy_id, fill.instrument_id, fill.client_order_id)
 
     def _halted(self, halt: Halt) -> None:
         who = halt.strategy_id, "", halt.client_order_id
-        self._append(Halted(reason=halt.reason), halt.ts, *who)
+        self._append(Halted(reason=halt.reason, heard=self._ledger.heard), halt.ts, *who)
 
     def _append(
         self, body: Body, ts: int, strategy_id: str, instrument_id: str, client_order_id: str

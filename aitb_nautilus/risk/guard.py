@@ -68,6 +68,10 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
         Name of the limit that shrank or refused it, else empty.
     line
         Why, in one line; empty if it passed untouched.
+    whole
+        Whether it could only pass as it was, or not at all.
+    outside
+        Whether it was refused for a reason that lies outside the limits.
     """
 
     ts: int
@@ -77,6 +81,8 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     reducing: bool = False
     limit: str = ""
     line: str = ""
+    whole: bool = False
+    outside: bool = False
 
     @property
     def allowed(self) -> bool:
@@ -172,7 +178,7 @@ class Guard:
 
     def judge_whole(self, intent: OrderIntent, strategy_id: str, ts: int) -> Decision:
         """Decide on one order that cannot be shrunk: it passes as it is, or not at all."""
-        decision = self._judge(intent, strategy_id, ts, whole=True)
+        decision = replace(self._judge(intent, strategy_id, ts, whole=True), whole=True)
         if not decision.allowed:
             self._record(decision)
         return decision
@@ -181,7 +187,8 @@ class Guard:
         self, instrument_id: str, strategy_id: str, ts: int, limit: str, line: str
     ) -> Decision:
         """Refuse a wish for a reason that lies outside the limits, and record it."""
-        decision = self._refuse(strategy_id, instrument_id, ts, limit, line)
+        refusal = self._refuse(strategy_id, instrument_id, ts, limit, line)
+        decision = replace(refusal, outside=True)
         self._record(decision)
         return decision
 

@@ -179,6 +179,15 @@ class Decided(Body, frozen=True):
         Signed, of the strategy in the instrument.
     open_orders
         In all instruments.
+    whole
+        Whether the order could only pass as it was, or not at all.
+    outside
+        Whether it was refused for a reason that lies outside the limits.
+    idle
+        Whether it was allowed and changes nothing, so that nothing was sent.
+    heard
+        Bars of all instruments that the node had heard since it began: with it, the journal and the
+        bars of a run can be put into the one order in which they came.
     """
 
     kind: ClassVar[str] = "decision"
@@ -194,6 +203,10 @@ class Decided(Body, frozen=True):
     mark: float | None = None
     position: Decimal = Decimal(0)
     open_orders: int = 0
+    whole: bool = False
+    outside: bool = False
+    idle: bool = False
+    heard: int = 0
 
 
 class Sent(Body, frozen=True):
@@ -221,6 +234,10 @@ class Acknowledged(Body, frozen=True):
         New terms where they changed.
     reason
         In the venue's words.
+    answers_change
+        Whether it answers a change that was asked for, or that the venue made by itself.
+    heard
+        As in `Decided`.
     """
 
     kind: ClassVar[str] = "acknowledged"
@@ -230,9 +247,11 @@ class Acknowledged(Body, frozen=True):
     price: float | None = None
     trigger_price: float | None = None
     reason: str = ""
+    answers_change: bool = False
+    heard: int = 0
 
     @classmethod
-    def of(cls, update: OrderUpdate, venue_order_id: str = "") -> Self:
+    def of(cls, update: OrderUpdate, venue_order_id: str = "", heard: int = 0) -> Self:
         """Return an update of an order, other than a fill, as the journal says it."""
         if update.status is not None:
             answer = _ANSWER_OF[update.status]
@@ -245,6 +264,8 @@ class Acknowledged(Body, frozen=True):
             price=update.price,
             trigger_price=update.trigger_price,
             reason=update.reason,
+            answers_change=update.answers_change,
+            heard=heard,
         )
 
 
@@ -257,6 +278,8 @@ class Filled(Body, frozen=True):
         In quote currency; positive is paid.
     leaves
         Quantity that is still to be filled, 0 if this was the last; None if that is not known.
+    heard
+        As in `Decided`.
     """
 
     kind: ClassVar[str] = "filled"
@@ -267,9 +290,10 @@ class Filled(Body, frozen=True):
     fee: float | None = 0.0
     liquidity: str = ""
     leaves: Decimal | None = None
+    heard: int = 0
 
     @classmethod
-    def of(cls, fill: Fill, leaves: Decimal | None = None) -> Self:
+    def of(cls, fill: Fill, leaves: Decimal | None = None, heard: int = 0) -> Self:
         """Return a fill as the journal says it."""
         return cls(
             trade_id=fill.trade_id,
@@ -279,6 +303,7 @@ class Filled(Body, frozen=True):
             fee=fill.fee,
             liquidity=fill.liquidity,
             leaves=leaves,
+            heard=heard,
         )
 
 
@@ -289,12 +314,15 @@ class Halted(Body, frozen=True):
     ----------
     who
         ``guard``, or user and machine of a command.
+    heard
+        As in `Decided`.
     """
 
     kind: ClassVar[str] = "halted"
     reason: str
     who: str = "guard"
     state: TradingLevel = "halted"
+    heard: int = 0
 
 
 class Resumed(Body, frozen=True):

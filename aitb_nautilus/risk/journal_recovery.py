@@ -93,7 +93,7 @@ def unresolved(path: Path) -> list[Unresolved]:
     for record in read(path, Wanted(kinds=_KINDS)):
         order = record.client_order_id
         match record.body:
-            case Decided(outcome="refused"):
+            case Decided(outcome="refused") | Decided(idle=True):
                 pass
             case Decided(action=action, quantity=quantity) if order:
                 asked[order, action] = replace(_of(record, action, "decided"), quantity=quantity)

@@ -36,6 +36,8 @@ class Ledger:
     ----------
     now
         Close of the last bar, ns UTC; 0 before the first.
+    heard
+        Bars that it was told of, of all instruments.
     marks
         Last price by instrument id, quote currency.
     fills
@@ -50,6 +52,7 @@ class Ledger:
     def __init__(self, starting_equity: float) -> None:
         self.starting_equity = starting_equity
         self.now = 0
+        self.heard = 0
         self.marks: dict[str, float] = {}
         self.fills: list[Fill] = []
         self.orders: dict[str, Order] = {}
@@ -65,6 +68,7 @@ class Ledger:
         if self._funding:
             self.settle_funding(bar.ts)
         self.now = bar.ts
+        self.heard += 1
         self.marks[bar.instrument_id] = bar.close
         self._touch(bar.instrument_id)
 

@@ -171,6 +171,7 @@ class OrderSender:
             and trigger in (None, order.trigger_price)
         ):
             if not order.changes:
+                self._decided_change(intent, decision, idle=True)
                 return None
             line = (
                 f"order {intent.client_order_id} is being changed already, and the engine cannot "
@@ -267,8 +268,12 @@ class OrderSender:
             self._context.guard.permits.withdraw(order.client_order_id)
             self._context.ledger.withdraw_order(order.client_order_id)
 
-    def _decided_change(self, intent: ModifyIntent, decision: Decision) -> None:
-        self._chronicle.decided(intent, decision, "modify", intent.quantity, intent.client_order_id)
+    def _decided_change(
+        self, intent: ModifyIntent, decision: Decision, *, idle: bool = False
+    ) -> None:
+        self._chronicle.decided(
+            intent, decision, "modify", intent.quantity, intent.client_order_id, idle=idle
+        )
 
     def _journalled(self, orders: Sequence[Order]) -> Decision | None:
         """Write that orders are about to leave, or take them back and refuse.

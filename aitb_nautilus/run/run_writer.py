@@ -23,7 +23,7 @@ from aitb_nautilus.market.bars import BarFrame
 from aitb_nautilus.observe.run_record import RunRecord
 from aitb_nautilus.observe.run_tables import MAX_BAR_ROWS, TABLES
 
-__all__ = ["RunWriter", "new_run_dir", "table_of", "thin"]
+__all__ = ["RunWriter", "heard_in_turn", "new_run_dir", "table_of", "thin"]
 
 
 _MINUTE_NS = 60_000_000_000
@@ -67,9 +67,10 @@ def table_of(name: str, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
 
 
 def thin(frame: BarFrame, instrument_id: str, interval_ns: int) -> pa.Table:
-    """Return bars for the picture, at most about `MAX_BAR_ROWS`.
+    """Return bars for the run folder, at most about `MAX_BAR_ROWS`.
 
-    Neighbours are merged into the next longer bars that people use, on their own grid of time.
+    If there are more, neighbours are merged into the next longer bars that people use, on their own
+    grid of time.
     """
     opens = frame.ts_close - interval_ns
     longer = [ns for ns in _LENGTHS_NS if ns % interval_ns == 0 and ns > interval_ns]
@@ -85,8 +86,22 @@ def thin(frame: BarFrame, instrument_id: str, interval_ns: int) -> pa.Table:
         pa.array(np.maximum.reduceat(frame.high, starts)),
         pa.array(np.minimum.reduceat(frame.low, starts)),
         pa.array(frame.close[ends]),
+        pa.array(np.add.reduceat(frame.volume, starts)),
     ]
     return pa.Table.from_arrays(columns, schema=TABLES["bars"])
+
+
+def heard_in_turn(tables: Sequence[pa.Table]) -> pa.Table:
+    """Return the bars of several instruments in the order in which a back-test tells them.
+
+    Parameters
+    ----------
+    tables
+        One an instrument, in the order in which bars of one time are told.
+    """
+    joined = pa.concat_tables(tables)
+    order = np.argsort(joined.column("ts").cast(pa.int64()).to_numpy(), kind="stable")
+    return joined.take(pa.array(order))
 
 
 class RunWriter:

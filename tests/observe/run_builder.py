@@ -276,6 +276,7 @@ def _thin_bars(ts, instrument, ohlc):
             "high": np.maximum.reduceat(h, first),
             "low": np.minimum.reduceat(low, first),
             "close": c[last],
+            "volume": np.ones(len(first)),
         }
     ).cast(TABLES["bars"])
 

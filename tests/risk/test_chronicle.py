@@ -99,6 +99,36 @@ def test_change_and_cancel_are_written_before_they_leave(tmp_path: Path) -> None
     assert [after[3].body.answer, after[6].body.answer] == ["updated", "cancelled"]
 
 
+def test_records_say_how_many_bars_were_heard_before_them(tmp_path: Path) -> None:
+    strategy, journal = strategy_with_journal(tmp_path / "journal.sqlite")
+    strategy.steps = {2: lambda _: [BUY], 4: lambda _: [CloseIntent(instrument_id=BTC)]}
+    _, told = go(strategy, journal)
+    heard = [(r.kind, r.body.heard) for r in told if r.kind in ("decision", "filled")]
+    assert heard == [("decision", 2), ("filled", 2), ("decision", 4), ("filled", 4)]
+
+
+def test_change_to_what_an_order_is_already_is_written_and_awaits_no_answer(
+    tmp_path: Path,
+) -> None:
+    strategy, journal = strategy_with_journal(tmp_path / "journal.sqlite")
+    bid = OrderIntent(
+        instrument_id=BTC, side="BUY", kind="LIMIT", quantity=Decimal("0.1"), price=29_000.0
+    )
+
+    def same(s: Any) -> list[ModifyIntent]:
+        order = next(iter(s.view.open_orders(BTC)))
+        return [ModifyIntent(client_order_id=order.client_order_id, price=29_000.001)]
+
+    strategy.steps = {2: lambda _: [bid], 4: same}
+    _, told = go(strategy, journal)
+    decided = [r.body for r in told if r.kind == "decision"]
+    assert [(d.action, d.outcome, d.idle) for d in decided] == [
+        ("submit", "allowed", False),
+        ("modify", "allowed", True),
+    ]
+    assert not unresolved(journal.path)
+
+
 def test_refused_and_shrunk_wishes_are_written_with_their_reason(tmp_path: Path) -> None:
     risk = RiskSettings(max_order_notional=1_500.0, max_position_notional=2_000.0)
     strategy, journal = strategy_with_journal(tmp_path / "journal.sqlite", risk)

@@ -97,19 +97,20 @@ def test_trade_ids_are_unique_over_instruments_and_fills_of_one_moment(lab: Lab)
     assert len(ids) == len(set(ids)) > 10
 
 
-def test_bar_table_holds_every_instrument(lab: Lab) -> None:
+def test_bar_table_holds_every_instrument_in_the_order_of_hearing(lab: Lab) -> None:
     lab.bars(flat(100, 4), A)
     lab.bars([*flat(50, 2), (51, 53, 50, 52)], B)
     outcome = lab.run(lab.strategy({}, instruments=(A, B)))
     rows = outcome.table("bars")
-    assert [r["instrument_id"] for r in rows] == [A] * 4 + [B] * 3
-    assert rows[-1] == {
+    assert [r["instrument_id"] for r in rows] == [A, B, A, B, A, B, A]
+    assert rows[-2] == {
         "ts": T0 + 3 * MINUTE,
         "instrument_id": B,
         "open": 51,
         "high": 53,
         "low": 50,
         "close": 52,
+        "volume": 10,
     }
 
 

@@ -57,6 +57,7 @@ def test_thin_keeps_the_extremes_and_ends_of_what_it_merges(count: int, interval
     assert table["open"][0].as_py() == bars.open[0]
     assert table["close"][-1].as_py() == bars.close[-1]
     assert table["ts"].cast(pa.int64())[-1].as_py() == bars.ts_close[-1]
+    assert table["volume"].to_numpy().sum() == pytest.approx(bars.volume.sum())
     if count <= MAX_BAR_ROWS:
         assert table["close"].to_pylist() == bars.close.tolist()
     elif interval in ("1s", "1m"):
