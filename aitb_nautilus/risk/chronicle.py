@@ -78,6 +78,7 @@ class Chronicle:
             return
         ledger, instrument_id = self._ledger, decision.instrument_id
         held = ledger.positions.get((decision.strategy_id, instrument_id))
+        clock = self._guard.clock
         outcome = "refused"
         if decision.allowed:
             outcome = "shrunk" if decision.limit else "allowed"
@@ -100,6 +101,7 @@ class Chronicle:
                 whole=decision.whole,
                 outside=decision.outside,
                 idle=idle,
+                late_ns=0 if clock is None else clock() - decision.ts,
                 heard=ledger.heard,
             ),
             decision.ts,

@@ -12,13 +12,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from decimal import ROUND_DOWN, Decimal
-from typing import Literal
 
-import msgspec
 from msgspec.structs import replace
 
 from aitb_nautilus.messages import BarClosed, Fill, ModifyIntent, OrderIntent
 from aitb_nautilus.risk.book import ZERO, Order
+from aitb_nautilus.risk.decision import Decision, Halt, LotRules, TradingState
 from aitb_nautilus.risk.hearing import Hearing
 from aitb_nautilus.risk.holdings import Looks, dearest
 from aitb_nautilus.risk.ledger import Ledger
@@ -27,83 +26,8 @@ from aitb_nautilus.risk.permits import Permits
 
 __all__ = ["Decision", "Guard", "Halt", "LotRules", "TradingState"]
 
-TradingState = Literal["active", "reducing", "halted"]
-
-
 _REFUSALS_KEPT = 10_000
 """A strategy that is refused at every bar of a long run must not fill the memory."""
-
-
-class LotRules(msgspec.Struct, frozen=True):
-    """How an instrument rounds and what it accepts.
-
-    Attributes
-    ----------
-    lot
-        Step of quantities, base currency.
-    min_quantity
-        Smallest quantity of an order, base currency.
-    min_notional
-        Smallest value of an opening order, quote currency.
-    long_only
-        Whether only what is held can be sold, as on a spot market.
-    """
-
-    lot: Decimal
-    min_quantity: Decimal = ZERO
-    min_notional: float = 0.0
-    long_only: bool = False
-
-
-class Decision(msgspec.Struct, frozen=True, gc=False):
-    """What the guard decided on one wish.
-
-    Attributes
-    ----------
-    quantity
-        Quantity that may be sent; 0 if the wish is refused.
-    reducing
-        Whether the order may only reduce the position; it is sent as reduce-only.
-    limit
-        Name of the limit that shrank or refused it, else empty.
-    line
-        Why, in one line; empty if it passed untouched.
-    whole
-        Whether it could only pass as it was, or not at all.
-    outside
-        Whether it was refused for a reason that lies outside the limits.
-    """
-
-    ts: int
-    strategy_id: str
-    instrument_id: str
-    quantity: Decimal
-    reducing: bool = False
-    limit: str = ""
-    line: str = ""
-    whole: bool = False
-    outside: bool = False
-
-    @property
-    def allowed(self) -> bool:
-        """Return whether anything may be sent."""
-        return self.quantity > 0
-
-
-class Halt(msgspec.Struct, frozen=True):
-    """A latched halt: why trading stopped, and at which order.
-
-    Attributes
-    ----------
-    by_limit
-        Whether a limit asked for it, as it should; else something went wrong.
-    """
-
-    ts: int
-    reason: str
-    strategy_id: str = ""
-    client_order_id: str = ""
-    by_limit: bool = False
 
 
 class Guard:

@@ -185,6 +185,9 @@ class Decided(Body, frozen=True):
         Whether it was refused for a reason that lies outside the limits.
     idle
         Whether it was allowed and changes nothing, so that nothing was sent.
+    late_ns
+        How far the node's clock was ahead of the record's time, which is that of the fact that was
+        answered.
     heard
         Bars of all instruments that the node had heard since it began: with it, the journal and the
         bars of a run can be put into the one order in which they came.
@@ -206,6 +209,7 @@ class Decided(Body, frozen=True):
     whole: bool = False
     outside: bool = False
     idle: bool = False
+    late_ns: int = 0
     heard: int = 0
 
 
