@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 
+from aitb_nautilus.rehearsal.orders import Order
 from aitb_nautilus.rehearsal.symbols import Rules
 
 __all__ = ["MAINTENANCE_FRAC", "Account", "Position", "money"]
@@ -59,11 +60,14 @@ class Account:
         self.positions: dict[str, Position] = {}
         self._leverage = leverage
         self._leverages: dict[str, int] = {}
-        self.margin_types: dict[str, str] = {}
 
     def position(self, symbol: str) -> Position:
         """Return the position of a symbol, which may be flat."""
         return self.positions.setdefault(symbol, Position())
+
+    def allowance(self, order: Order) -> int:
+        """Return the quantity units that an order may trade without opening a position."""
+        return max(0, -order.sign * self.position(order.symbol).amount)
 
     def leverage(self, symbol: str) -> int:
         """Return the leverage of a symbol."""

@@ -5,7 +5,6 @@ All paths begin with ``/rehearsal/``; bodies and answers are JSON.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -17,7 +16,7 @@ from aitb_nautilus.rehearsal.clock import MS, Clock, SteppedClock, WallClock
 from aitb_nautilus.rehearsal.exchange import Exchange
 from aitb_nautilus.rehearsal.faults import Fault
 from aitb_nautilus.rehearsal.feed import Timeline
-from aitb_nautilus.rehearsal.private_routes import all_fills, all_orders_of
+from aitb_nautilus.rehearsal.order_routes import all_fills, all_orders_of
 from aitb_nautilus.rehearsal.server import Server
 from aitb_nautilus.settings import Settings, decode
 
@@ -50,6 +49,9 @@ class Told(Protocol):
     def advance(self, until_ns: int) -> int:
         """Play everything up to a time."""
 
+    def restart(self, down_s: float) -> None:
+        """Be away for a while."""
+
 
 class _Sockets(Settings, frozen=True):
     kind: str = ""
@@ -78,7 +80,6 @@ class Admin:
 
     def __init__(self, told: Told) -> None:
         self._told = told
-        self._restarting: asyncio.Task[None] | None = None
         self._routes: dict[str, Callable[[bytes], Any]] = {
             "GET status": self._status,
             "GET fills": self._fills,
@@ -116,7 +117,7 @@ class Admin:
             "sockets": [socket.kind for socket in server.sockets],
             "published": exchange.hub.published,
             "orders": len(venue.orders),
-            "open_orders": len(venue.open_orders()),
+            "open_orders": len(venue.orders.open()),
             "waiting_conditionals": len(exchange.triggers.waiting()),
             "fills": len(venue.fills),
             "wallet": {asset: str(amount) for asset, amount in venue.account.wallet.items()},
@@ -135,7 +136,7 @@ class Admin:
         return all_orders_of(self._told.exchange)
 
     def _events(self, _body: bytes) -> Any:
-        return self._told.server.user_stream.sent
+        return list(self._told.server.user_stream.sent)
 
     def _arm(self, body: bytes) -> Any:
         self._told.exchange.faults.arm(_read(body, Fault))
@@ -150,7 +151,7 @@ class Admin:
 
     def _restart(self, body: bytes) -> Any:
         down_s = _read(body, _Restart).down_s
-        self._restarting = asyncio.get_running_loop().create_task(self._told.server.restart(down_s))
+        self._told.restart(down_s)
         return {"down_s": down_s}
 
     def _skew(self, body: bytes) -> Any:

@@ -13,7 +13,15 @@ from collections.abc import Iterator
 from aitb_nautilus.errors import ConfigError
 from aitb_nautilus.market.bars import BarFrame
 from aitb_nautilus.rehearsal.candles import Candle, interval_name
-from aitb_nautilus.rehearsal.feed import BarClose, BarOpen, BookSet, Event, Timeline, Trade
+from aitb_nautilus.rehearsal.feed import (
+    BarClose,
+    BarOpen,
+    BookSet,
+    Event,
+    Levels,
+    Timeline,
+    Trade,
+)
 from aitb_nautilus.rehearsal.symbols import Rules
 from aitb_nautilus.settings import Settings
 
@@ -30,7 +38,7 @@ class BookModel(Settings, frozen=True):
     levels
         Prices on each side, >= 1.
     level_bps
-        Distance between two levels in basis points of the price; at least one tick.
+        Distance between two levels in basis points of the bar's open; at least one tick.
     depth_frac
         Quantity at each level, as a fraction of the bar's volume; at least one lot.
     spread_ticks
@@ -117,17 +125,19 @@ def _bar(
 ) -> Iterator[Event]:
     open_ns, length = span
     symbol = rules.symbol
-    path = _path(prices, shape.steps, rules.tick)
-    share, rest = divmod(volume, shape.steps)
+    path, marks = _path(prices, shape.steps, rules.tick)
+    shares = _shares(volume, len(path), marks)
+    gap = max(1, round(prices[0] * shape.level_bps / 10_000 / rules.tick)) * rules.tick
+    size = max(1, int(volume * shape.depth_frac) // rules.lot) * rules.lot
     made = Candle(open_ns // 1_000_000, *prices)
     before = prices[0]
     yield BarOpen(open_ns, symbol, prices[0])
-    for step, price in enumerate(path):
+    for step, (price, quantity) in enumerate(zip(path, shares, strict=True)):
         ts = open_ns + length * step // shape.steps
-        quantity = share + (rest if step == shape.steps - 1 else 0)
         selling = price < before or (price == before and step % 2 == 1)
         before = price
-        yield _book(rules, (ts, price), volume, quantity if selling else -quantity, shape)
+        hit = quantity if selling else -quantity
+        yield BookSet(ts, symbol, *_book(price, hit, size=size, gap=gap, shape=shape, rules=rules))
         if quantity > 0:
             yield Trade(ts, symbol, price, quantity, selling)
             made.trades += 1
@@ -139,8 +149,21 @@ def _bar(
     yield BarClose(open_ns + length, symbol, made)
 
 
-def _path(prices: list[int], steps: int, tick: int) -> list[int]:
-    """Return the price at each step: open, the nearer extreme, the other, close, exactly."""
+def _shares(volume: int, steps: int, marks: list[int]) -> list[int]:
+    """Return the quantity that trades at each step; all of it sums to the volume."""
+    shares = [0] * steps
+    places = range(steps) if volume >= steps else sorted(marks, reverse=True)[:volume]
+    for place in places:
+        shares[place] = volume // len(places)
+    shares[-1] += volume - sum(shares)
+    return shares
+
+
+def _path(prices: list[int], steps: int, tick: int) -> tuple[list[int], list[int]]:
+    """Return the price at each step, and at which steps the four prices of the bar stand.
+
+    They are open, the nearer extreme, the other, and close.
+    """
     opened, high, low, closed = prices
     first, second = (high, low) if high - opened < opened - low else (low, high)
     marks = [opened, first, second, closed]
@@ -154,27 +177,24 @@ def _path(prices: list[int], steps: int, tick: int) -> list[int]:
             price = marks[part] if place == begin else (marks[part] + moved) // tick * tick
             path.append(min(max(price, low), high))
     path.append(closed)
-    return path
+    return path, places
 
 
-def _book(rules: Rules, place: tuple[int, int], volume: int, hit: int, shape: BookModel) -> BookSet:
-    """Return the book in which a trade at `place` (time, price) happens.
+def _book(
+    price: int, hit: int, *, size: int, gap: int, shape: BookModel, rules: Rules
+) -> tuple[Levels, Levels]:
+    """Return the bids and asks among which a trade at a price happens.
 
     The trade takes `hit` units from the best bid, or, below 0, from the best ask. They are there in
-    addition, so that the level stands after the trade.
+    addition, so that the level stands after the trade. Behind the best price the levels lie on a
+    grid of `gap`, so that they stay where they are while the price moves.
     """
-    ts, price = place
     spread = shape.spread_ticks * rules.tick
-    gap = max(rules.tick, round(price * shape.level_bps / 10_000 / rules.tick) * rules.tick)
-    lots = max(1, int(volume * shape.depth_frac) // rules.lot)
     below, above = price // rules.tick * rules.tick, -(-price // rules.tick) * rules.tick
     best_bid = below if hit > 0 else above - spread
     best_ask = best_bid + spread
-    size = lots * rules.lot
-    bids = [
-        (best_bid - gap * n, size + (max(hit, 0) if n == 0 else 0)) for n in range(shape.levels)
-    ]
-    asks = [
-        (best_ask + gap * n, size + (max(-hit, 0) if n == 0 else 0)) for n in range(shape.levels)
-    ]
-    return BookSet(ts, rules.symbol, [level for level in bids if level[0] > 0], asks)
+    next_bid, next_ask = (best_bid - 1) // gap * gap, -(-(best_ask + 1) // gap) * gap
+    behind = range(shape.levels - 1)
+    bids = [(best_bid, size + max(hit, 0)), *((next_bid - gap * n, size) for n in behind)]
+    asks = [(best_ask, size + max(-hit, 0)), *((next_ask + gap * n, size) for n in behind)]
+    return [level for level in bids if level[0] > 0], asks

@@ -1,4 +1,4 @@
-"""One WebSocket of a client: what is to be sent waits in a queue, so that nobody waits for it."""
+"""One WebSocket of a client: what is to be sent waits in a buffer, so that nobody waits for it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ __all__ = ["ClientSocket", "SocketKind"]
 
 type SocketKind = Literal["market", "user", "api"]
 
-_MOST_WAITING = 100_000
-"""Messages after which a client that does not read is disconnected."""
+_MOST_UNREAD = 64 << 20
+"""Bytes after which a client that does not read is disconnected."""
 
 
 class ClientSocket:
@@ -50,36 +50,35 @@ class ClientSocket:
         self.combined = combined
         self.streams: dict[str, None] = {}
         self.listen_key: str | None = None
-        self.sent = 0
         self._faults, self._now_ms = faults, now_ms
-        self._queue: asyncio.Queue[str] = asyncio.Queue(_MOST_WAITING)
-        self._task = asyncio.get_running_loop().create_task(self._write())
+        self._loop = asyncio.get_running_loop()
+        self._waiting: list[bytes] = []
 
-    def send(self, text: str) -> None:
-        """Take a message; it is lost while the socket is silent or gone."""
+    def send(self, frame: bytes) -> None:
+        """Take a whole frame; it is lost while the socket is silent or gone."""
         if self._faults.silences(self.kind, self._now_ms()):
             return
-        try:
-            self._queue.put_nowait(text)
-        except asyncio.QueueFull:
-            self.cut()
+        if not self._waiting:
+            self._loop.call_soon(self._flush)
+        self._waiting.append(frame)
 
     def cut(self) -> None:
         """Break the connection without a farewell, as a failing network does."""
-        self._task.cancel()
+        self._waiting.clear()
         if isinstance(self._request.transport, asyncio.Transport):
             self._request.transport.abort()
 
     async def close(self) -> None:
         """Close the connection as the venue does."""
-        self._task.cancel()
+        self._flush()
         await self._ws.close(code=WSCloseCode.GOING_AWAY, message=b"closed by the venue")
 
-    async def _write(self) -> None:
-        while True:
-            text = await self._queue.get()
-            try:
-                await self._ws.send_str(text)
-            except ConnectionError:  # the client has gone; its reader ends the session
-                return
-            self.sent += 1
+    def _flush(self) -> None:
+        # Whole frames straight into the transport: one system call for all that came together.
+        frames, self._waiting = self._waiting, []
+        transport = self._request.transport
+        if not frames or not isinstance(transport, asyncio.Transport) or transport.is_closing():
+            return
+        transport.write(b"".join(frames))
+        if transport.get_write_buffer_size() > _MOST_UNREAD:
+            self.cut()

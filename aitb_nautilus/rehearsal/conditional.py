@@ -21,14 +21,13 @@ from aitb_nautilus.rehearsal.entry import (
     check_limit,
     check_quantity,
     check_tick,
-    flag,
     read_client_id,
     read_side,
-    whole,
 )
 from aitb_nautilus.rehearsal.market import Market
 from aitb_nautilus.rehearsal.orders import BUY, Order
 from aitb_nautilus.rehearsal.reports import average_price
+from aitb_nautilus.rehearsal.request_params import flag, whole
 from aitb_nautilus.rehearsal.symbols import Rules
 
 __all__ = ["Conditional", "algo_report", "algo_update", "read_conditional"]
@@ -176,7 +175,7 @@ def _callback(params: Mapping[str, str]) -> Decimal:
         rate = Decimal(text)
     except ArithmeticError as e:
         raise VenueError.malformed("callbackRate") from e
-    if not Decimal("0.1") <= rate <= 10:
+    if not rate.is_finite() or not Decimal("0.1") <= rate <= 10:
         raise VenueError.of(-1130, "callbackRate")
     return rate / 100
 

@@ -9,10 +9,20 @@ from decimal import Decimal
 
 from aitb_nautilus.rehearsal.answers import VenueError
 from aitb_nautilus.rehearsal.market import Market
-from aitb_nautilus.rehearsal.orders import BUY, SELL
+from aitb_nautilus.rehearsal.orders import BUY, SELL, Order
+from aitb_nautilus.rehearsal.request_params import flag, whole
 from aitb_nautilus.rehearsal.symbols import Rules
 
-__all__ = ["CONDITIONAL", "Request", "check_limit", "check_quantity", "flag", "read_order", "whole"]
+__all__ = [
+    "CONDITIONAL",
+    "Request",
+    "check_limit",
+    "check_quantity",
+    "check_tick",
+    "read_client_id",
+    "read_order",
+    "read_side",
+]
 
 CONDITIONAL = ("STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET", "TRAILING_STOP_MARKET")
 """Types that the order endpoint refuses since December 2025; they belong to the algo endpoint."""
@@ -36,10 +46,33 @@ class Request:
     client_id: str
     expires_ms: int = 0
 
-    @property
-    def sign(self) -> int:
-        """1 for a buy, -1 for a sell."""
-        return 1 if self.side == BUY else -1
+    def order(
+        self,
+        number: int,
+        now_ms: int,
+        origin: str | None = None,
+        stop_price: int = 0,
+        *,
+        close_position: bool = False,
+    ) -> Order:
+        """Return the order that this asks for, under the exchange's number."""
+        return Order(
+            order_id=number,
+            client_id=self.client_id,
+            symbol=self.symbol,
+            side=self.side,
+            kind=self.kind,
+            quantity=self.quantity,
+            price=self.price,
+            time_in_force=self.time_in_force,
+            reduce_only=self.reduce_only,
+            created_ms=now_ms,
+            updated_ms=now_ms,
+            origin=origin or self.kind,
+            stop_price=stop_price,
+            close_position=close_position,
+            expires_ms=self.expires_ms,
+        )
 
 
 def read_order(params: Mapping[str, str], market: Market, spare_id: str) -> Request:
@@ -158,21 +191,3 @@ def check_tick(rules: Rules, text: str | None, name: str) -> int:
     if price % rules.tick:
         raise VenueError.of(-4014)
     return price
-
-
-def flag(params: Mapping[str, str], name: str) -> bool:
-    """Return a parameter that is ``true`` or ``false``."""
-    text = params.get(name, "false").lower()
-    if text not in ("true", "false"):
-        raise VenueError.of(-1130, name)
-    return text == "true"
-
-
-def whole(params: Mapping[str, str], name: str) -> int | None:
-    """Return a parameter that is a whole number, or None if it was not sent."""
-    text = params.get(name)
-    if text is None:
-        return None
-    if not re.fullmatch(r"-?\d+", text):
-        raise VenueError.malformed(name)
-    return int(text)

@@ -18,6 +18,7 @@ __all__ = [
     "DepthChange",
     "Event",
     "FundingSettled",
+    "Levels",
     "MarkPrice",
     "Quote",
     "Timeline",
@@ -26,6 +27,7 @@ __all__ = [
 ]
 
 type Levels = list[tuple[int, int]]
+"""Prices and their quantities."""
 
 
 @dataclass(frozen=True)

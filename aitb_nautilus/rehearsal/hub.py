@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 import msgspec
 
+from aitb_nautilus.rehearsal.frames import text_frame
+
 __all__ = ["Hub", "Listener"]
 
 _encode = msgspec.json.Encoder().encode
@@ -19,8 +21,8 @@ class Listener(Protocol):
     def combined(self) -> bool:
         """Whether messages are wrapped with the name of their stream."""
 
-    def send(self, text: str) -> None:
-        """Take a message; must not wait."""
+    def send(self, frame: bytes) -> None:
+        """Take a message as a frame; must not wait."""
 
 
 class Hub:
@@ -63,12 +65,15 @@ class Hub:
         listeners = self._listeners.get(stream)
         if not listeners:
             return
-        raw = _encode(build()).decode()
-        wrapped: str | None = None
-        for listener in list(listeners):
+        event = _encode(build())
+        raw = wrapped = b""
+        for listener in tuple(listeners):
             self.published += 1
             if listener.combined:
-                wrapped = wrapped or f'{{"stream":"{stream}","data":{raw}}}'
+                wrapped = wrapped or text_frame(
+                    b'{"stream":"%b","data":%b}' % (stream.encode(), event)
+                )
                 listener.send(wrapped)
             else:
+                raw = raw or text_frame(event)
                 listener.send(raw)

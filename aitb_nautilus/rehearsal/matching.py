@@ -154,11 +154,13 @@ class Matcher:
         self, bids: Iterable[tuple[int, int]], asks: Iterable[tuple[int, int]]
     ) -> None:
         """Make the market equal to these levels, and have nothing at any other price."""
-        new = {self.bids: dict(bids), self.asks: dict(asks)}
-        for book, levels in new.items():
-            for price in book.prices():
-                levels.setdefault(price, 0)
-        self.set_levels(new[self.bids].items(), new[self.asks].items())
+        changes = []
+        for book, levels in ((self.bids, dict(bids)), (self.asks, dict(asks))):
+            have = {price: book.market_quantity(price) for price in book.prices()}
+            gone = ((price, 0) for price, quantity in have.items() if quantity > 0)
+            wanted = dict(gone) | levels
+            changes.append([(p, q) for p, q in wanted.items() if q != have.get(p, 0)])
+        self.set_levels(*changes)
 
     def set_best(self, bid: tuple[int, int], ask: tuple[int, int]) -> None:
         """Make the market's best prices and their quantities equal to these."""

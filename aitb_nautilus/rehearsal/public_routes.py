@@ -8,19 +8,19 @@ Binance, USDⓈ-M futures, Market Data REST endpoints
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from aitb_nautilus.rehearsal.answers import VenueError
+from aitb_nautilus.rehearsal.candles import Candle
 from aitb_nautilus.rehearsal.clock import MS
-from aitb_nautilus.rehearsal.entry import whole
 from aitb_nautilus.rehearsal.exchange import Exchange
 from aitb_nautilus.rehearsal.limits import RATE_LIMITS
 from aitb_nautilus.rehearsal.market import Market
+from aitb_nautilus.rehearsal.request_params import Params, whole
 
 __all__ = ["PUBLIC_ROUTES"]
 
-type Params = Mapping[str, str]
 type Handler = Callable[[Exchange, Params], Any]
 
 _DEPTHS = (5, 10, 20, 50, 100, 500, 1000)
@@ -201,9 +201,39 @@ def day_ticker(exchange: Exchange, params: Params) -> Any:
     now = exchange.now_ms()
 
     def one(market: Market) -> dict[str, Any]:
-        return market.day_summary(now - _DAY_MS, now)
+        return _day_summary(market, now - _DAY_MS, now)
 
     return _one_or_all(exchange, params, one)
+
+
+def _day_summary(market: Market, start_ms: int, now_ms: int) -> dict[str, Any]:
+    rules, joined = market.rules, None
+    for candle in market.candles.since(start_ms):
+        if joined is None:
+            joined = candle.copy()
+        else:
+            joined.join(candle)
+    day = joined or Candle(now_ms, *([market.last_price or 0] * 4))
+    change = day.close - day.open
+    average = day.value // day.volume if day.volume else day.close
+    return {
+        "symbol": rules.symbol,
+        "priceChange": rules.price_text(change),
+        "priceChangePercent": f"{100 * change / day.open if day.open else 0:.3f}",
+        "weightedAvgPrice": rules.price_text(average),
+        "lastPrice": rules.price_text(day.close),
+        "lastQty": rules.size_text(market.trades[-1][1].quantity if market.trades else 0),
+        "openPrice": rules.price_text(day.open),
+        "highPrice": rules.price_text(day.high),
+        "lowPrice": rules.price_text(day.low),
+        "volume": rules.size_text(day.volume),
+        "quoteVolume": rules.value_text(day.value),
+        "openTime": start_ms,
+        "closeTime": now_ms,
+        "firstId": day.first_id,
+        "lastId": day.last_id,
+        "count": day.trades,
+    }
 
 
 def open_interest(exchange: Exchange, params: Params) -> Any:

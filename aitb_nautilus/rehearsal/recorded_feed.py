@@ -17,6 +17,8 @@ import msgspec
 from aitb_nautilus.errors import DataError
 from aitb_nautilus.rehearsal.clock import MS
 from aitb_nautilus.rehearsal.feed import (
+    BarClose,
+    BarOpen,
     BookSet,
     DepthChange,
     Event,
@@ -53,23 +55,42 @@ def read_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 def recorded_start_ns(path: Path) -> int:
     """Return the first time of the exchange in a recording, ns."""
     for _, message in read_lines(path):
-        return int(message.get("data", message)["E"]) * MS
-    raise DataError(str(path), "is empty", "must hold recorded messages")
+        data = message.get("data", message)
+        if "E" in data:
+            return int(data["E"]) * MS
+    raise DataError(str(path), "has no message with a time", "must hold recorded messages")
 
 
-def recorded_events(rules: Rules, path: Path, timeline: Timeline) -> Iterator[Event]:
+def recorded_events(rules: Rules, path: Path, timeline: Timeline, bar_ms: int) -> Iterator[Event]:
     """Return what a recording says, in its order, at the exchange's own times.
 
     A message that was received late keeps its place: the time of what came before is its earliest.
+    Bars begin and end on their grid, also where nobody trades.
+
+    Parameters
+    ----------
+    bar_ms
+        Length of the bars that the trades make, ms of the exchange.
     """
     reader = _Reader(rules)
-    latest = 0
+    latest, bar_ns, next_bar = 0, bar_ms * MS, 0
+    price: int | None = None
     for _, message in read_lines(path):
         data = message.get("data", message)
-        latest = max(latest, timeline.at(int(data["E"]) * MS))
+        if "E" in data:  # spot leaves it out of some; they came with what came before
+            latest = max(latest, timeline.at(int(data["E"]) * MS))
+        next_bar = next_bar or latest - latest % bar_ns + bar_ns
+        while latest >= next_bar:
+            if price is not None:
+                yield BarClose(next_bar, rules.symbol, None)
+                yield BarOpen(next_bar, rules.symbol, price)
+            next_bar += bar_ns
         event = reader.read(data, latest)
-        if event is not None:
-            yield event
+        if event is None:
+            continue
+        if isinstance(event, Trade):
+            price = event.price
+        yield event
 
 
 class _Reader:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 
 from aitb_nautilus.errors import RunError
@@ -22,6 +22,9 @@ __all__ = ["Rehearsal", "RunningRehearsal", "serve_in_thread"]
 
 _NAP_S = 0.25
 """Longest sleep between two looks at the clock."""
+_BURST = 16
+"""Events that are played at once before the sockets have their turn."""
+_TICK_S = 0.05
 _START_S = 30.0
 
 
@@ -51,7 +54,9 @@ class Rehearsal:
         self.finished = False
         """Whether everything has been played."""
         self._next: Event | None = None
-        self._player: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._broken: BaseException | None = None
+        self._ended = asyncio.Event()
 
     @property
     def url_http(self) -> str:
@@ -72,23 +77,29 @@ class Rehearsal:
         """Listen, and play by the wall clock unless the clock is stepped."""
         self.advance(self.clock.now_ns())
         await self.server.start()
+        self._begin(self._tick())
         if not isinstance(self.clock, SteppedClock):
-            self._player = asyncio.get_running_loop().create_task(self._play())
+            self._begin(self._play())
 
     async def stop(self) -> None:
-        """Stop playing and listening; raise what ended the playing, if anything did."""
-        player, self._player = self._player, None
+        """Stop playing and listening; raise what broke it before, if anything did."""
+        for task in self._tasks:
+            task.cancel()
         await self.server.stop()
-        if player is None:
-            return
-        if player.done():
-            player.result()
-        player.cancel()
+        if self._broken is not None:
+            raise self._broken
 
     async def wait(self) -> None:
-        """Wait until everything has been played; raise what ended it before."""
-        if self._player is not None:
-            await self._player
+        """Wait until `end` is called or something breaks."""
+        await self._ended.wait()
+
+    def end(self) -> None:
+        """Let `wait` return."""
+        self._ended.set()
+
+    def restart(self, down_s: float) -> None:
+        """Be away for a while, with the state kept; markets and countdowns go on."""
+        self._begin(self.server.restart(down_s))
 
     def advance(self, until_ns: int) -> int:
         """Play everything up to a time; return how many events there were.
@@ -115,6 +126,7 @@ class Rehearsal:
         return self._next
 
     async def _play(self) -> None:
+        applied = 0
         while (event := self._peek()) is not None:
             wait_s = (event.ts_ns - self.clock.now_ns()) / 1e9
             if wait_s > 0:
@@ -122,8 +134,25 @@ class Rehearsal:
                 continue
             self._next = None
             self.exchange.venue.apply(event)
-            if event.ts_ns + 1_000_000_000 < self.clock.now_ns():
-                await asyncio.sleep(0)  # behind: let the sockets breathe all the same
+            applied += 1
+            if applied % _BURST == 0:
+                await asyncio.sleep(0)  # let the sockets breathe, however far behind this is
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK_S)
+            self.exchange.tick()
+
+    def _begin(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._end_of)
+
+    def _end_of(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._broken = self._broken or error
+            self._ended.set()
 
 
 class RunningRehearsal:

@@ -11,14 +11,14 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from aitb_nautilus.rehearsal.account import MAINTENANCE_FRAC, Account, money
+from aitb_nautilus.rehearsal.account import Account, money
+from aitb_nautilus.rehearsal.margin import asset_margin, symbol_margin
 from aitb_nautilus.rehearsal.market import Market
 from aitb_nautilus.rehearsal.orders import BUY, Fill, Order
 from aitb_nautilus.rehearsal.symbols import Rules
 
 __all__ = [
     "account_report",
-    "available_balance",
     "average_price",
     "balance_report",
     "order_report",
@@ -103,9 +103,7 @@ def position_report(market: Market, account: Account) -> dict[str, Any]:
         "liquidationPrice": "0",
         "leverage": str(account.leverage(rules.symbol)),
         "maxNotionalValue": "100000000",
-        "marginType": account.margin_types.get(rules.symbol, "CROSSED")
-        .replace("CROSSED", "cross")
-        .lower(),
+        "marginType": "cross",
         "isolatedMargin": "0.00000000",
         "isAutoAddMargin": "false",
         "positionSide": "BOTH",
@@ -115,57 +113,13 @@ def position_report(market: Market, account: Account) -> dict[str, Any]:
     }
 
 
-class _Sums:
-    """What one asset of the wallet is worth, and how much of it is bound."""
-
-    def __init__(
-        self, asset: str, account: Account, markets: list[Market], orders: list[Order]
-    ) -> None:
-        mine = [market for market in markets if market.rules.spec.quote == asset]
-        self.asset = asset
-        self.wallet = account.wallet.get(asset, Decimal(0))
-        self.profit = Decimal(0)
-        self.position_margin = Decimal(0)
-        self.maintenance = Decimal(0)
-        self.order_margin = Decimal(0)
-        for market in mine:
-            rules = market.rules
-            position = account.position(rules.symbol)
-            value = rules.price(market.mark_price or 0) * rules.size(abs(position.amount))
-            self.profit += position.unrealized(rules, market.mark_price)
-            self.position_margin += value / account.leverage(rules.symbol)
-            self.maintenance += value * MAINTENANCE_FRAC
-            self.order_margin += sum(
-                rules.price(order.price or 0)
-                * rules.size(order.remaining)
-                / account.leverage(rules.symbol)
-                for order in orders
-                if order.symbol == rules.symbol and not order.reduce_only
-            )
-
-    @property
-    def initial(self) -> Decimal:
-        return self.position_margin + self.order_margin
-
-    @property
-    def available(self) -> Decimal:
-        return max(self.wallet + self.profit - self.initial, Decimal(0))
-
-
-def available_balance(
-    asset: str, account: Account, markets: list[Market], orders: list[Order]
-) -> Decimal:
-    """Return what new orders may bind of an asset."""
-    return _Sums(asset, account, markets, orders).available
-
-
 def balance_report(
     account: Account, markets: list[Market], orders: list[Order], now_ms: int
 ) -> list[dict[str, Any]]:
     """Return the wallet as Futures Account Balance V2 gives it."""
     rows = []
     for asset in account.wallet:
-        sums = _Sums(asset, account, markets, orders)
+        sums = asset_margin(asset, account, markets, orders)
         rows.append(
             {
                 "accountAlias": "rehearsal",
@@ -186,17 +140,17 @@ def account_report(
     account: Account, markets: list[Market], orders: list[Order], now_ms: int
 ) -> dict[str, Any]:
     """Return everything as Account Information V2 gives it."""
-    all_sums = [_Sums(asset, account, markets, orders) for asset in account.wallet]
+    margins = {asset: asset_margin(asset, account, markets, orders) for asset in account.wallet}
     assets = [
         {
-            "asset": sums.asset,
+            "asset": asset,
             "walletBalance": money(sums.wallet),
             "unrealizedProfit": money(sums.profit),
             "marginBalance": money(sums.wallet + sums.profit),
             "maintMargin": money(sums.maintenance),
             "initialMargin": money(sums.initial),
-            "positionInitialMargin": money(sums.position_margin),
-            "openOrderInitialMargin": money(sums.order_margin),
+            "positionInitialMargin": money(sums.position),
+            "openOrderInitialMargin": money(sums.order),
             "crossWalletBalance": money(sums.wallet),
             "crossUnPnl": money(sums.profit),
             "availableBalance": money(sums.available),
@@ -204,7 +158,7 @@ def account_report(
             "marginAvailable": True,
             "updateTime": now_ms,
         }
-        for sums in all_sums
+        for asset, sums in margins.items()
     ]
     totals = {
         "totalInitialMargin": "initialMargin",
@@ -240,14 +194,14 @@ def account_report(
 def _account_position(market: Market, account: Account, orders: list[Order]) -> dict[str, Any]:
     rules = market.rules
     position = account.position(rules.symbol)
-    sums = _Sums(rules.spec.quote, account, [market], orders)
+    sums = symbol_margin(market, account, orders)
     return {
         "symbol": rules.symbol,
         "initialMargin": money(sums.initial),
         "maintMargin": money(sums.maintenance),
         "unrealizedProfit": money(sums.profit),
-        "positionInitialMargin": money(sums.position_margin),
-        "openOrderInitialMargin": money(sums.order_margin),
+        "positionInitialMargin": money(sums.position),
+        "openOrderInitialMargin": money(sums.order),
         "leverage": str(account.leverage(rules.symbol)),
         "isolated": False,
         "entryPrice": str(position_report(market, account)["entryPrice"]),

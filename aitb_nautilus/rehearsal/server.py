@@ -14,10 +14,12 @@ from urllib.parse import parse_qsl
 import msgspec
 from aiohttp import WSMsgType, web
 
+from aitb_nautilus.rehearsal.account_routes import ACCOUNT_ROUTES, KEY_ROUTES
+from aitb_nautilus.rehearsal.algo_routes import ALGO_ROUTES
 from aitb_nautilus.rehearsal.answers import VenueError
 from aitb_nautilus.rehearsal.client_socket import ClientSocket, SocketKind
 from aitb_nautilus.rehearsal.exchange import Exchange
-from aitb_nautilus.rehearsal.private_routes import KEY_ROUTES, SIGNED_ROUTES
+from aitb_nautilus.rehearsal.order_routes import ORDER_ROUTES
 from aitb_nautilus.rehearsal.public_routes import PUBLIC_ROUTES
 from aitb_nautilus.rehearsal.signing import check_time
 from aitb_nautilus.rehearsal.user_stream import UserStream
@@ -25,9 +27,9 @@ from aitb_nautilus.rehearsal.ws_requests import answer_request, answer_subscript
 
 __all__ = ["Server"]
 
-_TICK_S = 0.05
 _STOP_S = 1.0
 """Longest wait for requests that are being answered when the server stops."""
+_SIGNED_ROUTES = ORDER_ROUTES | ALGO_ROUTES | ACCOUNT_ROUTES
 _CATEGORIES = ("market", "public", "private")
 
 
@@ -54,7 +56,6 @@ class Server:
         self.sockets: dict[ClientSocket, None] = {}
         self.user_stream = UserStream(exchange, self.sockets)
         self._runner: web.AppRunner | None = None
-        self._ticker: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Listen; `port` holds the port from now on."""
@@ -66,23 +67,14 @@ class Server:
         await site.start()
         for address in self._runner.addresses:
             self.port = int(address[1])
-        self._ticker = asyncio.get_running_loop().create_task(self._tick())
 
     async def stop(self) -> None:
-        """Close all sockets and stop listening; the exchange keeps its state.
-
-        What ended the server's own work before, if anything did, is raised.
-        """
-        ticker, self._ticker = self._ticker, None
+        """Close all sockets and stop listening; the exchange keeps its state."""
         for socket in list(self.sockets):
             socket.cut()
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
-        if ticker is not None:
-            if ticker.done():
-                ticker.result()
-            ticker.cancel()
 
     async def restart(self, down_s: float) -> None:
         """Be away for a while, with the state kept."""
@@ -96,11 +88,6 @@ class Server:
         for socket in cut:
             socket.cut()
         return len(cut)
-
-    async def _tick(self) -> None:
-        while True:
-            await asyncio.sleep(_TICK_S)
-            self.exchange.tick()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         path = request.path.strip("/")
@@ -157,7 +144,7 @@ class Server:
         )
         exchange = self.exchange
         public, keyed, signed = (
-            routes.get(what) for routes in (PUBLIC_ROUTES, KEY_ROUTES, SIGNED_ROUTES)
+            routes.get(what) for routes in (PUBLIC_ROUTES, KEY_ROUTES, _SIGNED_ROUTES)
         )
         route = public or keyed or signed
         if route is None:

@@ -169,7 +169,7 @@ def _list_source(
     rules = Rules(source.spec, Decimal(settings.maker_fee), Decimal(settings.taker_fee))
     if isinstance(source, RecordedSource):
         venue.list_symbol(rules, Candles(rules, _MINUTE_MS))
-        return recorded_events(rules, source.path, timeline)
+        return recorded_events(rules, source.path, timeline, _MINUTE_MS)
     interval_ms = scaled_interval_ms(source.interval_ns, settings.speed)
     frame = shifted(source.frame, timeline)
     history = source.frame.ts_close <= source.start_ns

@@ -6,6 +6,7 @@ symbol is written with. So every sum is exact, and every text that leaves has Bi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
@@ -14,12 +15,17 @@ from typing import Any
 from aitb_nautilus.market.instruments import InstrumentSettings
 from aitb_nautilus.rehearsal.answers import VenueError
 
-__all__ = ["Rules"]
+__all__ = ["MAX_ALGO_ORDERS", "MAX_ORDERS", "Rules"]
 
 _FAR = 4_133_404_800_000
 """Delivery time of a perpetual in Binance's answers, ms."""
 _MAX_PRICE_TICKS = 100_000_000
 _MAX_QUANTITY_LOTS = 100_000_000
+MAX_ORDERS, MAX_ALGO_ORDERS = 200, 10
+"""Most open orders and most waiting conditional orders of a symbol."""
+_MAX_DIGITS = 20
+"""Digits before the decimal point after which a number is taken for nonsense."""
+_KEPT_TEXTS = 20_000
 
 
 @dataclass(frozen=True)
@@ -95,13 +101,15 @@ class Rules:
         """Smallest value of an order in quote currency."""
         return Decimal(self.spec.min_notional or "5")
 
-    def price_text(self, units: int) -> str:
-        """Return a price as Binance writes it."""
-        return _text(units, self.price_digits)
+    @cached_property
+    def price_text(self) -> Callable[[int], str]:
+        """Return a price in price units as Binance writes it."""
+        return _Texts(self.price_digits).__getitem__
 
-    def size_text(self, units: int) -> str:
-        """Return a quantity as Binance writes it."""
-        return _text(units, self.size_digits)
+    @cached_property
+    def size_text(self) -> Callable[[int], str]:
+        """Return a quantity in quantity units as Binance writes it."""
+        return _Texts(self.size_digits).__getitem__
 
     def value_text(self, units: int) -> str:
         """Return price units times quantity units as an amount of quote currency."""
@@ -201,8 +209,8 @@ class Rules:
             },
             {"filterType": "LOT_SIZE", **lot_size},
             {"filterType": "MARKET_LOT_SIZE", **lot_size},
-            {"filterType": "MAX_NUM_ORDERS", "limit": 200},
-            {"filterType": "MAX_NUM_ALGO_ORDERS", "limit": 10},
+            {"filterType": "MAX_NUM_ORDERS", "limit": MAX_ORDERS},
+            {"filterType": "MAX_NUM_ALGO_ORDERS", "limit": MAX_ALGO_ORDERS},
             {"filterType": "MIN_NOTIONAL", "notional": str(self.min_notional)},
             {
                 "filterType": "PERCENT_PRICE",
@@ -213,12 +221,25 @@ class Rules:
         ]
 
 
+class _Texts(dict[int, str]):
+    """Numbers with a fixed count of decimals; the same ones are written again and again."""
+
+    def __init__(self, decimals: int) -> None:
+        self._decimals = decimals
+
+    def __missing__(self, units: int) -> str:
+        if len(self) >= _KEPT_TEXTS:
+            self.clear()
+        text = self[units] = _text(units, self._decimals)
+        return text
+
+
 def _text(units: int, decimals: int) -> str:
     if decimals == 0:
         return str(units)
     sign = "-" if units < 0 else ""
-    whole, rest = divmod(abs(units), 10**decimals)
-    return f"{sign}{whole}.{rest:0{decimals}d}"
+    digits = str(abs(units)).zfill(decimals + 1)
+    return f"{sign}{digits[:-decimals]}.{digits[-decimals:]}"
 
 
 def _units(text: str, decimals: int, name: str) -> int:
@@ -226,7 +247,7 @@ def _units(text: str, decimals: int, name: str) -> int:
         value = Decimal(text)
     except InvalidOperation as e:
         raise VenueError.malformed(name) from e
-    if not value.is_finite():
+    if not value.is_finite() or value.adjusted() > _MAX_DIGITS:
         raise VenueError.malformed(name)
     scaled = value.scaleb(decimals)
     if scaled != scaled.to_integral_value():

@@ -14,6 +14,7 @@ from aitb_nautilus.rehearsal.conditional import (
 from aitb_nautilus.rehearsal.entry import Request
 from aitb_nautilus.rehearsal.feed import BarClose, BarOpen, Event
 from aitb_nautilus.rehearsal.orders import Order
+from aitb_nautilus.rehearsal.symbols import MAX_ALGO_ORDERS
 from aitb_nautilus.rehearsal.venue import Venue
 
 __all__ = ["Triggers"]
@@ -33,6 +34,7 @@ class Triggers:
     def __init__(self, venue: Venue) -> None:
         self._venue = venue
         self.all: dict[int, Conditional] = {}
+        self._waiting: dict[int, Conditional] = {}
         self._placed: dict[int, Conditional] = {}
         venue.on_event = self._on_event
         venue.on_order_end = self._on_order_end
@@ -47,15 +49,17 @@ class Triggers:
         """
         market = self._venue.market(params.get("symbol"))
         made = read_conditional(params, market, self._venue.next_id(), self._venue.now_ms())
-        if any(other.client_id == made.client_id for other in self.waiting()):
+        if any(other.client_id == made.client_id for other in self._waiting.values()):
             raise VenueError.of(-4116)
-        self.all[made.algo_id] = made
+        if len(self.waiting(made.symbol)) >= MAX_ALGO_ORDERS:
+            raise VenueError.of(-4045)
+        self.all[made.algo_id] = self._waiting[made.algo_id] = made
         self._tell(made, _WAITING)
         return made
 
     def waiting(self, symbol: str | None = None) -> list[Conditional]:
         """Return the orders that have not woken, oldest first."""
-        return [m for m in self.all.values() if m.status == _WAITING and symbol in (None, m.symbol)]
+        return [made for made in self._waiting.values() if symbol in (None, made.symbol)]
 
     def find(self, params: Mapping[str, str]) -> Conditional:
         """Return the order that a request names, or refuse with -2013."""
@@ -86,7 +90,7 @@ class Triggers:
         return len(mine)
 
     def _on_event(self, event: Event) -> None:
-        if isinstance(event, BarOpen | BarClose):
+        if not self._waiting or isinstance(event, BarOpen | BarClose):
             return
         market = self._venue.markets[event.symbol]
         now = self._venue.now_ms()
@@ -142,6 +146,8 @@ class Triggers:
             self._tell(made, "FINISHED")
 
     def _tell(self, made: Conditional, status: str, reason: str = "") -> None:
+        if status != _WAITING:
+            self._waiting.pop(made.algo_id, None)
         made.status = status
         made.reason = reason
         made.updated_ms = self._venue.now_ms()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,8 +11,11 @@ import msgspec
 
 from aitb_nautilus.rehearsal.client_socket import ClientSocket
 from aitb_nautilus.rehearsal.exchange import Exchange
+from aitb_nautilus.rehearsal.frames import text_frame
 
 __all__ = ["UserStream"]
+
+_KEPT_EVENTS = 10_000
 
 
 class UserStream:
@@ -27,9 +31,9 @@ class UserStream:
 
     def __init__(self, exchange: Exchange, sockets: Iterable[ClientSocket]) -> None:
         self._exchange, self._sockets = exchange, sockets
-        self._held: str | None = None
-        self.sent: list[dict[str, Any]] = []
-        """All events that the account gave rise to, whether a fault lost them or not."""
+        self._held: list[bytes] = []
+        self.sent: deque[dict[str, Any]] = deque(maxlen=_KEPT_EVENTS)
+        """The last events that the account gave rise to, whether a fault lost them or not."""
         exchange.venue.on_user_event = self.take
 
     def take(self, event: dict[str, Any]) -> None:
@@ -38,7 +42,7 @@ class UserStream:
         name = event["e"]
         if name == "ORDER_TRADE_UPDATE":
             name = f"{name} {event['o']['x']}"
-        text = msgspec.json.encode(event).decode()
+        data = msgspec.json.encode(event)
         fault = self._exchange.faults.take(
             name,
             self._exchange.signing_ms(),
@@ -52,23 +56,24 @@ class UserStream:
                 return
             case "delay_event" if fault is not None:
                 delay_s = fault.delay_ms / 1_000
-                asyncio.get_running_loop().call_later(delay_s, self._send, text)
+                asyncio.get_running_loop().call_later(delay_s, self._send, data)
                 return
             case "reorder_event":
-                self._held = text
+                self._held.append(data)
                 return
             case "duplicate_event":
-                self._send(text)
-        self._send(text)
-        if self._held is not None:
-            held, self._held = self._held, None
-            self._send(held)
+                self._send(data)
+        self._send(data)
+        held, self._held = self._held, []
+        for late in held:
+            self._send(late)
 
-    def _send(self, text: str) -> None:
-        for socket in list(self._sockets):
-            if socket.listen_key is None or socket.listen_key != self._exchange.listen_key:
+    def _send(self, data: bytes) -> None:
+        key = self._exchange.listen_key
+        for socket in tuple(self._sockets):
+            if key is None or socket.listen_key != key:
                 continue  # no user data socket, or one of a key that has ended
             if socket.combined:
-                socket.send(f'{{"stream":"{socket.listen_key}","data":{text}}}')
+                socket.send(text_frame(b'{"stream":"%b","data":%b}' % (key.encode(), data)))
             else:
-                socket.send(text)
+                socket.send(text_frame(data))

@@ -6,11 +6,14 @@ Given the same events, calls and clock it books the same fills, to the last numb
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+from aitb_nautilus.rehearsal.acceptance import check_entry, check_margin
 from aitb_nautilus.rehearsal.account import Account, money
 from aitb_nautilus.rehearsal.answers import VenueError
+from aitb_nautilus.rehearsal.broadcast import Broadcast
 from aitb_nautilus.rehearsal.candles import Candles
 from aitb_nautilus.rehearsal.clock import MS, Clock
 from aitb_nautilus.rehearsal.entry import (
@@ -24,8 +27,8 @@ from aitb_nautilus.rehearsal.feed import Event, FundingSettled
 from aitb_nautilus.rehearsal.hub import Hub
 from aitb_nautilus.rehearsal.market import Market
 from aitb_nautilus.rehearsal.matching import Matcher
+from aitb_nautilus.rehearsal.order_list import OrderList
 from aitb_nautilus.rehearsal.orders import Fill, Order
-from aitb_nautilus.rehearsal.reports import available_balance
 from aitb_nautilus.rehearsal.symbols import Rules
 from aitb_nautilus.rehearsal.user_events import account_update, order_trade_update, trade_lite
 
@@ -50,14 +53,13 @@ class Venue:
     def __init__(self, clock: Clock, hub: Hub, account: Account) -> None:
         self.clock, self.hub, self.account = clock, hub, account
         self.markets: dict[str, Market] = {}
-        self.orders: dict[int, Order] = {}
+        self.orders = OrderList()
         self.fills: list[Fill] = []
         self.income: list[dict[str, Any]] = []
         self.on_user_event: Callable[[dict[str, Any]], None] = lambda _: None
         self.on_order_end: Callable[[Order], None] = lambda _: None
         self.on_event: Callable[[Event], None] = lambda _: None
-        self._open: dict[int, Order] = {}
-        self._open_by_client: dict[str, Order] = {}
+        self._broadcasts: dict[str, Broadcast] = {}
         self._next_id = _FIRST_ORDER_ID
 
     def now_ms(self) -> int:
@@ -66,8 +68,9 @@ class Venue:
 
     def list_symbol(self, rules: Rules, candles: Candles) -> Market:
         """Open a symbol for trading."""
-        market = Market(rules, Matcher(self), candles, self.hub, self.clock)
+        market = Market(rules, Matcher(self), candles, self.clock)
         self.markets[rules.symbol] = market
+        self._broadcasts[rules.symbol] = Broadcast(market, self.hub)
         return market
 
     def market(self, symbol: str | None) -> Market:
@@ -90,7 +93,8 @@ class Venue:
         market = self.markets[event.symbol]
         if isinstance(event, FundingSettled):
             self._settle(market, event)
-        market.apply(event)
+        closed = market.apply(event)
+        self._broadcasts[event.symbol].tell(event, closed)
         self._expire_useless(market)
         self.expire_due()
         self.on_event(event)
@@ -98,8 +102,9 @@ class Venue:
     def expire_due(self) -> None:
         """End the orders whose time is over."""
         now = self.now_ms()
-        for order in [o for o in self._open.values() if 0 < o.expires_ms <= now]:
-            self._withdraw(order, "EXPIRED")
+        for order in self.orders.open():
+            if 0 < order.expires_ms <= now:
+                self._withdraw(order, "EXPIRED")
 
     # what the client does
 
@@ -128,32 +133,17 @@ class Venue:
         """Take a request of good form; `placed` is called before it trades."""
         market = self.markets[request.symbol]
         now = self.now_ms()
-        order = Order(
-            order_id=number,
-            client_id=request.client_id,
-            symbol=request.symbol,
-            side=request.side,
-            kind=request.kind,
-            quantity=request.quantity,
-            price=request.price,
-            time_in_force=request.time_in_force,
-            reduce_only=request.reduce_only,
-            created_ms=now,
-            updated_ms=now,
-            origin=origin or request.kind,
-            stop_price=stop_price,
-            close_position=close_position,
-            expires_ms=request.expires_ms,
-        )
-        self._refuse(order, market)
-        self.orders[number] = order
-        self._open[number] = order
-        self._open_by_client[order.client_id] = order
+        order = request.order(number, now, origin, stop_price, close_position=close_position)
+        twin = self.orders.by_client(order.client_id)
+        if twin is not None and twin.is_open:
+            raise VenueError.of(-4116)
+        check_entry(order, market, self.account, self.markets.values(), self.orders.open())
+        self.orders.add(order)
         placed(order)
         self._tell(order, "NEW")
         market.matcher.enter(order)
         self._expire_useless(market)
-        market.publish_book(now)
+        self._broadcasts[market.rules.symbol].tell_book(now)
         return order
 
     def cancel(self, params: Mapping[str, str]) -> Order:
@@ -169,7 +159,7 @@ class Venue:
 
     def cancel_all(self, symbol: str | None) -> int:
         """Cancel the open orders of a symbol; return how many there were."""
-        mine = self.open_orders(self.market(symbol).rules.symbol)
+        mine = self.orders.open(self.market(symbol).rules.symbol)
         for order in mine:
             self._withdraw(order, "CANCELED")
         return len(mine)
@@ -196,14 +186,13 @@ class Venue:
         if quantity <= order.filled or (order.time_in_force == "GTX" and would_take):
             self._withdraw(order, "CANCELED")
             return order
+        changed = replace(order, price=price, quantity=quantity)
+        check_margin(changed, market, self.account, self.markets.values(), self.orders.open())
         order.updated_ms = self.now_ms()
-        old = (order.price, order.quantity)
-        order.price, order.quantity = price, quantity
-        self._tell(order, "AMENDMENT")
-        order.price, order.quantity = old
+        self._tell(replace(changed, updated_ms=order.updated_ms), "AMENDMENT")
         market.matcher.amend(order, price, quantity)
         self._expire_useless(market)
-        market.publish_book(self.now_ms())
+        self._broadcasts[market.rules.symbol].tell_book(self.now_ms())
         return order
 
     def find(self, params: Mapping[str, str]) -> Order:
@@ -213,24 +202,18 @@ class Venue:
         if number is None and client_id is None:
             raise VenueError.malformed("origClientOrderId")
         if number is not None:
-            found = self.orders.get(int(number)) if number.isdigit() else None
+            found = self.orders.by_number(number)
         else:
-            found = self._open_by_client.get(client_id or "") or next(
-                (o for o in reversed(self.orders.values()) if o.client_id == client_id), None
-            )
+            found = self.orders.by_client(client_id or "")
         if found is None or found.symbol != symbol:
             raise VenueError.of(-2013)
         return found
-
-    def open_orders(self, symbol: str | None = None) -> list[Order]:
-        """Return the open orders, oldest first."""
-        return [o for o in self._open.values() if symbol in (None, o.symbol)]
 
     # what the matcher books
 
     def allowance(self, order: Order) -> int:
         """Return the quantity units that a reduce-only order may still trade."""
-        return max(0, -order.sign * self.account.position(order.symbol).amount)
+        return self.account.allowance(order)
 
     def on_fill(self, order: Order, price: int, quantity: int, *, maker: bool) -> None:
         """Book a trade of one of the account's orders."""
@@ -270,36 +253,11 @@ class Venue:
         self._tell(order, "CANCELED" if status == "CANCELED" else "EXPIRED")
         self._forget(order)
 
-    def _refuse(self, order: Order, market: Market) -> None:
-        """Raise if the account or the book does not allow a new order."""
-        if order.client_id in self._open_by_client:
-            raise VenueError.of(-4116)
-        if order.reduce_only and self.allowance(order) == 0:
-            raise VenueError.of(-2022)
-        matcher = market.matcher
-        if order.time_in_force == "GTX" and matcher.would_take(order):
-            raise VenueError.of(-5022)
-        if order.time_in_force == "FOK" and matcher.available(order) < order.remaining:
-            raise VenueError.of(-5021)
-        self._check_margin(order, market)
-
-    def _check_margin(self, order: Order, market: Market) -> None:
-        opening = order.quantity - min(order.quantity, self.allowance(order))
-        if order.reduce_only or opening == 0:
-            return
-        rules = market.rules
-        price = order.price if order.price is not None else market.mark_price or 0
-        needed = rules.price(price) * rules.size(opening) / self.account.leverage(order.symbol)
-        if needed > available_balance(
-            rules.spec.quote, self.account, list(self.markets.values()), self.open_orders()
-        ):
-            raise VenueError.of(-2019)
-
     def _withdraw(self, order: Order, status: str) -> None:
         market = self.markets[order.symbol]
         market.matcher.withdraw(order)
         self.on_end(order, status)
-        market.publish_book(self.now_ms())
+        self._broadcasts[market.rules.symbol].tell_book(self.now_ms())
 
     def _expire_useless(self, market: Market) -> None:
         """End the resting reduce-only orders that have nothing left to reduce."""
@@ -309,9 +267,7 @@ class Venue:
                 self.on_end(order, "EXPIRED")
 
     def _forget(self, order: Order) -> None:
-        self._open.pop(order.order_id, None)
-        if self._open_by_client.get(order.client_id) is order:
-            del self._open_by_client[order.client_id]
+        self.orders.close(order)
         self.on_order_end(order)
 
     def _tell(self, order: Order, execution: str, fill: Fill | None = None) -> None:

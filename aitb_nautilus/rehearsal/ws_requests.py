@@ -17,10 +17,12 @@ from urllib.parse import quote_plus
 
 import msgspec
 
-from aitb_nautilus.rehearsal import private_routes, public_routes
+from aitb_nautilus.rehearsal import account_routes, algo_routes, order_routes, public_routes
 from aitb_nautilus.rehearsal.answers import VenueError
 from aitb_nautilus.rehearsal.client_socket import ClientSocket
 from aitb_nautilus.rehearsal.exchange import Exchange
+from aitb_nautilus.rehearsal.frames import text_frame
+from aitb_nautilus.rehearsal.request_params import as_text
 from aitb_nautilus.rehearsal.signing import check_time
 
 __all__ = ["answer_request", "answer_subscription"]
@@ -35,23 +37,23 @@ _PUBLIC: dict[str, Handler] = {
     "ticker.book": public_routes.book_ticker,
 }
 _KEYED: dict[str, Handler] = {
-    "userDataStream.start": private_routes.open_stream,
-    "userDataStream.ping": private_routes.keep_stream,
-    "userDataStream.stop": private_routes.close_stream,
+    "userDataStream.start": account_routes.open_stream,
+    "userDataStream.ping": account_routes.keep_stream,
+    "userDataStream.stop": account_routes.close_stream,
 }
 _SIGNED: dict[str, Handler] = {
-    "order.place": private_routes.place_order,
-    "order.modify": private_routes.amend_order,
-    "order.cancel": private_routes.cancel_order,
-    "order.status": private_routes.query_order,
-    "algoOrder.place": private_routes.place_conditional,
-    "algoOrder.cancel": private_routes.cancel_conditional,
-    "account.position": private_routes.position_risk,
-    "v2/account.position": private_routes.position_risk,
-    "account.balance": private_routes.balance,
-    "v2/account.balance": private_routes.balance,
-    "account.status": private_routes.account,
-    "v2/account.status": private_routes.account,
+    "order.place": order_routes.place_order,
+    "order.modify": order_routes.amend_order,
+    "order.cancel": order_routes.cancel_order,
+    "order.status": order_routes.query_order,
+    "algoOrder.place": algo_routes.place_conditional,
+    "algoOrder.cancel": algo_routes.cancel_conditional,
+    "account.position": account_routes.position_risk,
+    "v2/account.position": account_routes.position_risk,
+    "account.balance": account_routes.balance,
+    "v2/account.balance": account_routes.balance,
+    "account.status": account_routes.account,
+    "v2/account.status": account_routes.account,
 }
 
 
@@ -133,7 +135,7 @@ async def answer_request(exchange: Exchange, socket: ClientSocket, text: str) ->
 def _do(exchange: Exchange, method: str, sent: Any) -> Any:
     if not isinstance(sent, dict):
         raise VenueError.malformed("params")
-    params = {name: _as_text(value) for name, value in sent.items() if value is not None}
+    params = {name: as_text(value) for name, value in sent.items() if value is not None}
     exchange.limits.add_request(1, exchange.signing_ms())
     if method in _PUBLIC:
         return _PUBLIC[method](exchange, params)
@@ -155,9 +157,5 @@ def _payload(params: Mapping[str, str]) -> str:
     )
 
 
-def _as_text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
 def _reply(socket: ClientSocket, answer: Mapping[str, Any]) -> None:
-    socket.send(msgspec.json.encode(answer).decode())
+    socket.send(text_frame(msgspec.json.encode(answer)))

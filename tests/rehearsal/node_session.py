@@ -212,7 +212,7 @@ def main() -> None:
             lambda r: {
                 "fills": len(r.exchange.venue.fills),
                 "position": r.exchange.venue.account.position("BTCUSDT").amount,
-                "open": len(r.exchange.venue.open_orders()),
+                "open": len(r.exchange.venue.orders.open()),
             }
         )
     json.dump(

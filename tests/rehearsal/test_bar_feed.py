@@ -50,7 +50,7 @@ def test_a_walk_begins_ends_and_turns_where_the_bar_says(
     times = [event.ts_ns for event in events]
     assert times == sorted(times)
     assert times[-1] - times[0] == 60_000_000_000
-    if volume >= steps:
+    if volume >= 4:
         prices = [trade.price for trade in trades]
         assert (prices[0], prices[-1]) == (opened * 10, close * 10)
         assert (max(prices), min(prices)) == (high * 10, low * 10)

@@ -57,7 +57,7 @@ def test_a_stop_limit_rests_at_its_limit(lab: Lab) -> None:
     made = wait(lab, "STOP", triggerPrice="59900.0", price="60050.0", reduceOnly="true")
     lab.trade("59900.0", "0.010", seller=True)
     assert made.order is not None
-    assert lab.venue.open_orders() == [made.order]
+    assert lab.venue.orders.open() == [made.order]
     assert made.status == "TRIGGERED"
     lab.venue.cancel({"symbol": "BTCUSDT", "orderId": str(made.order.order_id)})
     assert made.status == "FINISHED"
@@ -120,3 +120,16 @@ def test_the_end_of_a_countdown_takes_stops_too_unless_it_is_told_not_to(
     lab.trade("60000.0", "0.001", seller=True, after_s=2)
     lab.exchange.tick()
     assert len(lab.exchange.triggers.waiting()) == left
+
+
+def test_more_waiting_orders_than_the_symbol_lists_are_refused(lab: Lab) -> None:
+    for n in range(10):
+        wait(lab, "STOP_MARKET", triggerPrice=f"{59_000 + n}.0")
+    with pytest.raises(VenueError, match="-4045"):
+        wait(lab, "STOP_MARKET", triggerPrice="58000.0")
+
+
+@pytest.mark.parametrize("rate", ["NaN", "much", "11", "Infinity"])
+def test_a_callback_rate_that_is_none_is_refused(lab: Lab, rate: str) -> None:
+    with pytest.raises(VenueError, match=r"-1102|-1130"):
+        wait(lab, "TRAILING_STOP_MARKET", callbackRate=rate)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from typing import Any
 
@@ -10,8 +11,16 @@ import aiohttp
 import pytest
 
 from aitb_nautilus.errors import RunError
-from aitb_nautilus.rehearsal import Fault, RehearsalSettings, WallClock, serve_in_process
-from tests.rehearsal_client import Client, bar_source, connected, next_events
+from aitb_nautilus.rehearsal import (
+    Fault,
+    Rehearsal,
+    RehearsalSettings,
+    SteppedClock,
+    WallClock,
+    serve_in_process,
+)
+from tests.rehearsal_client import HOUR_NS, Client, bar_source, connected, next_events
+from tests.rehearsal_lab import START_NS
 
 
 def run(scene: Any, **options: Any) -> None:
@@ -36,7 +45,7 @@ def test_a_refusal_has_its_status_and_nothing_is_done(status: int, code: int, wa
         got, body = await client.buy()
         assert (got, body["code"]) == (status, code)
         assert (client.headers.get("Retry-After") == "7") is waits
-        assert client.rehearsal.exchange.venue.orders == {}
+        assert len(client.rehearsal.exchange.venue.orders) == 0
         assert (await client.buy())[0] == 200
         happened = client.rehearsal.exchange.faults.happened
         assert [entry[1:] for entry in happened] == [("refuse", "POST /fapi/v1/order")]
@@ -126,6 +135,18 @@ def test_a_fill_may_come_twice_late_or_out_of_order() -> None:
     run(scene)
 
 
+def test_two_events_that_wait_are_both_sent() -> None:
+    async def scene(client: Client) -> None:
+        async with client.account() as events:
+            arm(client, "reorder_event", "ORDER_TRADE_UPDATE", times=2)
+            await client.buy()
+            await client.buy()
+            told = await next_events(events, 4)
+            assert [e["o"]["x"] for e in told] == ["NEW", "NEW", "TRADE", "TRADE"]
+
+    run(scene)
+
+
 def test_the_one_event_that_waits_is_sent_after_the_next_one() -> None:
     async def scene(client: Client) -> None:
         async with client.account() as events:
@@ -178,6 +199,35 @@ def test_a_restart_keeps_orders_and_takes_the_sockets() -> None:
         assert [order["price"] for order in orders] == ["58000.00"]
 
     run(scene)
+
+
+def test_a_restart_that_finds_its_port_taken_ends_the_rehearsal_and_says_why() -> None:
+    async def play() -> None:
+        rehearsal = Rehearsal(RehearsalSettings(), [bar_source()], SteppedClock(START_NS))
+        await rehearsal.start()
+        port = rehearsal.server.port
+        rehearsal.restart(0.2)
+        await asyncio.sleep(0.1)
+        with socket.create_server(("127.0.0.1", port)):
+            await asyncio.wait_for(rehearsal.wait(), 5)
+            with pytest.raises(OSError, match="address already in use"):
+                await rehearsal.stop()
+
+    asyncio.run(play())
+
+
+def test_requests_are_answered_while_the_market_catches_up() -> None:
+    clock = WallClock()
+
+    async def scene(client: Client) -> None:
+        clock.skew_ns = 12 * HOUR_NS
+        assert (await client.ask("GET", "/fapi/v1/ping"))[0] == 200
+        assert not client.rehearsal.finished
+        async with asyncio.timeout(5):
+            while not client.rehearsal.finished:
+                await asyncio.sleep(0.01)
+
+    run(scene, clock=clock)
 
 
 def test_a_skewed_clock_refuses_what_was_signed_just_now() -> None:

@@ -103,7 +103,7 @@ def test_a_wrong_order_is_refused_with_binances_code(
 ) -> None:
     assert lab.refused(**order) == code
     assert lab.events == []
-    assert lab.venue.orders == {}
+    assert len(lab.venue.orders) == 0
 
 
 def test_a_client_id_of_an_open_order_is_refused_and_free_again_when_it_ends(lab: Lab) -> None:
@@ -144,7 +144,7 @@ def test_a_second_exit_ends_when_the_first_has_closed_the_position(lab: Lab) -> 
     lab.place("SELL", "0.010", "60100.0", reduceOnly="true")
     lab.place("SELL", "0.010", reduceOnly="true")
     assert lab.names()[-2:] == ["TRADE FILLED", "EXPIRED EXPIRED"]
-    assert lab.venue.open_orders() == []
+    assert lab.venue.orders.open() == []
 
 
 def test_an_order_good_till_a_time_expires_then(lab: Lab) -> None:
@@ -165,7 +165,7 @@ def test_a_countdown_that_nobody_renews_cancels_the_orders_of_its_symbol(lab: La
     for passed, left in ((4, 1), (2, 0)):
         lab.trade("60000.0", "0.001", seller=True, after_s=passed)
         lab.exchange.tick()
-        assert len(lab.venue.open_orders()) == left
+        assert len(lab.venue.orders.open()) == left
 
 
 def test_margin_counts_positions_and_open_orders_at_the_leverage(lab: Lab) -> None:
@@ -173,3 +173,22 @@ def test_margin_counts_positions_and_open_orders_at_the_leverage(lab: Lab) -> No
     lab.place("BUY", "1.500")
     assert lab.refused("BUY", "0.200", "59000.0") == -2019
     lab.place("BUY", "0.100", "59000.0")
+
+
+def test_an_exit_that_is_not_reduce_only_binds_no_margin(lab: Lab) -> None:
+    lab.place("BUY", "1.500")  # 90,001 at 10x: 9,000 of 9,955
+    lab.place("SELL", "1.500", "60100.0")
+    assert lab.refused("BUY", "0.200", "59900.0") == -2019
+    assert lab.place("BUY", "0.100", "59900.0").status == "NEW"
+
+
+def test_an_order_that_is_amended_beyond_the_margin_stays_as_it_was(lab: Lab) -> None:
+    order = lab.place("BUY", "0.100", "59000.0")
+    change = {"symbol": "BTCUSDT", "orderId": str(order.order_id), "side": "BUY"}
+    with pytest.raises(VenueError, match="-2019"):
+        lab.venue.amend(change | {"price": "59000.0", "quantity": "2.000"})
+    assert (order.quantity, lab.market.matcher.bids.quantity(order.price)) == (100, 100)
+
+
+def test_a_number_beyond_reason_is_refused(lab: Lab) -> None:
+    assert lab.refused("BUY", "1e999999") == -1102
