@@ -70,6 +70,7 @@ class GuardedActor(DataActor):
         self.component_id = component_id
         self.run_state: RunState = context.run_state
         self._topics: dict[tuple[str, Any], Any] = {}
+        self._warming = context.warming
         self._listening = Listening(
             self,
             super().subscribe_topic,
@@ -132,7 +133,10 @@ class GuardedActor(DataActor):
         self.publish_message(LATE_PREDICTION, late)
 
     def now(self) -> int:
-        """Return the engine's time, ns UTC."""
+        """Return the engine's time, or that of the past that is told, ns UTC."""
+        past = self._warming.ts
+        if past:
+            return past
         return self._engine_ns() if self._engine_ns else int(super().clock.timestamp_ns())
 
     # What the engine and the base call

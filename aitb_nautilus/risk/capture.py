@@ -61,14 +61,26 @@ class RunState:
     """What the node and all its components share: the first failure, and the wish to stop.
 
     Signal handlers and component errors set it; every callback and the node's loop look at it.
+
+    Attributes
+    ----------
+    is_ended_by_node
+        Whether the node ends the engine itself, once open orders are as they should be; else the
+        next callback does.
     """
 
-    __slots__ = ("failures", "raised", "stop_reason")
+    __slots__ = ("failures", "is_ended_by_node", "raised", "stop_reason")
 
     def __init__(self) -> None:
         self.failures: list[Failure] = []
         self.raised: BaseException | None = None
         self.stop_reason = ""
+        self.is_ended_by_node = False
+
+    def end(self, component: Any) -> None:
+        """Let a component tell the engine to shut down, unless the node does."""
+        if not self.is_ended_by_node:
+            component.shutdown_system(self.stop_reason)
 
     def stop(self, reason: str) -> None:
         """Ask the node to stop; the first reason stays."""
@@ -123,7 +135,7 @@ def capture(
     def captured(*args: Any) -> Any:
         if state.stop_reason:
             if from_engine:
-                component.shutdown_system(state.stop_reason)
+                state.end(component)
             return None
         try:
             component.notice(*args)
@@ -186,7 +198,7 @@ def _captured_method(name: str, method: Callable[..., Any]) -> Callable[..., Any
             return method(self, *args)
         state: RunState = self.run_state
         if state.stop_reason and not always:
-            self.shutdown_system(state.stop_reason)
+            state.end(self)
             return None
         try:
             self.notice(*args)

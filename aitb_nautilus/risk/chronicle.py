@@ -26,6 +26,7 @@ from aitb_nautilus.risk.journal_records import (
     Sent,
 )
 from aitb_nautilus.risk.ledger import Ledger
+from aitb_nautilus.risk.warming import WARM_UP
 
 __all__ = ["Chronicle"]
 
@@ -74,7 +75,7 @@ class Chronicle:
         idle
             Whether it changes nothing, so that nothing follows.
         """
-        if self.journal is None:
+        if self.journal is None or decision.limit == WARM_UP:
             return
         ledger, instrument_id = self._ledger, decision.instrument_id
         held = ledger.positions.get((decision.strategy_id, instrument_id))

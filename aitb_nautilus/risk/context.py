@@ -14,6 +14,7 @@ from aitb_nautilus.risk.guard import Guard
 from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.order_port import OrderPort
 from aitb_nautilus.risk.sources import PredictionSource
+from aitb_nautilus.risk.warming import Warming
 from aitb_nautilus.settings import nearest
 
 __all__ = ["Context"]
@@ -37,6 +38,10 @@ class Context(msgspec.Struct, frozen=True):
         say; it is then asked again once the data are known.
     audiences
         Who listens to a bar type, by the engine's bar type.
+    brought
+        Bar types that the node brings to their audience by itself; nobody subscribes to them.
+    warming
+        Whether it is the past that is told.
     sources
         What publishes predictions, by the name that it uses.
     seconds
@@ -62,6 +67,8 @@ class Context(msgspec.Struct, frozen=True):
     instruments: Mapping[str, Any]
     begins_ns: int = 0
     audiences: dict[Any, Any] = msgspec.field(default_factory=dict)
+    brought: set[str] = msgspec.field(default_factory=set)
+    warming: Warming = msgspec.field(default_factory=Warming)
     sources: dict[str, PredictionSource] = msgspec.field(default_factory=dict)
     seconds: dict[str, float] = msgspec.field(default_factory=dict)
     heard_at: dict[str, Callable[[int], int]] = msgspec.field(default_factory=dict)

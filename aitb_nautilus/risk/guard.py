@@ -23,6 +23,7 @@ from aitb_nautilus.risk.holdings import Looks, dearest
 from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.limit_rule import PASS, Limit, Proposal
 from aitb_nautilus.risk.permits import Permits
+from aitb_nautilus.risk.warming import WARM_UP
 
 __all__ = ["Decision", "Guard", "Halt", "LotRules", "TradingState"]
 
@@ -63,6 +64,9 @@ class Guard:
     clock
         The node's clock, ns UTC, which tells how old a fact is that is answered; None: a fact is
         answered at its own time.
+    withheld
+        Why nothing may be opened for a while, by the name that a refusal gets. Not a halt: it ends
+        by itself.
     """
 
     def __init__(
@@ -82,6 +86,7 @@ class Guard:
         self._asked: dict[tuple[str, str], tuple[Limit, ...]] = {}
         self.tell_halt: Callable[[Halt], None] | None = None
         self.clock: Callable[[], int] | None = None
+        self.withheld: dict[str, str] = {}
 
     def judge(self, intent: OrderIntent, strategy_id: str, ts: int) -> Decision:
         """Decide on one order.
@@ -223,6 +228,8 @@ class Guard:
         if self.state != "active":
             why = self.halts[0].reason if self.halts else "set by a command"
             return "state", f"trading is {self.state}: {why}"
+        for name, line in self.withheld.items():
+            return name, line
         if self.lots[intent.instrument_id].long_only and intent.side == "SELL":
             held = self.ledger.position(strategy_id, intent.instrument_id).quantity
             return "spot", f"{held} is held, and a spot market has no short sale; trade a perpetual"
@@ -312,7 +319,12 @@ class Guard:
         return quantity + pending <= abs(held)
 
     def _record(self, decision: Decision) -> None:
-        """Count a refusal; keep the first ones, refused or shrunk, to be read."""
+        """Count a refusal; keep the first ones, refused or shrunk, to be read.
+
+        What is wished while the past is told was never wished in earnest.
+        """
+        if decision.limit == WARM_UP:
+            return
         self.refused += not decision.allowed
         if len(self.refusals) < _REFUSALS_KEPT:
             self.refusals.append(decision)

@@ -15,6 +15,7 @@ from nautilus_trader.model import Bar, BarType
 
 from aitb_nautilus.messages import BarClosed, Prediction, prediction_topic
 from aitb_nautilus.risk.capture import capture_fact, record_failure
+from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.translate import bar_fact
 
 __all__ = ["Audience", "Listening"]
@@ -28,15 +29,25 @@ class Audience:
     instrument_id
         Of the bars.
     host
-        The one that the engine gives them to.
+        The one that the engine gives them to, unless the node brings them.
+    context
+        Of the node.
     """
 
-    __slots__ = ("host", "instrument_id", "listeners")
+    __slots__ = ("_context", "host", "instrument_id", "listeners")
 
-    def __init__(self, instrument_id: str, host: Listening) -> None:
+    def __init__(self, instrument_id: str, host: Listening, context: Context) -> None:
         self.instrument_id = instrument_id
         self.host = host
         self.listeners: list[Listening] = []
+        self._context = context
+
+    def tell(self, bar: BarClosed) -> None:
+        """Mark the instrument, let the limits hear the bar, and then everybody who listens."""
+        self._context.ledger.apply_bar(bar)
+        self._context.guard.hear_bar(bar)
+        for listener in tuple(self.listeners):
+            listener.answer(bar)
 
 
 class Listening:
@@ -87,16 +98,20 @@ class Listening:
         now
             The engine's time, ns UTC.
         """
-        self._now = now
+        warming = self._component.context.warming
+        self._now = lambda: warming.ts or now()
         if self._component.context.guard.clock is None:
-            self._component.context.guard.clock = now
+            self._component.context.guard.clock = self._now
         audiences = self._component.context.audiences
         for text in bar_types:
             bar_type = BarType.from_str(text)
             audience = audiences.get(bar_type)
             if audience is None:
-                audience = audiences[bar_type] = Audience(str(bar_type.instrument_id), self)
-                self._component.subscribe_bars(bar_type)
+                context = self._component.context
+                audience = Audience(str(bar_type.instrument_id), self, context)
+                audiences[bar_type] = audience
+                if text not in context.brought:
+                    self._component.subscribe_bars(bar_type)
             place = sum(1 for other in audience.listeners if other._first >= self._first)
             audience.listeners.insert(place, self)
             self._audiences[bar_type] = audience
@@ -118,20 +133,19 @@ class Listening:
         """
         component = self._component
         if component.run_state.stop_reason:
-            component.shutdown_system(component.run_state.stop_reason)
+            component.run_state.end(component)
             return
         try:
             audience = self._audiences[bar.bar_type]
             if audience.host is not self:
                 return  # It has subscribed to the bars by itself as well.
             fact = bar_fact(bar, audience.instrument_id)
+            if len(audience.listeners) > 1:
+                audience.tell(fact)
+                return
             component.context.ledger.apply_bar(fact)
             component.context.guard.hear_bar(fact)
-            if len(audience.listeners) == 1:
-                self._answer(fact)
-                return
-            for listener in tuple(audience.listeners):
-                listener.answer(fact)
+            self._answer(fact)
         except BaseException as e:
             record_failure(component, "on_bar", e)
 
