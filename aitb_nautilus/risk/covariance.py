@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -41,7 +41,7 @@ class EwmaCovariance:
     index
         Place of each instrument in the matrix.
     version
-        Grows whenever the matrix changes.
+        Grows whenever the matrix changes; up to date after any question.
     """
 
     def __init__(self, half_life_bars: int, shrinkage: float) -> None:
@@ -82,11 +82,12 @@ class EwmaCovariance:
         i = self.index.get(instrument_id)
         return 0 if i is None else self._seen[i]
 
-    def knows(self, instrument_ids: AbstractSet[str], returns: int) -> bool:
+    def knows(self, instrument_ids: Iterable[str], returns: int) -> bool:
         """Return whether so many returns are known of all of these."""
         self._fold_if_whole()
-        if self._least >= returns and instrument_ids <= self.index.keys():
-            return True
+        index = self.index
+        if self._least >= returns:
+            return all(name in index for name in instrument_ids)
         return all(self.seen(name) >= returns for name in instrument_ids)
 
     def matrix(self) -> FloatArray:
@@ -149,6 +150,7 @@ class EwmaCovariance:
         self._weights = np.pad(self._weights, (0, 1))
         self._least = 0
         self._matrix = None
+        self.version += 1
         return i
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from aitb_nautilus.risk.book import ZERO
+from aitb_nautilus.risk.holdings import EVERYTHING, Looks
 from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.limit_rule import PASS, Limit, Proposal, Verdict
 
@@ -69,9 +70,10 @@ class DrawdownLadder(Limit):
             f"until it recovers or raise {self.key}",
         )
 
-    def hear_close(self, ts: int, equity: float) -> str:  # noqa: ARG002
+    def hear_close(self, ts: int, looks: Looks) -> str:  # noqa: ARG002
         """Note a new peak; say why to halt once the last step is reached."""
-        peak = self._peak = max(self._peak, equity)
+        equity = looks.at(EVERYTHING, None).equity
+        peak = self._peak = max(self._peak or looks.starting_equity, equity)
         if self.halt_frac is None or equity > peak * (1 - self.halt_frac):
             return ""
         return (

@@ -21,11 +21,13 @@ from aitb_nautilus.risk.decision import Decision, Halt, LotRules, TradingState
 from aitb_nautilus.risk.hearing import Hearing
 from aitb_nautilus.risk.holdings import Looks, dearest
 from aitb_nautilus.risk.ledger import Ledger
-from aitb_nautilus.risk.limit_rule import PASS, Limit, Proposal
+from aitb_nautilus.risk.limit_rule import PASS, Limit, Proposal, Verdict
 from aitb_nautilus.risk.permits import Permits
 from aitb_nautilus.risk.warming import WARM_UP
 
 __all__ = ["Decision", "Guard", "Halt", "LotRules", "TradingState"]
+
+type _Asked = tuple[list[tuple[Limit, Callable[[Proposal, Ledger], Verdict]]], list[Limit]]
 
 _REFUSALS_KEPT = 10_000
 """A strategy that is refused at every bar of a long run must not fill the memory."""
@@ -81,9 +83,9 @@ class Guard:
         self.refusals: list[Decision] = []
         self.permits = Permits(ledger)
         self.flattening = False
-        self.hearing = Hearing(limits, ledger)
         self._looks = Looks(ledger)
-        self._asked: dict[tuple[str, str], tuple[Limit, ...]] = {}
+        self.hearing = Hearing(limits, ledger, self._looks)
+        self._asked: dict[tuple[str, str], _Asked] = {}
         self.tell_halt: Callable[[Halt], None] | None = None
         self.clock: Callable[[], int] | None = None
         self.withheld: dict[str, str] = {}
@@ -220,6 +222,7 @@ class Guard:
             replaces,
             self._looks,
             None if self.clock is None else self.clock(),
+            self.hearing.quotes.get(instrument_id),
         )
         return self._through_limits(proposal, whole=whole)
 
@@ -241,17 +244,16 @@ class Guard:
         """Ask every limit; each sees what the ones before have left."""
         rules = self.lots[proposal.instrument_id]
         limit, line = "", ""
-        asked = self._limits_of(proposal.strategy_id, proposal.instrument_id)
+        checks, counting = self._limits_of(proposal.strategy_id, proposal.instrument_id)
         ledger = self.ledger
-        for rule in asked:
-            verdict = rule.check(proposal, ledger)
-            if verdict is PASS or not verdict.line:
+        for rule, check in checks:
+            verdict = check(proposal, ledger)
+            if verdict is PASS or verdict.allowed >= proposal.quantity:
                 continue
             limit, line = rule.name, verdict.line
-            if verdict.allowed < proposal.quantity:
-                allowed = ZERO if whole else _floor(verdict.allowed, rules.lot)
-                proposal = replace(proposal, quantity=allowed)
-            if proposal.quantity <= 0:
+            allowed = ZERO if whole else _floor(verdict.allowed, rules.lot)
+            proposal = replace(proposal, quantity=allowed)
+            if allowed <= 0:
                 break
         quantity = proposal.quantity
         value = float(quantity) * proposal.price
@@ -261,19 +263,19 @@ class Guard:
             line = f"{quantity} at {proposal.price:g} is too small, {smallest}{shrunk}"
             limit, quantity = limit or "lot", ZERO
         if quantity > 0:
-            for rule in asked:
-                if rule.counts:
-                    rule.sent(proposal)
+            for rule in counting:
+                rule.sent(proposal)
         return Decision(
             proposal.ts, proposal.strategy_id, proposal.instrument_id, quantity, False, limit, line
         )
 
-    def _limits_of(self, strategy_id: str, instrument_id: str) -> tuple[Limit, ...]:
-        """Return the limits whose scope an order lies in."""
+    def _limits_of(self, strategy_id: str, instrument_id: str) -> _Asked:
+        """Return the limits whose scope an order lies in, and which of them count orders."""
         key = (strategy_id, instrument_id)
         asked = self._asked.get(key)
         if asked is None:
-            asked = tuple(one for one in self.limits if one.scope.covers(*key))
+            limits = [one for one in self.limits if one.scope.covers(*key)]
+            asked = [(one, one.check) for one in limits], [one for one in limits if one.counts]
             self._asked[key] = asked
         return asked
 

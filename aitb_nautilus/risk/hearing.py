@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aitb_nautilus.messages import BarClosed, Fill, Prediction, Quote
+from aitb_nautilus.risk.holdings import Looks
 from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.limit_rule import ClosedTrade, Limit
 
@@ -29,13 +30,22 @@ class Hearing:
         Which may override the ``hear_*`` methods of `Limit`.
     ledger
         The trader's.
+    looks
+        What is held and pending in it.
+
+    Attributes
+    ----------
+    quotes
+        The last quote by instrument id.
+    wants_quotes
+        Whether some limit looks at them.
     """
 
-    def __init__(self, limits: Sequence[Limit], ledger: Ledger) -> None:
+    def __init__(self, limits: Sequence[Limit], ledger: Ledger, looks: Looks) -> None:
         self._ledger = ledger
+        self._looks = looks
         self._bars = [one.hear_bar for one in _who(limits, "hear_bar")]
         self._closes = [one.hear_close for one in _who(limits, "hear_close")]
-        self._quotes = [one.hear_quote for one in _who(limits, "hear_quote")]
         self._references = [one.hear_reference for one in _who(limits, "hear_reference")]
         self._expects = [one.expect_predictions for one in _who(limits, "expect_predictions")]
         self._predictions = [one.hear_prediction for one in _who(limits, "hear_prediction")]
@@ -43,7 +53,8 @@ class Hearing:
         self._exits = _who(limits, "hear_exit")
         self.wants_bars = bool(self._bars or self._closes)
         self.wants_fills = bool(self._fills or self._exits)
-        self.wants_quotes = bool(self._quotes)
+        self.wants_quotes = any(one.needs_quotes for one in limits)
+        self.quotes: dict[str, Quote] = {}
         self._now = 0
         self._there: set[str] = set()
         self._awaited: set[str] = set()
@@ -69,9 +80,10 @@ class Hearing:
         return why
 
     def quote(self, quote: Quote) -> None:
-        """Tell of the top of a book."""
-        for hear in self._quotes:
-            hear(quote)
+        """Keep the top of a book for the next order; an older one than is known does not count."""
+        known = self.quotes.get(quote.instrument_id)
+        if known is None or quote.ts >= known.ts:
+            self.quotes[quote.instrument_id] = quote
 
     def reference(self, bar: BarClosed) -> None:
         """Tell of a bar of an instrument that is only looked at."""
@@ -113,8 +125,7 @@ class Hearing:
                 one.hear_exit(trade)
 
     def _tell(self, ts: int) -> str:
-        equity = self._ledger.equity()
-        reasons = [hear(ts, equity) for hear in self._closes]
+        reasons = [hear(ts, self._looks) for hear in self._closes]
         return next(filter(None, reasons), "")
 
 

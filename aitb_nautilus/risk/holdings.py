@@ -13,7 +13,15 @@ from aitb_nautilus.messages import Side
 from aitb_nautilus.risk.book import ZERO, Order
 from aitb_nautilus.risk.ledger import Ledger
 
-__all__ = ["EVERYTHING", "Holdings", "Looks", "Scope", "dearest", "one_sided_quantity"]
+__all__ = [
+    "EVERYTHING",
+    "Holdings",
+    "Looks",
+    "Scope",
+    "dearest",
+    "one_sided_amount",
+    "one_sided_quantity",
+]
 
 
 class Scope:
@@ -70,9 +78,11 @@ class Holdings:
 
     Attributes
     ----------
+    pnl
+        All profit in the scope since the start, minus fees, plus funding, at the last marks.
     equity
-        Starting equity plus all profit, minus fees, plus funding, at the last marks. Only where
-        the scope is everything: no part of a trader has an equity of its own.
+        Starting equity plus that. Only where the scope is everything: no part of a trader has an
+        equity of its own.
     held
         Value of what is held, by side and instrument id; all values are positive.
     pending
@@ -94,6 +104,7 @@ class Holdings:
     """
 
     __slots__ = (
+        "_everything",
         "_leave_out",
         "_ledger",
         "_pnl",
@@ -105,6 +116,7 @@ class Holdings:
         "net",
         "news",
         "pending",
+        "pnl",
         "revision",
         "side",
         "signed",
@@ -115,6 +127,7 @@ class Holdings:
     ) -> None:
         self._ledger = ledger
         self._scope = scope
+        self._everything = scope is EVERYTHING
         self._leave_out = leave_out
         self._pnl: dict[str, float] = {}
         self.held: dict[Side, dict[str, float]] = {"BUY": {}, "SELL": {}}
@@ -123,7 +136,7 @@ class Holdings:
         self.signed: dict[str, float] = {}
         self.filled: dict[str, float] = {}
         self.equity = ledger.starting_equity if scope is EVERYTHING else math.nan
-        self.net = self.gross = 0.0
+        self.pnl = self.net = self.gross = 0.0
         self.revision = 0
         self.news: set[str] = set()
         self.refresh()
@@ -140,16 +153,17 @@ class Holdings:
             self.news.add(instrument_id)
         self.revision = ledger.revision
         held, pending = self.held, self.pending
-        long, short = sum(held["BUY"].values()), sum(held["SELL"].values())
-        buying, selling = long, short
+        buying = long = sum(held["BUY"].values())
+        selling = short = sum(held["SELL"].values())
         if pending["BUY"]:
             buying += sum(pending["BUY"].values())
         if pending["SELL"]:
             selling += sum(pending["SELL"].values())
         self.side["BUY"], self.side["SELL"] = buying, selling
         self.net, self.gross = long - short, buying + selling
-        if self._scope is EVERYTHING:
-            self.equity = ledger.starting_equity + sum(self._pnl.values())
+        self.pnl = sum(self._pnl.values())
+        if self._everything:
+            self.equity = ledger.starting_equity + self.pnl
 
     def instruments(self) -> set[str]:
         """Return the ids of all instruments of which something is held or pending."""
@@ -166,46 +180,70 @@ class Holdings:
         return self.one_sided("BUY", instrument_id) + self.one_sided("SELL", instrument_id)
 
     def _look(self, instrument_id: str) -> None:
-        ledger, covers = self._ledger, self._scope.covers
-        everything = self._scope is EVERYTHING
-        mark = ledger.marks.get(instrument_id)
+        mark = self._ledger.marks.get(instrument_id)
         if mark is None:
             return  # Nothing was traded yet; an order without a price has no value.
+        long, short, pnl = self._look_at_positions(instrument_id, mark)
+        buying, selling = self._look_at_orders(instrument_id, mark)
+        self._pnl[instrument_id] = pnl
+        self.signed[instrument_id] = long - short
+        self.filled[instrument_id] = long - short + buying - selling
+        held, pending = self.held, self.pending
+        for values, value in (
+            (held["BUY"], long),
+            (held["SELL"], short),
+            (pending["BUY"], buying),
+            (pending["SELL"], selling),
+        ):
+            if value:
+                values[instrument_id] = value
+            elif instrument_id in values:
+                del values[instrument_id]
+
+    def _look_at_positions(self, instrument_id: str, mark: float) -> tuple[float, float, float]:
+        """Return the value of longs and of shorts, and the profit."""
+        covers = None if self._everything else self._scope.covers
         long = short = pnl = 0.0
-        for strategy_id, position in ledger.holders(instrument_id).items():
+        for strategy_id, position in self._ledger.holders(instrument_id).items():
+            if covers is not None and not covers(strategy_id, instrument_id):
+                continue
             pnl += position.realized - position.fees + position.funding
             amount = position.amount
-            if not amount:
-                continue
-            value = amount * mark
-            pnl += value - amount * position.average_price
-            if everything or covers(strategy_id, instrument_id):
+            if amount:
+                value = amount * mark
+                pnl += value - amount * position.average_price
                 if value > 0:
                     long += value
                 else:
                     short -= value
-        self._pnl[instrument_id] = pnl
+        return long, short, pnl
+
+    def _look_at_orders(self, instrument_id: str, mark: float) -> tuple[float, float]:
+        """Return what open orders may add to longs and to shorts."""
+        covers = None if self._everything else self._scope.covers
         buying = selling = 0.0
-        for order in ledger.open_orders(instrument_id):
+        for order in self._ledger.open_orders(instrument_id):
             if order.reduce_only or order is self._leave_out:
                 continue
-            if everything or covers(order.strategy_id, instrument_id):
-                price = dearest(order.side, order.price, order.trigger_price, mark)
-                value = float(order.most_leaves) * price
-                if order.side == "BUY":
-                    buying += value
-                else:
-                    selling += value
-        self.signed[instrument_id] = long - short
-        self.filled[instrument_id] = long - short + buying - selling
-        _put(self.held["BUY"], instrument_id, long)
-        _put(self.held["SELL"], instrument_id, short)
-        _put(self.pending["BUY"], instrument_id, buying)
-        _put(self.pending["SELL"], instrument_id, selling)
+            if covers is not None and not covers(order.strategy_id, instrument_id):
+                continue
+            price = dearest(order.side, order.price, order.trigger_price, mark)
+            value = float(order.most_leaves) * price
+            if order.side == "BUY":
+                buying += value
+            else:
+                selling += value
+        return buying, selling
 
 
 class Looks:
-    """The holdings of every scope that is asked for, kept from one order to the next."""
+    """The holdings of every scope that is asked for, kept from one order to the next.
+
+    Parameters
+    ----------
+    ledger
+        The trader's.
+    """
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -213,13 +251,19 @@ class Looks:
         self._without: dict[Scope, Holdings] = {}
         self._left_out: tuple[Order, int] | None = None
 
+    @property
+    def starting_equity(self) -> float:
+        """Return the trader's equity before its first order."""
+        return self._ledger.starting_equity
+
     def at(self, scope: Scope, leave_out: Order | None) -> Holdings:
         """Return what is held and pending now, without one order."""
         if leave_out is None:
             found = self._whole.get(scope)
             if found is None:
                 found = self._whole[scope] = Holdings(self._ledger, scope)
-            found.refresh()
+            elif found.revision != self._ledger.revision:
+                found.refresh()
             return found
         left_out = (leave_out, self._ledger.revision)
         if self._left_out != left_out:
@@ -231,14 +275,6 @@ class Looks:
         return found
 
 
-def _put(values: dict[str, float], instrument_id: str, value: float) -> None:
-    """Keep a value that is not zero."""
-    if value:
-        values[instrument_id] = value
-    else:
-        values.pop(instrument_id, None)
-
-
 def dearest(side: Side, price: float | None, trigger_price: float | None, mark: float) -> float:
     """Return what one unit of an order is worth at most when it fills, quote currency."""
     if price is not None:
@@ -246,6 +282,24 @@ def dearest(side: Side, price: float | None, trigger_price: float | None, mark: 
             return price
         mark = max(mark, price)
     return mark if trigger_price is None else max(mark, trigger_price)
+
+
+def one_sided_amount(
+    ledger: Ledger, scope: Scope, side: Side, instrument_id: str, leave_out: Order | None
+) -> float:
+    """Return what is held or pending on one side of one instrument, base currency, float64."""
+    covers = None if scope is EVERYTHING else scope.covers
+    total = 0.0
+    for strategy_id, position in ledger.holders(instrument_id).items():
+        amount = position.amount if side == "BUY" else -position.amount
+        if amount > 0 and (covers is None or covers(strategy_id, instrument_id)):
+            total += amount
+    for order in ledger.open_orders(instrument_id):
+        if order.side != side or order.reduce_only or order is leave_out:
+            continue
+        if covers is None or covers(order.strategy_id, instrument_id):
+            total += float(order.most_leaves)
+    return total
 
 
 def one_sided_quantity(

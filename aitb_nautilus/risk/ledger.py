@@ -61,6 +61,7 @@ class Ledger:
         self.revisions: dict[str, int] = {}
         self._holders: dict[str, dict[str, Position]] = {}
         self._open: dict[str, dict[str, Order]] = {}
+        self._open_count = 0
         self._funding: dict[str, FundingRate] = {}
 
     def apply_bar(self, bar: BarClosed) -> None:
@@ -75,13 +76,15 @@ class Ledger:
     def apply_order(self, order: Order) -> None:
         """Add an order that is about to be sent."""
         self.orders[order.client_order_id] = order
-        self._open.setdefault(order.instrument_id, {})[order.client_order_id] = order
+        orders = self._open.setdefault(order.instrument_id, {})
+        self._open_count += order.client_order_id not in orders
+        orders[order.client_order_id] = order
         self._touch(order.instrument_id)
 
     def withdraw_order(self, client_order_id: str) -> None:
         """Take out an order that is not sent after all."""
         order = self.orders.pop(client_order_id)
-        del self._open[order.instrument_id][client_order_id]
+        self._forget(order)
         self._touch(order.instrument_id)
 
     def ask_change(self, order: Order, quantity: Decimal | None) -> None:
@@ -158,7 +161,7 @@ class Ledger:
 
     def open_order_count(self) -> int:
         """Return how many orders are open in all instruments."""
-        return sum(map(len, self._open.values()))
+        return self._open_count
 
     def equity(self) -> float:
         """Return starting equity plus all profit, minus fees, plus funding, at the last marks."""
@@ -183,7 +186,11 @@ class Ledger:
 
     def _forget_if_ended(self, order: Order) -> None:
         if not order.is_open:
-            self._open[order.instrument_id].pop(order.client_order_id, None)
+            self._forget(order)
+
+    def _forget(self, order: Order) -> None:
+        gone = self._open[order.instrument_id].pop(order.client_order_id, None)
+        self._open_count -= gone is not None
 
 
 class View:

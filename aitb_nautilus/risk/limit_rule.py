@@ -58,12 +58,16 @@ class Proposal(msgspec.Struct, frozen=True, gc=False):
         Last price of the instrument.
     ts
         When the strategy decided, ns UTC: the time of what it answers.
-    clock
-        The node's clock, ns UTC, which tells how old that is; None: the same.
     replaces
         The resting order that would be changed into this one, or None.
     seen
         Gives what is held and pending, worked out once for all limits; None: each works it out.
+    clock
+        The node's clock, ns UTC, which tells how old a fact is; None: that is `ts`.
+    quote
+        The last quote of the instrument; None: none was seen.
+    value
+        What the order is worth at most, quote currency. It is worked out, never given.
     """
 
     strategy_id: str
@@ -77,16 +81,17 @@ class Proposal(msgspec.Struct, frozen=True, gc=False):
     replaces: Order | None = None
     seen: Looks | None = None
     clock: int | None = None
+    quote: Quote | None = None
+    value: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Work out the value once: nearly every limit asks for it."""
+        msgspec.structs.force_setattr(self, "value", float(self.quantity) * self.price)
 
     @property
     def now(self) -> int:
         """Return the node's clock, ns UTC."""
         return self.ts if self.clock is None else self.clock
-
-    @property
-    def value(self) -> float:
-        """Return what the order is worth at most, quote currency."""
-        return float(self.quantity) * self.price
 
     def holdings(self, ledger: Ledger, scope: Scope = EVERYTHING) -> Holdings:
         """Return what is held and pending in a scope, without the order that is replaced."""
@@ -168,9 +173,6 @@ class Limit:
     def hear_bar(self, bar: BarClosed) -> None:
         """Take note of a bar; the ledger holds it already."""
 
-    def hear_quote(self, quote: Quote) -> None:
-        """Take note of the top of a book."""
-
     def hear_reference(self, bar: BarClosed) -> None:
         """Take note of a bar of an instrument that is only looked at, and never traded."""
 
@@ -180,7 +182,7 @@ class Limit:
     def hear_prediction(self, prediction: Prediction) -> None:
         """Take note of a prediction that some strategy is told."""
 
-    def hear_close(self, ts: int, equity: float) -> str:  # noqa: ARG002
+    def hear_close(self, ts: int, looks: Looks) -> str:  # noqa: ARG002
         """Take note that all bars of one time are there; return why to halt, or nothing."""
         return ""
 

@@ -9,12 +9,15 @@ from __future__ import annotations
 from aitb_nautilus.risk.covariance import EwmaCovariance
 from aitb_nautilus.risk.drawdown import DrawdownLadder
 from aitb_nautilus.risk.holdings import Scope
+from aitb_nautilus.risk.limit_blocks import CorrelationSettings
 from aitb_nautilus.risk.limit_rule import Limit, Proposal, Verdict
-from aitb_nautilus.risk.limit_settings import (
-    CorrelationSettings,
-    RiskSettings,
-    RuleSettings,
-    refuse_unknown_scopes,
+from aitb_nautilus.risk.limit_settings import RiskSettings, RuleSettings, refuse_unknown_scopes
+from aitb_nautilus.risk.limits_book import (
+    BookBand,
+    Divergence,
+    MaxSpread,
+    MinBookNotional,
+    StaleQuote,
 )
 from aitb_nautilus.risk.limits_correlation import MaxCluster, MaxRiskShare, MaxVolatility
 from aitb_nautilus.risk.limits_data import ClockSkew, Liquidity, StaleData
@@ -26,7 +29,9 @@ from aitb_nautilus.risk.limits_exposure import (
     MaxPositionNotional,
 )
 from aitb_nautilus.risk.limits_losses import (
+    Cooldown,
     DailyLoss,
+    DailyLossAmount,
     LossCooldown,
     LossStreak,
     LowProfit,
@@ -40,6 +45,7 @@ from aitb_nautilus.risk.limits_orders import (
     MaxTurnover,
     PriceBand,
 )
+from aitb_nautilus.risk.limits_sources import MissingPrediction, Reference
 from aitb_nautilus.risk.portfolio_risk import PortfolioRisk
 
 __all__ = [
@@ -63,21 +69,32 @@ _PLAIN = {
     "price_band_frac": PriceBand,
     "max_stale_bars": StaleData,
     "max_clock_skew_ms": ClockSkew,
+    "max_prediction_age_minutes": MissingPrediction,
+    "max_daily_loss": DailyLossAmount,
+    "cooldown_minutes": Cooldown,
     "loss_cooldown_minutes": LossCooldown,
     "max_order_notional": MaxOrderNotional,
     "max_position_notional": MaxPositionNotional,
     "max_gross_notional": MaxGrossNotional,
     "max_net_notional": MaxNetNotional,
     "max_turnover_per_day": MaxTurnover,
+    "max_leverage": MaxLeverage,
 }
 """Limits that one number describes, and that may stand in a rule."""
+
+_BOOK = {
+    "max_quote_age_ms": StaleQuote,
+    "max_spread_frac": MaxSpread,
+    "min_book_notional": MinBookNotional,
+    "book_band_frac": BookBand,
+    "max_divergence_frac": Divergence,
+}
+"""Limits of a ``book`` block."""
 
 
 def build_limits(settings: RiskSettings) -> list[Limit]:
     """Return the limits of a ``[risk]`` section; refusing ones first, shrinking ones last."""
     limits = _any_scope(settings)
-    if settings.max_leverage is not None:
-        limits.append(MaxLeverage(settings.max_leverage))
     if settings.max_concentration_frac is not None:
         limits.append(MaxConcentration(settings.max_concentration_frac))
     if settings.max_daily_loss_frac is not None:
@@ -88,7 +105,14 @@ def build_limits(settings: RiskSettings) -> list[Limit]:
         scope = Scope(
             rule.scope.venue or "", rule.scope.strategy or "", rule.scope.instrument or ""
         )
-        for limit in _any_scope(rule):
+        limits_of_rule = _any_scope(rule)
+        if (other := rule.reference) is not None:
+            limits_of_rule.append(
+                Reference(
+                    other.instrument, other.max_divergence_frac, other.max_age_minutes, other.scale
+                )
+            )
+        for limit in limits_of_rule:
             limit.scope, limit.place = scope, f"risk.rules[{i}]"
             limits.append(limit)
     ladder = settings.drawdown
@@ -106,6 +130,11 @@ def _any_scope(settings: RiskSettings | RuleSettings) -> list[Limit]:
         value = getattr(settings, name)
         if value is not None:
             limits.append(make(value))
+    if (book := settings.book) is not None:
+        for name, make_book in _BOOK.items():
+            bound = getattr(book, name)
+            if bound is not None:
+                limits.append(make_book(bound))
     if (liquidity := settings.liquidity) is not None:
         limits.append(Liquidity(liquidity.max_volume_frac, liquidity.min_bar_value, liquidity.bars))
     if (streak := settings.loss_streak) is not None:

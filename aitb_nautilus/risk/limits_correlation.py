@@ -12,9 +12,9 @@ import math
 from aitb_nautilus.market.bars import FloatArray
 from aitb_nautilus.messages import BarClosed
 from aitb_nautilus.risk.book import ZERO
-from aitb_nautilus.risk.holdings import Holdings
 from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.limit_rule import (
+    NEARLY,
     PASS,
     ROUNDING,
     Limit,
@@ -46,16 +46,13 @@ class _Correlated(Limit):
         """Return where in the config it can be changed."""
         return f"{self.place}.correlation.{self.name}"
 
-    def unknown(self, instrument_id: str, holdings: Holdings) -> Verdict | None:
-        """Return a refusal if too little is known of an instrument that counts."""
-        portfolio = self.portfolio
-        one = portfolio.unknown(holdings) or instrument_id
-        if portfolio.knows(one):
-            return None
+    def refusal(self, unknown: str) -> Verdict:
+        """Refuse an order since too little is known of an instrument that counts."""
+        seen = self.portfolio.covariance.seen(unknown)
         return Verdict(
             ZERO,
-            f"{portfolio.covariance.seen(one)} returns of {one} were seen, and {self.name} needs "
-            f"{portfolio.min_bars} (risk.correlation.min_bars); wait for more bars",
+            f"{seen} returns of {unknown} were seen, and {self.name} needs "
+            f"{self.portfolio.min_bars} (risk.correlation.min_bars); wait for more bars",
         )
 
 
@@ -75,16 +72,15 @@ class MaxVolatility(_Correlated):
     def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:
         """Shrink the order to what the cap leaves."""
         holdings = proposal.holdings(ledger)
-        refusal = self.unknown(proposal.instrument_id, holdings)
-        if refusal is not None:
-            return refusal
-        own = self.portfolio.covariance.index[proposal.instrument_id]
+        sight = self.portfolio.sight(proposal.instrument_id, holdings)
+        if sight.unknown:
+            return self.refusal(sight.unknown)
         sign = 1.0 if proposal.side == "BUY" else -1.0
         budget = self.maximum_frac * max(holdings.equity, 0.0)
         value, room, worst = proposal.value, math.inf, 0.0
-        a = self.portfolio.variance(proposal.instrument_id)
-        for portfolio in self.portfolio.portfolios(holdings):
-            b, before = sign * portfolio.risk(own), portfolio.variance
+        a = sight.own_variance
+        for _, risk, before in sight.portfolios:
+            b = sign * risk
             # The variance with x more is before + 2 b x + a x^2, and may be `most`.
             most = max(budget**2, before)
             after = before + value * (2 * b + a * value)
@@ -129,19 +125,18 @@ class MaxRiskShare(_Correlated):
     def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:
         """Shrink the order to what its instrument may still use up."""
         holdings = proposal.holdings(ledger)
-        refusal = self.unknown(proposal.instrument_id, holdings)
-        if refusal is not None:
-            return refusal
-        own = self.portfolio.covariance.index[proposal.instrument_id]
+        sight = self.portfolio.sight(proposal.instrument_id, holdings)
+        if sight.unknown:
+            return self.refusal(sight.unknown)
         sign = 1.0 if proposal.side == "BUY" else -1.0
         budget = self.budget_frac * max(holdings.equity, 0.0)
         value, room, worst = proposal.value, math.inf, 0.0
-        a = self.portfolio.variance(proposal.instrument_id)
-        for portfolio in self.portfolio.portfolios(holdings):
-            signed, risk = sign * portfolio.values[own], sign * portfolio.risk(own)
-            terms = (signed, risk, portfolio.variance, a)
-            most = max(self.maximum_frac * budget, _contribution(0.0, *terms))
-            after = _contribution(value, *terms)
+        for own, risk, variance in sight.portfolios:
+            terms = (sign * own, sign * risk, variance, sight.own_variance)
+            most, after = self.maximum_frac * budget, _contribution(value, *terms)
+            if after <= most * (1 + ROUNDING):
+                continue
+            most = max(most, _contribution(0.0, *terms))
             if after <= most * (1 + ROUNDING):
                 continue
             worst = max(worst, after)
@@ -192,6 +187,8 @@ class MaxCluster(_Correlated):
     def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:
         """Shrink the order to what its cluster may still hold."""
         holdings, side = proposal.holdings(ledger), proposal.side
+        if holdings.side[side] + proposal.value < self.maximum * NEARLY:
+            return PASS  # Even if everything moved together.
         cluster = self.cluster(proposal.instrument_id, ledger)
         if cluster is None:
             there = holdings.side[side]

@@ -1,8 +1,4 @@
-"""Limits of what is known of a market: how old its last bar is, and how much it trades.
-
-Bars alone do not tell the spread, nor whether another source says otherwise; no limit here
-pretends to know them.
-"""
+"""Limits of what bars tell of a market: how old the last one is, and how much it trades."""
 
 from __future__ import annotations
 
@@ -64,7 +60,7 @@ class StaleData(Limit):
 
 
 class ClockSkew(Limit):
-    """Refuse orders in an instrument whose last bar closed ahead of the node's clock."""
+    """Refuse orders in an instrument whose last bar, or quote, lies ahead of the node's clock."""
 
     name = "max_clock_skew_ms"
 
@@ -74,13 +70,17 @@ class ClockSkew(Limit):
 
     def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:  # noqa: ARG002
         """Refuse the order if the last bar lies too far ahead of it."""
-        ahead = (self._last.get(proposal.instrument_id, 0) - proposal.now) / 1e6
+        last, what = self._last.get(proposal.instrument_id, 0), "bar"
+        if proposal.quote is not None and proposal.quote.ts > last:
+            last, what = proposal.quote.ts, "quote"
+        ahead = (last - proposal.now) / 1e6
         if ahead <= self.maximum_ms:
             return PASS
         return Verdict(
             ZERO,
-            f"the last bar of {proposal.instrument_id} closed {ahead:g} ms ahead of the clock, and "
-            f"max_clock_skew_ms is {self.maximum_ms:g}; set the clock right or raise {self.key}",
+            f"the last {what} of {proposal.instrument_id} lies {ahead:g} ms ahead of the clock, "
+            f"and max_clock_skew_ms is {self.maximum_ms:g}; set the clock right or raise "
+            f"{self.key}",
         )
 
     def hear_bar(self, bar: BarClosed) -> None:

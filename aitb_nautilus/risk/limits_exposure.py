@@ -9,7 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from aitb_nautilus.risk.book import ZERO
-from aitb_nautilus.risk.holdings import one_sided_quantity
+from aitb_nautilus.risk.holdings import one_sided_amount, one_sided_quantity
 from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.limit_rule import (
     NEARLY,
@@ -45,12 +45,12 @@ class MaxPositionNotional(Limit):
 
     def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:
         """Shrink the order to what the cap leaves."""
-        there = one_sided_quantity(
-            ledger, self.scope, proposal.side, proposal.instrument_id, proposal.replaces
-        )
-        whole = there + proposal.quantity
-        if float(whole) * proposal.price < self.maximum * NEARLY:
+        which = self.scope, proposal.side, proposal.instrument_id, proposal.replaces
+        amount = one_sided_amount(ledger, *which) + float(proposal.quantity)
+        if amount * proposal.price < self.maximum * NEARLY:
             return PASS
+        there = one_sided_quantity(ledger, *which)
+        whole = there + proposal.quantity
         price, maximum = Decimal(repr(proposal.price)), Decimal(repr(self.maximum))
         after = whole * price
         if after <= maximum:
@@ -101,7 +101,8 @@ class MaxNetNotional(Limit):
         """Shrink the order to what the cap leaves."""
         holdings, side = proposal.holdings(ledger, self.scope), proposal.side
         net = holdings.net if side == "BUY" else -holdings.net
-        net += sum(holdings.pending[side].values())
+        if holdings.pending[side]:
+            net += sum(holdings.pending[side].values())
         after = net + proposal.value
         if after <= self.maximum * (1 + ROUNDING):
             return PASS
@@ -114,7 +115,7 @@ class MaxNetNotional(Limit):
 
 
 class MaxLeverage(Limit):
-    """Cap the value of everything that is held or pending as a multiple of equity."""
+    """Cap the value of everything that is held or pending in scope, as a multiple of all equity."""
 
     name = "max_leverage"
     shrinks = True
@@ -124,14 +125,14 @@ class MaxLeverage(Limit):
 
     def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:
         """Shrink the order to what equity carries."""
-        holdings = proposal.holdings(ledger)
-        gross, carried = holdings.gross, self.maximum * max(holdings.equity, 0.0)
-        after = gross + proposal.value
+        equity = proposal.holdings(ledger).equity
+        gross = proposal.holdings(ledger, self.scope).gross
+        carried, after = self.maximum * max(equity, 0.0), gross + proposal.value
         if after <= carried * (1 + ROUNDING):
             return PASS
         return Verdict(
             quantity_of(carried - gross, proposal.price),
-            f"gross exposure would be {after:,.2f} on equity of {holdings.equity:,.2f}, above "
+            f"gross exposure would be {after:,.2f} on equity of {equity:,.2f}, above "
             f"max_leverage {self.maximum:g}; close something or raise {self.key}",
         )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 
 from aitb_nautilus.risk.book import ZERO
+from aitb_nautilus.risk.holdings import Holdings, Looks
 from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.limit_rule import (
     DAY_NS,
@@ -21,49 +22,112 @@ from aitb_nautilus.risk.limit_rule import (
     utc,
 )
 
-__all__ = ["DailyLoss", "LossCooldown", "LossStreak", "LowProfit", "StopGuard"]
+__all__ = [
+    "Cooldown",
+    "DailyLoss",
+    "DailyLossAmount",
+    "LossCooldown",
+    "LossStreak",
+    "LowProfit",
+    "StopGuard",
+]
 
 
-class DailyLoss(Limit):
-    """Refuse orders once a day (UTC) has lost too much, open positions included.
+class _Day(Limit):
+    """A limit of what a day (UTC) has lost.
 
-    A bar that closes at midnight gives the first equity of the day that begins. Once reached, the
-    loss counts until the day ends, even if prices come back.
+    A bar that closes at midnight gives the first worth of the day that begins; if there is none,
+    the last worth of the day before counts. Once reached, the loss counts until the day ends, even
+    if prices come back.
+    """
+
+    def __init__(self, maximum: float) -> None:
+        self.maximum = maximum
+        self._day = -1
+        self._first = self._last = self._worst = 0.0
+
+    def worth(self, holdings: Holdings) -> float:
+        """Return what is compared with that of the day's beginning, quote currency."""
+        raise NotImplementedError
+
+    def lost(self, ts: int, worth: float) -> float:
+        """Return the largest loss of the day of `ts`, quote currency."""
+        if ts // DAY_NS > self._day >= 0:
+            return max(self._last - worth, 0.0)
+        return max(self._worst, self._first - worth)
+
+    def first(self, ts: int) -> float:
+        """Return the worth at the beginning of the day of `ts`."""
+        return self._last if ts // DAY_NS > self._day else self._first
+
+    def hear_close(self, ts: int, looks: Looks) -> str:
+        """Note the day's first worth and its largest loss."""
+        worth = self.worth(looks.at(self.scope, None))
+        day = ts // DAY_NS
+        if day > self._day:
+            first = self._last if self._day >= 0 and ts % DAY_NS else worth
+            self._day, self._first, self._worst = day, first, 0.0
+        self._worst = max(self._worst, self._first - worth)
+        self._last = worth
+        return ""
+
+
+class DailyLoss(_Day):
+    """Refuse orders once a day (UTC) has lost too large a part of equity, open positions included.
+
+    Parameters
+    ----------
+    maximum
+        As a fraction of the equity at the day's beginning.
     """
 
     name = "max_daily_loss_frac"
 
-    def __init__(self, maximum_frac: float) -> None:
-        self.maximum_frac = maximum_frac
-        self._day = -1
-        self._first = 0.0
-        self._worst = 0.0
+    def worth(self, holdings: Holdings) -> float:
+        """Return the equity."""
+        return holdings.equity
 
     def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:
         """Refuse the order if the day's loss has reached the limit."""
-        day = proposal.ts // DAY_NS
-        if day != self._day:
+        if self._day < 0:
             return PASS
-        loss = max(self._worst, self._loss(proposal.holdings(ledger).equity))
-        if loss < self.maximum_frac:
+        first = self.first(proposal.ts)
+        lost = self.lost(proposal.ts, proposal.holdings(ledger).equity)
+        if lost < self.maximum * first:
+            return PASS
+        part = lost / first if first > 0 else 1.0
+        return Verdict(
+            ZERO,
+            f"the day has lost {part:.2%} of {first:,.2f}, and max_daily_loss_frac is "
+            f"{self.maximum:.2%}; opens again at {utc((proposal.ts // DAY_NS + 1) * DAY_NS)}, or "
+            f"raise {self.key}",
+        )
+
+
+class DailyLossAmount(_Day):
+    """Refuse orders once what is in scope has lost too much in a day (UTC).
+
+    Open positions are included. For a part of the trader, which has no equity of its own.
+    """
+
+    name = "max_daily_loss"
+
+    def worth(self, holdings: Holdings) -> float:
+        """Return the profit since the start."""
+        return holdings.pnl
+
+    def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:
+        """Refuse the order if the day's loss has reached the limit."""
+        if self._day < 0:
+            return PASS
+        lost = self.lost(proposal.ts, proposal.holdings(ledger, self.scope).pnl)
+        if lost < self.maximum:
             return PASS
         return Verdict(
             ZERO,
-            f"the day has lost {loss:.2%} of {self._first:,.2f}, and max_daily_loss_frac is "
-            f"{self.maximum_frac:.2%}; opens again at {utc((day + 1) * DAY_NS)}, or raise "
-            f"{self.key}",
+            f"the day has lost {lost:,.2f}, and max_daily_loss is {self.maximum:,.2f}; opens again "
+            f"at {utc((proposal.ts // DAY_NS + 1) * DAY_NS)}, or raise {self.key}",
         )
-
-    def hear_close(self, ts: int, equity: float) -> str:
-        """Note the day's first equity and its largest loss."""
-        day = ts // DAY_NS
-        if day != self._day:
-            self._day, self._first, self._worst = day, equity, 0.0
-        self._worst = max(self._worst, self._loss(equity))
-        return ""
-
-    def _loss(self, equity: float) -> float:
-        return 1 - equity / self._first if self._first > 0 else 1.0
 
 
 class _Pause(Limit):
@@ -148,6 +212,16 @@ class _InstrumentPause(Limit):
     def pause(self, trade: ClosedTrade, why: str) -> None:
         """Begin a pause of the instrument that was traded."""
         self._until[trade.instrument_id] = (trade.ts + self.pause_ns, why)
+
+
+class Cooldown(_InstrumentPause):
+    """Leave an instrument alone for a while after any trade in it, won or lost."""
+
+    name = "cooldown_minutes"
+
+    def hear_exit(self, trade: ClosedTrade) -> None:
+        """Begin a pause."""
+        self.pause(trade, f"a trade in {trade.instrument_id} was closed")
 
 
 class LossCooldown(_InstrumentPause):

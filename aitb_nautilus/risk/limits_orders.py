@@ -104,7 +104,8 @@ class MaxOrderRate(Limit):
         return Verdict(
             ZERO,
             f"{self.maximum} opening orders were sent in the last minute, as many as "
-            f"max_orders_per_minute allows; the next may be sent in {wait:.1f} s",
+            f"max_orders_per_minute allows; the next may be sent in {wait:.1f} s, or raise "
+            f"{self.key}",
         )
 
     def sent(self, proposal: Proposal) -> None:
@@ -125,8 +126,8 @@ class MaxOrdersPerDay(Limit):
 
     def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:  # noqa: ARG002
         """Refuse the order if as many were sent today."""
-        day = proposal.ts // DAY_NS
-        if day != self._day or self._count < self.maximum:
+        day = max(proposal.ts // DAY_NS, self._day)
+        if day > self._day or self._count < self.maximum:
             return PASS
         return Verdict(
             ZERO,
@@ -138,7 +139,7 @@ class MaxOrdersPerDay(Limit):
     def sent(self, proposal: Proposal) -> None:
         """Count an order that was sent."""
         day = proposal.ts // DAY_NS
-        if day != self._day:
+        if day > self._day:
             self._day, self._count = day, 0
         self._count += 1
 
@@ -146,7 +147,8 @@ class MaxOrdersPerDay(Limit):
 class MaxTurnover(Limit):
     """Cap the value that is traded in a day (UTC).
 
-    All fills count, exits among them, and open orders that may still open something.
+    All fills count, exits among them, and open orders that may still open something. What comes
+    late from the day before counts for the day that has begun.
     """
 
     name = "max_turnover_per_day"
@@ -159,10 +161,13 @@ class MaxTurnover(Limit):
 
     def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:
         """Shrink the order to what is left of the day's turnover."""
-        day = proposal.ts // DAY_NS
+        day = max(proposal.ts // DAY_NS, self._day)
         traded = self._traded if day == self._day else 0.0
         pending = proposal.holdings(ledger, self.scope).pending
-        used = traded + sum(pending["BUY"].values()) + sum(pending["SELL"].values())
+        used = traded
+        for values in pending.values():
+            if values:
+                used += sum(values.values())
         after = used + proposal.value
         if after <= self.maximum * (1 + ROUNDING):
             return PASS
@@ -175,7 +180,7 @@ class MaxTurnover(Limit):
     def hear_fill(self, fill: Fill) -> None:
         """Count the value of a fill."""
         day = fill.ts // DAY_NS
-        if day != self._day:
+        if day > self._day:
             self._day, self._traded = day, 0.0
         self._traded += float(fill.quantity) * fill.price
 

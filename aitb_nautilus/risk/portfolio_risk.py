@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from operator import mul
+from typing import NamedTuple
 
 import numpy as np
 
 from aitb_nautilus.risk.covariance import EwmaCovariance
 from aitb_nautilus.risk.holdings import Holdings
 
-__all__ = ["Portfolio", "PortfolioRisk"]
+__all__ = ["Portfolio", "PortfolioRisk", "Sight"]
 
 
 class Portfolio:
@@ -47,6 +48,24 @@ class Portfolio:
             self.values[i] = value
 
 
+class Sight(NamedTuple):
+    """An instrument in the portfolio, as held and, if orders are open, with all of them filled.
+
+    Attributes
+    ----------
+    unknown
+        The instrument of which too little is known to say anything; empty if there is none.
+    own_variance
+        Yearly variance of the instrument's return.
+    portfolios
+        Of each: the instrument's signed value, its ``(C w)[i]``, and the variance ``w' C w``.
+    """
+
+    unknown: str
+    own_variance: float = 0.0
+    portfolios: tuple[tuple[float, float, float], ...] = ()
+
+
 class PortfolioRisk:
     """The portfolio as it is held, and as it would be with every open order filled.
 
@@ -66,12 +85,32 @@ class PortfolioRisk:
         self._rows: list[list[float]] = []
         self._held: Portfolio | None = None
         self._filled: Portfolio | None = None
+        self._sight: Sight | None = None
+        self._seen: tuple[Holdings, str, int, int] | None = None
+
+    def sight(self, instrument_id: str, holdings: Holdings) -> Sight:
+        """Return an instrument in the portfolio; worked out once for all limits that ask."""
+        known = self.covariance.knows((instrument_id,), self.min_bars)
+        seen = (holdings, instrument_id, holdings.revision, self.covariance.version)
+        if self._sight is None or seen != self._seen:
+            self._sight, self._seen = self._look(instrument_id, holdings, known=known), seen
+        return self._sight
+
+    def _look(self, instrument_id: str, holdings: Holdings, *, known: bool) -> Sight:
+        unknown = self._unknown(holdings)
+        if unknown or not known:
+            return Sight(unknown or instrument_id)
+        i = self.covariance.index[instrument_id]
+        portfolios = self._portfolios(holdings)
+        return Sight(
+            "", self._rows[i][i], tuple((p.values[i], p.risk(i), p.variance) for p in portfolios)
+        )
 
     def knows(self, instrument_id: str) -> bool:
         """Return whether enough returns of an instrument were seen."""
         return self.covariance.seen(instrument_id) >= self.min_bars
 
-    def unknown(self, holdings: Holdings) -> str:
+    def _unknown(self, holdings: Holdings) -> str:
         """Return the instrument that is held or pending and least known; empty if all are."""
         if self.covariance.knows(holdings.signed.keys(), self.min_bars):
             return ""
@@ -80,25 +119,20 @@ class PortfolioRisk:
             return ""
         return min((self.covariance.seen(name), name) for name in there)[1]
 
-    def variance(self, instrument_id: str) -> float:
-        """Return the yearly variance of an instrument's return."""
-        i = self.covariance.index[instrument_id]
-        return self.rows()[i][i]
-
-    def rows(self) -> list[list[float]]:
-        """Return the covariance matrix row by row."""
+    def _refresh(self) -> None:
+        """Take over a new covariance matrix, row by row."""
         matrix = self.covariance.matrix()
         if self._version != self.covariance.version:
             self._rows, self._version = matrix.tolist(), self.covariance.version
             self._held = self._filled = None
-        return self._rows
 
-    def portfolios(self, holdings: Holdings) -> tuple[Portfolio, ...]:
+    def _portfolios(self, holdings: Holdings) -> tuple[Portfolio, ...]:
         """Return the portfolio as held, and with every open order filled if there are any.
 
         All instruments in it must be known.
         """
-        rows, index = self.rows(), self.covariance.index
+        self._refresh()
+        rows, index = self._rows, self.covariance.index
         held, filled = self._held, self._filled
         if holdings is not self._holdings or held is None or filled is None:
             held = self._held = Portfolio(rows, _ordered(holdings.signed, index))

@@ -12,7 +12,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from aitb_nautilus.messages import BarClosed, Fill, OrderIntent, Side
+from aitb_nautilus.messages import BarClosed, Fill, OrderIntent, Prediction, Quote, Side
 from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.guard import Decision, Guard, LotRules
 from aitb_nautilus.risk.ledger import Ledger
@@ -20,6 +20,8 @@ from aitb_nautilus.risk.limits import RiskSettings, build_limits
 from aitb_nautilus.settings import decode
 
 X, Y, Z = "X.V", "Y.V", "Z.W"
+R = "R.W"
+"""An instrument that is only looked at."""
 LOT = Decimal("0.001")
 SECOND = 10**9
 MINUTE = 60 * SECOND
@@ -53,6 +55,27 @@ class Desk:
         bar = BarClosed(instrument, self.now, close, close, close, close, volume)
         self.ledger.apply_bar(bar)
         self.guard.hear_bar(bar)
+
+    def quote(
+        self,
+        bid: float,
+        ask: float,
+        instrument: str = X,
+        bid_size: float = 10.0,
+        ask_size: float = 10.0,
+    ) -> None:
+        """See the top of a book."""
+        self.guard.hearing.quote(Quote(instrument, self.now, bid, ask, bid_size, ask_size))
+
+    def predict(self, instrument: str = X, model: str = "m", valid: int = DAY) -> None:
+        """Hear a prediction of this moment."""
+        self.guard.hearing.prediction(
+            Prediction(
+                instrument_id=instrument, model=model, version="1", score=0.0, probability=0.5,
+                expected_return=None, confidence=None, horizon_ns=MINUTE, ts_event=self.now,
+                ts_features=self.now, ts_inference=self.now, expires_ns=self.now + valid,
+            )
+        )  # fmt: skip
 
     def trade(
         self,
@@ -231,6 +254,31 @@ def _ahead(desk: Desk) -> None:
     desk.now -= 600_000_000
 
 
+def _quote(*quote: float) -> Callable[[Desk], None]:
+    return lambda desk: desk.quote(quote[0], quote[1], X, *quote[2:])
+
+
+def _old_quote(desk: Desk) -> None:
+    desk.quote(99.9, 100.1)
+    desk.now += 501_000_000
+
+
+def _old_prediction(desk: Desk) -> None:
+    desk.guard.hearing.expect("S-001", [("m", X)])
+    desk.predict()
+    desk.now += 3 * MINUTE
+
+
+def _refer(close: float) -> Callable[[Desk], None]:
+    def happen(desk: Desk) -> None:
+        desk.guard.hearing.reference(BarClosed(R, desk.now, *[close] * 4, 1.0))
+        desk.now += MINUTE
+
+    return happen
+
+
+_REFERENCE = {"rules": [{"scope": {"instrument": X}, "reference": {
+    "instrument": R, "max_divergence_frac": 0.02, "max_age_minutes": 1}}]}  # fmt: skip
 _VOL = {"max_volatility_frac": 0.01, "min_bars": 2}
 _STEPS = {"shrink_frac": 0.01, "shrink_factor": 0.25, "reduce_frac": 0.05, "halt_frac": 0.1}
 
@@ -277,6 +325,40 @@ SCENARIOS = [
              ("2.0 intervals of 60 s", "max_stale_bars is 2", "raise risk.max_stale_bars")),
     Scenario("max_clock_skew_ms", {"max_clock_skew_ms": 500}, _ahead, ("1",), "0",
              ("600 ms ahead", "max_clock_skew_ms is 500", "raise risk.max_clock_skew_ms")),
+    Scenario("max_quote_age_ms", {"book": {"max_quote_age_ms": 500}}, _old_quote, ("1",), "0",
+             ("the last quote of X.V is 501 ms old", "max_quote_age_ms is 500",
+              "raise risk.book.max_quote_age_ms")),
+    # 0.4 between 99.8 and 100.2.
+    Scenario("max_spread_frac", {"book": {"max_spread_frac": 0.0039}}, _quote(99.8, 100.2), ("1",),
+             "0", ("the spread of X.V is 0.400% (99.8 to 100.2)", "0.390%",
+                   "raise risk.book.max_spread_frac")),
+    # 99 * 5 on one side, 101 * 10 on the other.
+    Scenario("min_book_notional", {"book": {"min_book_notional": 496.0}}, _quote(99, 101, 5, 10),
+             ("1",), "0", ("only 495.00 stand at the best prices of X.V", "496.00",
+                           "lower risk.book.min_book_notional")),
+    Scenario("min_book_notional", {"book": {"min_book_notional": 506.0}}, _quote(99, 101, 10, 5),
+             ("1",), "0", ("only 505.00 stand",)),
+    # 108 lies 8 % from the last price, and 20 % from the middle of 89 and 91.
+    Scenario("book_band_frac", {"book": {"book_band_frac": 0.19}}, _quote(89, 91), ("1",), "0",
+             ("price 108 lies 20.00% from the middle of the book 90", "19.00%",
+              "raise risk.book.book_band_frac"), {"kind": "LIMIT", "price": 108.0}),
+    Scenario("max_divergence_frac", {"book": {"max_divergence_frac": 0.2}}, _quote(79, 81), ("1",),
+             "0", ("the last price 100 of X.V lies 25.00% from the middle of its book 80",
+                   "20.00%", "raise risk.book.max_divergence_frac")),
+    # 100 against 97: 3.09 %.
+    Scenario("reference", _REFERENCE, _refer(97.0), ("1",), "0",
+             ("the last price 100 of X.V lies 3.09% from 97, which R.W says", "2.00%",
+              "raise risk.rules[0].reference.max_divergence_frac")),
+    Scenario("max_prediction_age_minutes", {"max_prediction_age_minutes": 2}, _old_prediction,
+             ("1",), "0", ("what m said of X.V is 3.0 minutes old",
+                           "max_prediction_age_minutes is 2",
+                           "raise risk.max_prediction_age_minutes")),
+    # 1 bought at 100, worth 99 at the end of the day, 98.5 now.
+    Scenario("max_daily_loss", {"max_daily_loss": 1.5}, _fall("1", 99.0, 98.5, 100.0), ("1",), "0",
+             ("the day has lost 1.50, and max_daily_loss is 1.50", "1970-01-03 00:00:00",
+              "raise risk.max_daily_loss")),
+    Scenario("cooldown_minutes", {"cooldown_minutes": 30}, _losses(-1), ("1",), "0",
+             ("a trade in X.V was closed", "00:30:00", "risk.cooldown_minutes")),
     Scenario("liquidity", {"liquidity": {"max_volume_frac": 0.1, "bars": 2}}, _volumes, ("3",),
              "2", ("order of 3", "10.00%", "which is 2", "raise risk.liquidity.max_volume_frac")),
     Scenario("liquidity", {"liquidity": {"min_bar_value": 2001.0, "bars": 2}}, _volumes, ("1",),

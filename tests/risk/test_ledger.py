@@ -227,3 +227,16 @@ def test_view_shows_a_strategy_only_its_own() -> None:
     assert mine.mark(X) == 100.0
     assert mine.mark(Y) is None
     assert mine.equity() == other.equity() == 1000.0
+
+
+def test_count_of_open_orders_is_that_of_the_orders_that_are_open() -> None:
+    ledger = Ledger(1000.0)
+    for i in range(4):
+        ledger.apply_order(order(f"O-{i}"))
+    ledger.apply_order(order("O-3"))
+    assert ledger.open_order_count() == 4
+    ledger.withdraw_order("O-0")
+    ledger.apply_update(ended("O-1", "CANCELED"))
+    ledger.apply_update(ended("O-1", "REJECTED"))
+    ledger.apply_update(ended("O-2", "ACCEPTED"))
+    assert ledger.open_order_count() == 2

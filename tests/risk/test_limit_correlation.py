@@ -140,3 +140,17 @@ def test_what_passes_keeps_the_limit_by_an_independent_account(
 
         most = budget if limit == "max_volatility_frac" else 0.3 * budget
         assert measure(after) <= max(most, measure(before)) * (1 + 1e-9) + 1e-6
+
+
+@pytest.mark.parametrize("limit", ["max_volatility_frac", "max_cluster_notional"])
+def test_instrument_that_begins_later_disturbs_nobody(limit: str) -> None:
+    desk = desk_with(**{limit: 1000.0 if limit == "max_cluster_notional" else 0.5})
+    yearly(desk, X=ZIGZAG, Y=ZIGZAG)
+    desk.trade("1", instrument=Y)
+    assert desk.ask("1").line == ""
+    desk.now += YEAR
+    desk.bar(100.0, instrument=Z)  # the first of this time
+    assert desk.ask("1").line == ""
+    desk.bar(100.0)
+    desk.bar(100.0, instrument=Y)
+    assert desk.ask("1").line == ""

@@ -6,7 +6,10 @@ from decimal import Decimal
 
 import pytest
 
-from aitb_nautilus.messages import ModifyIntent
+from aitb_nautilus.messages import ModifyIntent, OrderIntent
+from aitb_nautilus.risk.guard import Guard
+from aitb_nautilus.risk.ledger import Ledger
+from aitb_nautilus.risk.limit_rule import Limit, Proposal, Verdict
 from tests.risk.limit_lab import DAY, MINUTE, Desk, X, Y, settings
 
 HOUR = 60 * MINUTE
@@ -133,6 +136,67 @@ def test_daily_loss_is_counted_from_the_equity_of_the_day() -> None:
     assert not passes(desk)
 
 
+def test_loss_after_midnight_counts_though_no_bar_closed_at_midnight() -> None:
+    desk = desk_with(max_daily_loss_frac=0.01)
+    desk.trade("20")
+    desk.bar(99.0, HOUR)
+    desk.bar(100.0, 0, Y)  # 9,980, the last of the day
+    desk.now += DAY
+    desk.trade("-20", 93.0)  # 9,860: 1.2 % of it, before any bar of the new day
+    assert "the day has lost 1.20% of 9,980.00" in desk.ask("1").line
+    desk.bar(93.0, HOUR)
+    desk.bar(100.0, 0, Y)
+    assert "the day has lost 1.20% of 9,980.00" in desk.ask("1").line
+
+
+def test_what_comes_late_from_the_day_before_does_not_begin_it_anew() -> None:
+    desk = desk_with(max_orders_per_day=2, max_turnover_per_day=1_000.0)
+    desk.trade("4")
+    assert passes(desk)
+    assert passes(desk)
+    desk.now -= 1
+    desk.trade("1")
+    assert not passes(desk)
+    desk.now += 1
+    assert not passes(desk)
+    assert desk.ask("9").quantity == 0
+
+
+def test_loss_of_a_rule_is_that_of_its_scope() -> None:
+    rule = {"scope": {"strategy": "S"}, "max_daily_loss": 10.0}
+    desk = desk_with(rules=[rule])
+    desk.trade("1")
+    desk.trade("-1", strategy="T-001")
+    desk.bar(95.0, MINUTE)
+    desk.trade("1", 110.0, strategy="T-001")  # lost 10, and the other 5
+    assert passes(desk)
+    desk.bar(90.0, MINUTE)
+    assert "the day has lost 10.00, and max_daily_loss is 10.00" in desk.ask("1").line
+    assert desk.ask("1", strategy="T-001").line == ""
+
+
+def test_leverage_of_a_rule_counts_its_scope_against_all_equity() -> None:
+    rule = {"scope": {"instrument": X}, "max_leverage": 0.1}
+    desk = desk_with(rules=[rule])
+    desk.trade("8")
+    desk.trade("50", instrument=Y)
+    assert desk.ask("5").quantity == 2
+    assert desk.ask("50", instrument=Y).line == ""
+
+
+def test_limit_that_shrinks_without_a_word_shrinks_all_the_same() -> None:
+    class Mute(Limit):
+        name = "mute"
+
+        def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:
+            return Verdict(Decimal(1))
+
+    desk = desk_with()
+    guard = Guard(desk.ledger, [Mute()], desk.guard.lots)
+    intent = OrderIntent(instrument_id=X, side="BUY", quantity=Decimal(3))
+    assert guard.judge(intent, "S-001", desk.now).quantity == 1
+
+
 def test_stale_market_opens_again_with_its_next_bar_and_others_are_not_hit() -> None:
     desk = desk_with(max_stale_bars=1)
     for instrument in (X, Y):
@@ -235,6 +299,6 @@ def test_bar_that_came_late_is_old_by_the_clock_of_the_node_and_not_by_its_own_t
 def test_bar_ahead_of_the_clock_of_the_node_is_told_by_that_clock() -> None:
     desk = desk_with(max_clock_skew_ms=500)
     desk.guard.clock = lambda: desk.now - 500_000_001
-    assert "closed 500 ms ahead of the clock" in desk.ask("1").line
+    assert "the last bar of X.V lies 500 ms ahead of the clock" in desk.ask("1").line
     desk.guard.clock = lambda: desk.now - 500_000_000
     assert passes(desk)

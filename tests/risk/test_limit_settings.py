@@ -14,6 +14,7 @@ from aitb_nautilus.settings import decode
 BOTH = {"max_order_notional": 1_000.0, "max_position_notional": 2_000.0}
 STREAK = {"losses": 3, "pause_minutes": 60}
 SCOPE = {"strategy": "ema"}
+REFERENCE = {"instrument": "R", "max_divergence_frac": 0.01, "max_age_minutes": 5}
 
 
 def read(**risk: Any) -> RiskSettings:
@@ -85,7 +86,31 @@ def test_what_is_no_number_is_refused(key: str, value: float) -> None:
         ({"rules": [{"scope": {}, "max_gross_notional": 1.0}]},
          ["rules[0].scope", "must name a venue, a strategy or an instrument"]),
         ({"rules": [{"scope": SCOPE}]}, ["rules[0]", "sets no limit"]),
-        ({"rules": [{"scope": SCOPE, "max_leverage": 2.0}]}, ["rules[0]", "max_leverage"]),
+        ({"rules": [{"scope": SCOPE, "max_concentration_frac": 0.2}]},
+         ["rules[0]", "max_concentration_frac"]),
+        ({"max_leverage": 2.0, "rules": [{"scope": SCOPE, "max_leverage": 3.0}]},
+         ["rules[0].max_leverage was 3", "at most risk.max_leverage, which is 2"]),
+        ({"book": {"max_spread_frac": 0.001}, "rules": [
+            {"scope": SCOPE, "book": {"max_spread_frac": 0.002}}]},
+         ["rules[0].book.max_spread_frac was 0.002", "at most risk.book.max_spread_frac"]),
+        ({"book": {"max_quote_age_ms": 0}}, ["book.max_quote_age_ms", "was 0"]),
+        ({"book": {"max_spread_frac": -0.1}}, ["book.max_spread_frac", "was -0.1"]),
+        ({"book": {"max_spread": 0.1}}, ["book", "max_spread", "max_spread_frac"]),
+        ({"book": 5}, ["book", "was 5"]),
+        ({"max_prediction_age_minutes": 0}, ["max_prediction_age_minutes", "was 0"]),
+        ({"max_daily_loss": -5}, ["max_daily_loss", "was -5"]),
+        ({"cooldown_minutes": -1}, ["cooldown_minutes", "was -1"]),
+        ({"cooldown_minutes": 30, "loss_cooldown_minutes": 30},
+         ["loss_cooldown_minutes was 30", "above cooldown_minutes, which is 30"]),
+        ({"reference": REFERENCE}, ["reference"]),
+        ({"rules": [{"scope": SCOPE, "reference": REFERENCE}]},
+         ["rules[0]", "reference needs scope.instrument"]),
+        ({"rules": [{"scope": {"instrument": "R"}, "reference": REFERENCE}]},
+         ["rules[0]", "reference.instrument was 'R'", "must be another"]),
+        ({"rules": [{"scope": {"instrument": "X"}, "reference": REFERENCE | {"scale": 0}}]},
+         ["rules[0].reference.scale", "was 0"]),
+        ({"rules": [{"scope": {"instrument": "X"}, "reference": {"instrument": "R"}}]},
+         ["rules[0].reference", "max_divergence_frac"]),
         ({"rules": [{"scope": SCOPE, "max_order_notional": 1_001.0}]},
          ["rules[0].max_order_notional was 1001", "at most risk.max_order_notional",
           "a rule only tightens"]),
@@ -125,6 +150,21 @@ def test_rule_for_what_the_desk_does_not_have_is_refused(
         )
     for word in ["desk.toml: risk.", *words]:
         assert word in str(caught.value)
+
+
+def test_reference_that_the_desk_does_not_know_is_refused() -> None:
+    reference = REFERENCE | {"instrument": "ETHUSD.BINANCE"}
+    rule = {"scope": {"instrument": "ETHUSDT-PERP.BINANCE"}, "reference": reference}
+    with pytest.raises(ConfigError) as caught:
+        refuse_unknown_scopes(
+            read(rules=[rule]),
+            "desk.toml",
+            venues=["BINANCE"],
+            strategies=["ema"],
+            instruments=["ETHUSDT-PERP.BINANCE", "ETHUSDT.BINANCE"],
+        )
+    assert "desk.toml: risk.rules[0].reference.instrument" in str(caught.value)
+    assert "did you mean 'ETHUSDT.BINANCE'?" in str(caught.value)
 
 
 def test_order_of_limits_is_refusing_first_and_the_ladder_before_what_else_shrinks() -> None:

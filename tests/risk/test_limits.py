@@ -162,7 +162,9 @@ def test_rate_looks_at_any_sixty_seconds() -> None:
         limit.sent(proposal(ts=ts))
     refused = limit.check(proposal(ts=59 * SECOND), ledger)
     assert refused.allowed == 0
-    assert refused.line.endswith("the next may be sent in 1.0 s")
+    assert refused.line.endswith(
+        "the next may be sent in 1.0 s, or raise risk.max_orders_per_minute"
+    )
     assert limit.check(proposal(ts=60 * SECOND), ledger).line == ""
     limit.sent(proposal(ts=60 * SECOND))
     assert limit.check(proposal(ts=89 * SECOND), ledger).allowed == 0

@@ -1,0 +1,140 @@
+"""Limits of the top of the book: how old it is, how wide, how deep, and whether it agrees.
+
+All need quotes. Without one that can be used they refuse: that nothing is known of a book is no
+reason to trust it. A run whose data hold no quotes leaves these limits out and says so.
+"""
+
+from __future__ import annotations
+
+from aitb_nautilus.messages import Quote
+from aitb_nautilus.risk.book import ZERO
+from aitb_nautilus.risk.ledger import Ledger
+from aitb_nautilus.risk.limit_rule import PASS, ROUNDING, Limit, Proposal, Verdict
+
+__all__ = ["BookBand", "Divergence", "MaxSpread", "MinBookNotional", "StaleQuote"]
+
+
+class _Book(Limit):
+    """A limit that looks at the last quote of an order's instrument."""
+
+    needs_quotes = True
+
+    def __init__(self, bound: float) -> None:
+        self.bound = bound
+
+    @property
+    def key(self) -> str:
+        """Return where in the config it can be changed."""
+        return f"{self.place}.book.{self.name}"
+
+    def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:  # noqa: ARG002
+        """Refuse the order if there is no quote that can be used, or if it is not as it must be."""
+        quote = proposal.quote
+        if quote is None:
+            return Verdict(
+                ZERO,
+                f"no quote of {proposal.instrument_id} was seen yet, and {self.name} needs one; "
+                f"wait for it or take out {self.key}",
+            )
+        # Written so that what is no number does not pass either.
+        if not 0 < quote.bid <= quote.ask:
+            return Verdict(
+                ZERO,
+                f"the book of {proposal.instrument_id} is {quote.bid:g} to {quote.ask:g}, and "
+                f"{self.name} needs both sides, the lower one to buy; wait for a whole book or "
+                f"take out {self.key}",
+            )
+        line = self.objection(proposal, quote)
+        return Verdict(ZERO, line) if line else PASS
+
+    def objection(self, proposal: Proposal, quote: Quote) -> str:
+        """Return what is wrong with the quote, or nothing."""
+        raise NotImplementedError
+
+
+class StaleQuote(_Book):
+    """Refuse orders in an instrument whose last quote is too old by the node's clock."""
+
+    name = "max_quote_age_ms"
+
+    def objection(self, proposal: Proposal, quote: Quote) -> str:
+        """Compare its time with the clock."""
+        age = (proposal.now - quote.ts) / 1e6
+        if age <= self.bound:
+            return ""
+        return (
+            f"the last quote of {quote.instrument_id} is {age:,.0f} ms old, and max_quote_age_ms "
+            f"is {self.bound:g}; wait for a quote or raise {self.key}"
+        )
+
+
+class MaxSpread(_Book):
+    """Refuse orders while best bid and ask lie too far apart, as a fraction of their middle."""
+
+    name = "max_spread_frac"
+
+    def objection(self, proposal: Proposal, quote: Quote) -> str:  # noqa: ARG002
+        """Compare the spread with the cap."""
+        spread = (quote.ask - quote.bid) / quote.mid
+        if spread <= self.bound + ROUNDING:
+            return ""
+        return (
+            f"the spread of {quote.instrument_id} is {spread:.3%} ({quote.bid:g} to "
+            f"{quote.ask:g}), above max_spread_frac {self.bound:.3%}; wait until it is narrower "
+            f"or raise {self.key}"
+        )
+
+
+class MinBookNotional(_Book):
+    """Refuse orders while too little stands at the best prices; of both sides the lesser counts.
+
+    What is bought must be sold again, so both sides matter.
+    """
+
+    name = "min_book_notional"
+
+    def objection(self, proposal: Proposal, quote: Quote) -> str:  # noqa: ARG002
+        """Compare what stands there with the floor."""
+        value = min(quote.bid * quote.bid_size, quote.ask * quote.ask_size)
+        if value >= self.bound * (1 - ROUNDING):
+            return ""
+        return (
+            f"only {value:,.2f} stand at the best prices of {quote.instrument_id}, below "
+            f"min_book_notional {self.bound:,.2f}; wait for a deeper book or lower {self.key}"
+        )
+
+
+class BookBand(_Book):
+    """Cap the distance of a limit or trigger price from the middle of the book."""
+
+    name = "book_band_frac"
+
+    def objection(self, proposal: Proposal, quote: Quote) -> str:
+        """Compare the price, if the order has one, with the book."""
+        quoted = proposal.quoted_price
+        if quoted is None:
+            return ""
+        distance = abs(quoted / quote.mid - 1)
+        if distance <= self.bound + ROUNDING:
+            return ""
+        return (
+            f"price {quoted:g} lies {distance:.2%} from the middle of the book {quote.mid:g}, "
+            f"beyond book_band_frac {self.bound:.2%}; quote nearer or raise {self.key}"
+        )
+
+
+class Divergence(_Book):
+    """Refuse orders while the last price and the middle of the book contradict each other."""
+
+    name = "max_divergence_frac"
+
+    def objection(self, proposal: Proposal, quote: Quote) -> str:
+        """Compare the last price with the book."""
+        distance = abs(proposal.mark / quote.mid - 1)
+        if distance <= self.bound + ROUNDING:
+            return ""
+        return (
+            f"the last price {proposal.mark:g} of {quote.instrument_id} lies {distance:.2%} from "
+            f"the middle of its book {quote.mid:g}, beyond max_divergence_frac {self.bound:.2%}; "
+            f"wait until they agree or raise {self.key}"
+        )
