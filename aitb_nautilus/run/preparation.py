@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from aitb_nautilus.errors import AitbError, ConfigError, DataError
+from aitb_nautilus.errors import ConfigError, DataError
 from aitb_nautilus.market.bars import BarFrame, FloatArray, Interval, TimeArray
-from aitb_nautilus.market.engine_instruments import engine_instrument
-from aitb_nautilus.market.instruments import InstrumentSettings, find_instrument, known_instruments
+from aitb_nautilus.market.instruments import InstrumentSettings
 from aitb_nautilus.market.times import iso
 from aitb_nautilus.observe.run_record import DataRecord
 from aitb_nautilus.risk.actor import GuardedActor
 from aitb_nautilus.risk.capture import RunState
 from aitb_nautilus.risk.context import Context
-from aitb_nautilus.risk.guard import Guard, LotRules
-from aitb_nautilus.risk.ledger import Ledger
-from aitb_nautilus.risk.limits import build_limits, refuse_unknown_scopes
 from aitb_nautilus.risk.strategy import GuardedStrategy
+from aitb_nautilus.run.assembly import assemble, venue_of
 from aitb_nautilus.run.config import VenueSettings
 from aitb_nautilus.run.feed import BarSource, Series
-from aitb_nautilus.run.load import Component, Desk, resolve
+from aitb_nautilus.run.load import Desk, resolve
 from aitb_nautilus.run.model_sources import check_expiries, check_sources
 
 __all__ = ["Preparation", "prepare"]
@@ -93,27 +89,21 @@ def prepare(desk: Desk, run_state: RunState) -> Preparation:
     ModelError
         If a model cannot be used.
     """
-    if not desk.strategies:
-        raise ConfigError(f"{desk.path}: strategies", "there is none", "must have at least one")
+    assembly = assemble(desk, run_state)
+    context = assembly.context
+    check_sources(desk.path, context, assembly.strategies, assembly.actors)
     folder = Path(desk.config.catalog.path)
-    recorded = resolve("catalog.instruments:catalog_instruments", "catalog")(folder)
-    extra = [*recorded, *desk.config.instruments]
-    specs = known_instruments(extra)
-    context = _context(desk, specs, run_state)
-    actors = [_make(desk, "actors", c, context) for c in desk.actors]
-    strategies = [_make(desk, "strategies", c, context) for c in desk.strategies]
-    bar_types = _bar_types(desk, strategies, actors)
-    check_sources(desk.path, context, strategies, actors)
     source = resolve("catalog.store:BarStore", "catalog")(folder)
     used: dict[str, InstrumentSettings] = {}
     venues: dict[str, VenueSettings] = {}
     frames: dict[str, BarFrame] = {}
     funding: dict[str, tuple[TimeArray, FloatArray]] = {}
     series, data = [], []
-    for bar_type in bar_types:
-        instrument_id = Interval.instrument_of_bar_type(bar_type)
-        spec = used[instrument_id] = find_instrument(instrument_id, extra)
-        venue = venues[spec.venue] = _venue(desk, spec)
+    for bar_type in assembly.bar_types:
+        spec = assembly.spec_of(bar_type)
+        instrument_id = spec.id
+        used[instrument_id] = spec
+        venue = venues[spec.venue] = venue_of(desk, spec)
         _check_latency(desk, venue, bar_type)
         frame, record = _bars(desk, source, bar_type, spec)
         frames[instrument_id] = frame
@@ -132,8 +122,8 @@ def prepare(desk: Desk, run_state: RunState) -> Preparation:
     return Preparation(
         desk,
         context,
-        strategies,
-        actors,
+        assembly.strategies,
+        assembly.actors,
         source,
         venues,
         used,
@@ -143,99 +133,6 @@ def prepare(desk: Desk, run_state: RunState) -> Preparation:
         data,
         balance,
     )
-
-
-def _context(desk: Desk, specs: Mapping[str, InstrumentSettings], run_state: RunState) -> Context:
-    balance = sum(float(v.balance()[0]) for v in desk.config.venues)
-    ledger = Ledger(balance)
-    lots = {
-        spec.id: LotRules(
-            spec.lot,
-            Decimal(spec.min_quantity or 0),
-            float(spec.min_notional or 0),
-            long_only=spec.kind == "spot",
-        )
-        for spec in specs.values()
-    }
-    refuse_unknown_scopes(
-        desk.config.risk,
-        str(desk.path),
-        venues=[v.name for v in desk.config.venues],
-        strategies=[s.id for s in desk.config.strategies],
-        instruments=list(specs),
-    )
-    guard = Guard(ledger, build_limits(desk.config.risk), lots)
-    instruments = {spec.id: engine_instrument(spec) for spec in specs.values()}
-    begins_ns = desk.config.backtest.range_ns()[0] or 0
-    return Context(run_state, ledger, guard, instruments, begins_ns)
-
-
-def _make(desk: Desk, section: str, component: Component, context: Context) -> Any:
-    """Return a component, or say which one could not be made."""
-    try:
-        return component.cls(component.settings, context, component.id)
-    except AitbError:
-        raise
-    except Exception as e:
-        raise ConfigError(
-            f"{desk.path}: {section} {component.id}",
-            f"could not be made ({type(e).__name__}: {e})",
-            f"{component.cls.__module__}:{component.cls.__qualname__} must accept its params",
-        ) from e
-
-
-def _bar_types(
-    desk: Desk, strategies: Sequence[GuardedStrategy], actors: Sequence[GuardedActor]
-) -> list[str]:
-    """Return the bar types that the components want, each once, sorted."""
-    wanted: dict[str, str] = {}
-    components: list[GuardedStrategy | GuardedActor] = [*strategies, *actors]
-    for component in components:
-        for bar_type in component.bar_types():
-            try:
-                Interval.of_bar_type(bar_type)
-            except ValueError as e:
-                section = "strategies" if isinstance(component, GuardedStrategy) else "actors"
-                where = f"{desk.path}: {section} {component.component_id}.bar_types()"
-                raise ConfigError(where, str(e)) from e
-            instrument_id = Interval.instrument_of_bar_type(bar_type)
-            other = wanted.setdefault(instrument_id, bar_type)
-            if other != bar_type:
-                raise ConfigError(
-                    f"{desk.path}: strategies and actors",
-                    f"{instrument_id} is wanted as {Interval.of_bar_type(other)} and as "
-                    f"{Interval.of_bar_type(bar_type)} bars",
-                    "must be one interval in one run, since both would fill the same orders",
-                )
-    if not wanted:
-        raise ConfigError(f"{desk.path}: strategies", "none of them listens to bars")
-    return sorted(wanted.values())
-
-
-def _venue(desk: Desk, spec: InstrumentSettings) -> VenueSettings:
-    venue = next((v for v in desk.config.venues if v.name == spec.venue), None)
-    if venue is None:
-        names = ", ".join(v.name for v in desk.config.venues)
-        raise ConfigError(
-            f"{desk.path}: venues",
-            f"there is none named {spec.venue}, which {spec.id} trades on",
-            f"the file has {names}",
-            f"Add a [[venues]] block with name = {spec.venue!r}",
-        )
-    if (spec.kind == "spot") != (venue.account == "cash"):
-        wanted = "cash" if spec.kind == "spot" else "margin"
-        raise ConfigError(
-            f"{desk.path}: venues {venue.name}.account",
-            f"was {venue.account!r}",
-            f"must be {wanted!r} to trade {spec.id}, which is {spec.kind}",
-        )
-    if spec.quote != desk.config.trader.currency:
-        raise ConfigError(
-            f"{desk.path}: strategies",
-            f"{spec.id} is quoted in {spec.quote}",
-            f"must be quoted in trader.currency, which is {desk.config.trader.currency}",
-        )
-    return venue
 
 
 def _check_latency(desk: Desk, venue: VenueSettings, bar_type: str) -> None:
