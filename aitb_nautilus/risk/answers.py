@@ -161,18 +161,19 @@ class Answers:
             self._halt(why, client_order_id)
 
     def fill(self, fill: Fill) -> None:
-        """Take a fill, cut the exits that it leaves too large, and answer it."""
-        self._context.ledger.apply_fill(fill)
+        """Take a fill, cut the exits that it leaves too large, and answer it; once."""
+        if not self._context.ledger.apply_fill(fill):
+            return
         self._context.guard.hear_fill(fill)
         self._context.chronicle.filled(fill)
         self._sender.fit_exits(fill.instrument_id)
         self.act(self._decider.decide_on_fill(fill))
 
     def update(self, update: OrderUpdate) -> None:
-        """Take what became of an order, other than a fill, and answer it."""
+        """Take what became of an order, other than a fill, and answer it; once."""
         context = self._context
         order = context.ledger.orders.get(update.client_order_id)
-        if order is None:
+        if order is None or not context.ledger.is_news(update):
             return
         why = context.guard.permits.objection_to_terms(order, update)
         if why:

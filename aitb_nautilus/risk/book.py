@@ -24,12 +24,19 @@ class Order:
         Changes that were sent and not yet answered.
     asked
         Largest quantity that one of these asks for; 0 if there is none.
+    asked_prices
+        Limit and trigger prices that these ask for, the first one first.
+    ts_terms
+        When the venue had the latest terms that it told.
+    told
+        The last changes of terms that it told.
     is_exit
         Whether it passed the guard because it only reduces.
     """
 
     __slots__ = (
         "asked",
+        "asked_prices",
         "changes",
         "client_order_id",
         "filled",
@@ -44,8 +51,10 @@ class Order:
         "side",
         "status",
         "strategy_id",
+        "told",
         "trigger_price",
         "ts_sent",
+        "ts_terms",
     )
 
     def __init__(
@@ -77,8 +86,11 @@ class Order:
         self.ts_sent = ts_sent
         self.is_exit = is_exit
         self.filled = ZERO
+        self.ts_terms = 0
+        self.told: tuple[object, ...] = ()
         self.changes = 0
         self.asked = ZERO
+        self.asked_prices: tuple[tuple[float | None, float | None], ...] = ()
         self.status: OrderStatus = "SENT"
         self.reason = ""
 
@@ -102,16 +114,29 @@ class Order:
         """Return the largest quantity that may still be filled, unanswered changes included."""
         return max(self.quantity, self.asked) - self.filled
 
-    def ask_change(self, quantity: Decimal | None) -> None:
-        """Note a change that is about to be sent; None leaves the quantity as it is."""
+    def ask_change(
+        self,
+        quantity: Decimal | None,
+        price: float | None = None,
+        trigger_price: float | None = None,
+    ) -> None:
+        """Note a change that is about to be sent; None leaves a term as it is."""
         self.changes += 1
         self.asked = max(self.asked, self.quantity if quantity is None else quantity)
+        before = self.asked_prices[-1] if self.asked_prices else (self.price, self.trigger_price)
+        asked = (
+            before[0] if price is None else price,
+            before[1] if trigger_price is None else trigger_price,
+        )
+        if asked != before:
+            self.asked_prices = (*self.asked_prices, asked)
 
     def answer_change(self) -> None:
         """Note that a change was made or refused."""
         self.changes = max(self.changes - 1, 0)
         if not self.changes:
             self.asked = ZERO
+            self.asked_prices = ()
 
 
 class Position:

@@ -228,6 +228,8 @@ class Holdings:
             if covers is not None and not covers(order.strategy_id, instrument_id):
                 continue
             price = dearest(order.side, order.price, order.trigger_price, mark)
+            for asked in order.asked_prices:
+                price = max(price, dearest(order.side, *asked, mark))
             value = float(order.most_leaves) * price
             if order.side == "BUY":
                 buying += value

@@ -22,6 +22,8 @@ from aitb_nautilus.risk.book import ZERO, Order, Position
 __all__ = ["Ledger", "View"]
 
 _NOBODY: Mapping[str, Position] = MappingProxyType({})
+_TOLD_KEPT = 8
+"""A venue that comes back repeats its last words; it does not repeat a day."""
 
 
 class Ledger:
@@ -63,6 +65,7 @@ class Ledger:
         self._open: dict[str, dict[str, Order]] = {}
         self._open_count = 0
         self._funding: dict[str, FundingRate] = {}
+        self._trades: set[tuple[str, str]] = set()
 
     def apply_bar(self, bar: BarClosed) -> None:
         """Mark an instrument at the bar's close; settle funding that was due before it."""
@@ -87,33 +90,64 @@ class Ledger:
         self._forget(order)
         self._touch(order.instrument_id)
 
-    def ask_change(self, order: Order, quantity: Decimal | None) -> None:
-        """Note a change of an order that is about to be sent; None leaves its quantity."""
-        order.ask_change(quantity)
+    def ask_change(
+        self,
+        order: Order,
+        quantity: Decimal | None,
+        price: float | None = None,
+        trigger_price: float | None = None,
+    ) -> None:
+        """Note a change of an order that is about to be sent; None leaves a term as it is."""
+        order.ask_change(quantity, price, trigger_price)
         self._touch(order.instrument_id)
 
+    def is_news(self, update: OrderUpdate) -> bool:
+        """Return whether an update is of one of our orders, and was not told before."""
+        order = self.orders.get(update.client_order_id)
+        return order is not None and (update.quantity is None or _terms(update) not in order.told)
+
     def apply_update(self, update: OrderUpdate) -> None:
-        """Change an order by what the engine or the venue said of it."""
+        """Change an order by what the engine or the venue said of it.
+
+        Terms that are older than those that were told already change nothing.
+        """
         order = self.orders.get(update.client_order_id)
         if order is None:
             return
         if update.quantity is not None:
-            order.quantity = update.quantity
-        if update.price is not None:
-            order.price = update.price
-        if update.trigger_price is not None:
-            order.trigger_price = update.trigger_price
+            order.told = (*order.told[1 - _TOLD_KEPT :], _terms(update))
+        if update.ts >= order.ts_terms:
+            order.ts_terms = update.ts
+            if update.quantity is not None:
+                order.quantity = update.quantity
+            if update.price is not None:
+                order.price = update.price
+            if update.trigger_price is not None:
+                order.trigger_price = update.trigger_price
         if update.reason:
             order.reason = update.reason
         if update.answers_change:
             order.answer_change()
-        if update.status is not None and order.is_open:
-            order.status = update.status
+        if order.is_open:
+            # All of it may have been filled before the change that made it smaller is told.
+            order.status = (update.status or order.status) if order.leaves > 0 else "FILLED"
             self._forget_if_ended(order)
         self._touch(order.instrument_id)
 
-    def apply_fill(self, fill: Fill) -> None:
-        """Change order and position by a fill."""
+    def apply_fill(self, fill: Fill) -> bool:
+        """Change order and position by a fill.
+
+        A venue that is asked again, or that comes back after a while, tells of fills a second time.
+
+        Returns
+        -------
+        bool
+            False if the fill was told before; nothing is changed then.
+        """
+        trade = (fill.client_order_id, fill.trade_id)
+        if trade in self._trades:
+            return False
+        self._trades.add(trade)
         if self._funding:
             self.settle_funding(fill.ts)
         self.fills.append(fill)
@@ -128,6 +162,7 @@ class Ledger:
         self.position(fill.strategy_id, fill.instrument_id).apply(fill)
         self.marks.setdefault(fill.instrument_id, fill.price)
         self._touch(fill.instrument_id)
+        return True
 
     def apply_funding_rate(self, rate: FundingRate) -> None:
         """Remember a funding rate until it is settled; the one before it is settled by now."""
@@ -237,3 +272,8 @@ class View:
     def equity(self) -> float:
         """Return the desk's equity at the last marks, in the trader's currency."""
         return self._ledger.equity()
+
+
+def _terms(update: OrderUpdate) -> tuple[int, Decimal | None, float | None, float | None]:
+    """Return by what new terms are known again."""
+    return update.ts, update.quantity, update.price, update.trigger_price

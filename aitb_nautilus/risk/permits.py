@@ -117,9 +117,11 @@ class Permits:
 
         The engine says nothing of a change that is asked for while the order is in flight, or while
         another change is; the answer is then the first that is heard of it. A reduce-only order
-        opens nothing, and a trailing stop is moved by the engine itself.
+        opens nothing, a trailing stop is moved by the engine itself, and terms that are older than
+        those that were told come late.
         """
-        if order.reduce_only or order.kind.startswith("TRAILING"):
+        late = update.ts < order.ts_terms
+        if late or order.reduce_only or order.kind.startswith("TRAILING"):
             return ""
         if update.quantity is not None and update.quantity > max(order.quantity, order.asked):
             return _changed(order.client_order_id)

@@ -30,6 +30,9 @@ from aitb_nautilus.risk.permits import Permit
 
 __all__ = ["OrderSender"]
 
+_ABSURD = 1e12
+"""No instrument has such a price, and the engine can hardly hold one: the guard refuses it."""
+
 
 class OrderSender:
     """Send one strategy's orders through the guard.
@@ -62,6 +65,7 @@ class OrderSender:
         What passes because it only reduces is sent as reduce-only, so that it cannot turn the
         position around if another exit fills before it.
         """
+        intent = self._on_grid(intent, intent.instrument_id)
         decision = self._context.guard.judge(intent, self._strategy_id, self._now())
         if not decision.allowed:
             self._chronicle.decided(intent, decision, "submit", intent.quantity)
@@ -154,16 +158,14 @@ class OrderSender:
         order = self._context.ledger.orders.get(intent.client_order_id)
         if order is None or not order.is_open:
             return None
+        instrument_id = order.instrument_id
+        intent = self._on_grid(intent, instrument_id)
         decision = guard.judge_modify(intent, order, self._now())
         if not decision.allowed:
             self._decided_change(intent, decision)
             return decision
-        instrument_id = order.instrument_id
         quantity = None if intent.quantity is None else decision.quantity
-        price = None if intent.price is None else port.on_grid(instrument_id, intent.price)
-        trigger = intent.trigger_price
-        if trigger is not None:
-            trigger = port.on_grid(instrument_id, trigger)
+        price, trigger = intent.price, intent.trigger_price
         order.purpose = intent.purpose or order.purpose
         if (
             quantity in (None, order.quantity)
@@ -194,7 +196,7 @@ class OrderSender:
         opens = moved or (quantity is not None and quantity > order.quantity)
         if why and opens and not (order.reduce_only or order.is_exit or decision.reducing):
             return guard.refuse(instrument_id, self._strategy_id, self._now(), "journal", why)
-        self._context.ledger.ask_change(order, quantity)
+        self._context.ledger.ask_change(order, quantity, price, trigger)
 
         def send() -> None:
             with guard.permits.announced_modify(intent.client_order_id):
@@ -233,6 +235,16 @@ class OrderSender:
             ORDER_SENT,
             OrderSent(self._strategy_id, instrument_id, client_order_id, action, self._now()),
         )
+
+    def _on_grid[T: (OrderIntent, ModifyIntent)](self, intent: T, instrument_id: str) -> T:
+        """Put the prices of a wish onto the grid: what is judged is what is sent."""
+        if instrument_id not in self._context.guard.lots:
+            return intent  # The guard will say so.
+        price, trigger = (
+            self._port.on_grid(instrument_id, p) if p is not None and 0 < p < _ABSURD else p
+            for p in (intent.price, intent.trigger_price)
+        )
+        return replace(intent, price=price, trigger_price=trigger)
 
     def _send(self, instrument_id: str, send: Callable[[], None]) -> None:
         """Send a command now, or once the market opens again if nobody would hear it before.

@@ -142,3 +142,18 @@ def test_change_of_price_alone_asks_for_the_quantity_that_stands() -> None:
     one = order(quantity="2")
     one.ask_change(None)
     assert one.most_leaves == 2
+
+
+def test_unanswered_changes_count_with_every_price_asked_for() -> None:
+    one = order()
+    one.price, one.trigger_price = 100.0, 90.0
+    one.ask_change(Decimal(5))
+    assert one.asked_prices == ()
+    one.ask_change(None, 110.0)
+    one.ask_change(None, None, 120.0)
+    assert one.asked_prices == ((110.0, 90.0), (110.0, 120.0))
+    one.answer_change()
+    one.answer_change()
+    assert one.asked_prices == ((110.0, 90.0), (110.0, 120.0))
+    one.answer_change()
+    assert one.asked_prices == ()

@@ -102,7 +102,18 @@ class Desk:
 
     def fill(self, side: Side, quantity: str | Decimal, price: float, order: str = "entry") -> None:
         self.now += 1
-        fill = Fill("S-001", X, order, "T", self.now, side, price, Decimal(quantity), 0.0, "TAKER")
+        fill = Fill(
+            "S-001",
+            X,
+            order,
+            f"T-{self.now}",
+            self.now,
+            side,
+            price,
+            Decimal(quantity),
+            0.0,
+            "TAKER",
+        )
         self.ledger.apply_fill(fill)
         self.carry_out(self.exits.on_fill(fill))
 
@@ -229,7 +240,8 @@ def test_new_position_in_the_same_moment_starts_anew() -> None:
     desk = Desk(trailing_frac=0.1, max_bars=5)
     fills = [("BUY", 100.0), ("SELL", 100.0), ("SELL", 200.0)]
     for side, price in fills:
-        fill = Fill("S-001", X, "entry", "T", 7, side, price, Decimal(1), 0.0, "TAKER")  # type: ignore[arg-type]
+        trade = f"T-{len(desk.ledger.fills)}"
+        fill = Fill("S-001", X, "entry", trade, 7, side, price, Decimal(1), 0.0, "TAKER")  # type: ignore[arg-type]
         desk.ledger.apply_fill(fill)
         desk.carry_out(desk.exits.on_fill(fill))
     assert desk.stop().trigger_price == pytest.approx(220.0)

@@ -64,8 +64,9 @@ def judge(guard: Guard, intent: OrderIntent, ts: int = 0) -> Decision:
 def hold(guard: Guard, quantity: str, strategy: str = "S-001") -> None:
     amount = Decimal(quantity)
     side: Side = "BUY" if amount > 0 else "SELL"
+    trade = f"T-{len(guard.ledger.fills)}"
     guard.ledger.apply_fill(
-        Fill(strategy, X, "before", "T", 0, side, 100.0, abs(amount), 0.0, "TAKER")
+        Fill(strategy, X, "before", trade, 0, side, 100.0, abs(amount), 0.0, "TAKER")
     )
 
 
@@ -553,7 +554,7 @@ class GuardedDesk(RuleBasedStateMachine):
                 order.strategy_id,
                 X,
                 order.client_order_id,
-                "T",
+                f"T-{len(self.ledger.fills)}",
                 self.now,
                 order.side,
                 self.ledger.marks[X],

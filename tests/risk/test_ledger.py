@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import count
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.ledger import Ledger, View
 
 X, Y = "X.V", "Y.V"
+_TRADES = count()
 
 
 def bar(ts: int, close: float, instrument_id: str = X) -> BarClosed:
@@ -28,9 +30,11 @@ def fill(
     strategy: str = "S-001",
     instrument_id: str = X,
     fee: float = 0.0,
+    trade: str = "",
 ) -> Fill:
+    trade_id = trade or f"T-{next(_TRADES)}"
     return Fill(
-        strategy, instrument_id, order, "T", ts, side, price, Decimal(quantity), fee, "TAKER"
+        strategy, instrument_id, order, trade_id, ts, side, price, Decimal(quantity), fee, "TAKER"
     )
 
 
@@ -240,3 +244,45 @@ def test_count_of_open_orders_is_that_of_the_orders_that_are_open() -> None:
     ledger.apply_update(ended("O-1", "REJECTED"))
     ledger.apply_update(ended("O-2", "ACCEPTED"))
     assert ledger.open_order_count() == 2
+
+
+# What a venue says twice, late, or in another order
+
+
+def test_fill_that_is_told_twice_counts_once() -> None:
+    ledger = Ledger(1000.0)
+    ledger.apply_order(order())
+    assert ledger.apply_fill(fill("BUY", "0.5", 100.0, trade="T-1"))
+    assert not ledger.apply_fill(fill("BUY", "0.5", 100.0, trade="T-1"))
+    assert ledger.apply_fill(fill("BUY", "0.5", 100.0, trade="T-2"))
+    assert ledger.position("S-001", X).quantity == 1
+    assert (ledger.orders["O-1"].filled, len(ledger.fills)) == (1, 2)
+
+
+def test_change_that_is_told_after_all_of_it_was_filled_ends_the_order() -> None:
+    ledger = Ledger(1000.0)
+    ledger.apply_order(order())
+    ledger.apply_fill(fill("BUY", "1", 100.0))
+    ledger.apply_update(ended("O-1", None, quantity=Decimal(1), answers_change=True))
+    assert (ledger.orders["O-1"].status, ledger.open_order_count()) == ("FILLED", 0)
+
+
+def test_terms_that_are_older_than_those_that_were_told_change_nothing() -> None:
+    ledger = Ledger(1000.0)
+    ledger.apply_order(order())
+    ledger.apply_update(OrderUpdate("O-1", X, 9, None, Decimal(8), 90.0))
+    ledger.apply_update(OrderUpdate("O-1", X, 8, None, Decimal(5), 95.0))
+    one = ledger.orders["O-1"]
+    assert (one.quantity, one.price) == (8, 90.0)
+
+
+def test_change_that_is_told_twice_is_no_news_the_second_time() -> None:
+    ledger = Ledger(1000.0)
+    ledger.apply_order(order())
+    told = OrderUpdate("O-1", X, 9, None, Decimal(8), 90.0, answers_change=True)
+    assert ledger.is_news(told)
+    ledger.apply_update(told)
+    assert not ledger.is_news(told)
+    assert ledger.is_news(OrderUpdate("O-1", X, 9, None, Decimal(8), 91.0, answers_change=True))
+    assert ledger.is_news(ended("O-1", "CANCELED"))
+    assert not ledger.is_news(ended("O-9", "CANCELED"))

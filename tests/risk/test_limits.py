@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from aitb_nautilus.errors import ConfigError
-from aitb_nautilus.messages import Fill, Side
+from aitb_nautilus.messages import Fill, OrderUpdate, Side
 from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.limit_rule import PASS
@@ -22,6 +22,7 @@ from aitb_nautilus.risk.limits import (
     RiskSettings,
     build_limits,
 )
+from aitb_nautilus.risk.limits_exposure import MaxGrossNotional
 from aitb_nautilus.settings import decode
 
 X, Y = "X.V", "Y.V"
@@ -62,7 +63,8 @@ def resting(quantity: str, side: Side = "BUY", **changes: Any) -> Order:
 def hold(ledger: Ledger, quantity: str, strategy: str = "S-001", instrument: str = X) -> None:
     side: Side = "BUY" if Decimal(quantity) > 0 else "SELL"
     amount = abs(Decimal(quantity))
-    ledger.apply_fill(Fill(strategy, instrument, "O", "T", 1, side, 100.0, amount, 0.0, "TAKER"))
+    trade = f"T-{len(ledger.fills)}"
+    ledger.apply_fill(Fill(strategy, instrument, "O", trade, 1, side, 100.0, amount, 0.0, "TAKER"))
 
 
 def test_order_up_to_the_cap_passes_and_a_larger_one_is_shrunk() -> None:
@@ -138,6 +140,17 @@ def test_change_that_is_under_way_counts_with_its_larger_quantity() -> None:
     order.ask_change(Decimal(8))
     assert float(limit.check(proposal("9"), ledger).allowed) == pytest.approx(2.0)
     assert limit.check(proposal("10", replaces=order), ledger).line == ""
+
+
+def test_change_that_is_under_way_counts_with_its_dearer_price() -> None:
+    limit, ledger = MaxGrossNotional(1000.0), Ledger(1000.0)
+    ledger.marks[X] = 100.0
+    order = resting("5")
+    ledger.apply_order(order)
+    ledger.ask_change(order, None, 120.0)
+    assert float(limit.check(proposal("9"), ledger).allowed) == pytest.approx(4.0)
+    ledger.apply_update(OrderUpdate(order.client_order_id, X, 1, None, answers_change=True))
+    assert float(limit.check(proposal("9"), ledger).allowed) == pytest.approx(5.0)
 
 
 def test_open_orders_of_all_instruments_count_and_a_changed_one_is_open_already() -> None:

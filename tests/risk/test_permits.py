@@ -163,6 +163,17 @@ def test_new_terms_must_have_been_asked_for(
     assert (permits_holding().objection_to_terms(one, update) != "") == objects
 
 
+def test_terms_that_come_late_were_asked_for_before() -> None:
+    one = order()
+    one.ts_terms = 5
+    assert (
+        permits_holding().objection_to_terms(one, OrderUpdate("O-1", X, 4, None, None, 1.0)) == ""
+    )
+    assert (
+        permits_holding().objection_to_terms(one, OrderUpdate("O-1", X, 5, None, None, 1.0)) != ""
+    )
+
+
 @pytest.mark.parametrize(
     "changes",
     [{"reduce_only": True}, {"kind": "TRAILING_STOP_MARKET"}, {"kind": "TRAILING_STOP_LIMIT"}],

@@ -276,3 +276,22 @@ def test_change_of_an_unknown_order_does_nothing() -> None:
         {2: lambda s: s.modify_order(ClientOrderId("nobody"), Quantity.from_str("0.020"))}
     )
     assert (strategy.refusals, sent) == ([], [])
+
+
+def test_price_is_judged_as_it_is_sent() -> None:
+    # The band ends at 29,699.94. On the grid of 0.1 the wish lies beyond it.
+    risk = RiskSettings(
+        max_order_notional=1e6, max_position_notional=1e6, price_band_frac=300.06 / 30_000
+    )
+
+    def change(strategy: Scripted) -> Iterable[Intent]:
+        return [ModifyIntent(client_order_id=open_ids(strategy)[0], price=29_699.945)]
+
+    steps = {
+        2: lambda _: [resting(price=29_699.945)],
+        3: lambda _: [resting(price=29_700.0)],
+        5: change,
+    }
+    rig, strategy, _ = desk(steps, risk=risk)
+    assert [d.limit for d in strategy.refusals] == ["price_band_frac"] * 2
+    assert [o.price for o in rig.context.ledger.orders.values()] == [29_700.0]

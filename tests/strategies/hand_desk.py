@@ -139,7 +139,10 @@ class HandDesk:
             return self.update(order, "EXPIRED")
         ts = close_of(self.bars) + LATENCY_NS
         id_ = order.client_order_id
-        fill = Fill("threshold-001", BTC, id_, "T", ts, order.side, self.price, amount, 0, "TAKER")
+        trade = f"T-{len(self.ledger.fills)}"
+        fill = Fill(
+            "threshold-001", BTC, id_, trade, ts, order.side, self.price, amount, 0, "TAKER"
+        )
         self.ledger.apply_fill(fill)
         return self._carry_out(self.strategy.decide_on_fill(fill))
 
