@@ -26,6 +26,7 @@ from aitb_nautilus.messages import (
 )
 from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.context import Context
+from aitb_nautilus.risk.decision_ids import Fact
 from aitb_nautilus.risk.flatten import flatten_intents
 from aitb_nautilus.risk.guard import Decision
 from aitb_nautilus.risk.order_port import OrderPort, OrderTerms
@@ -93,6 +94,7 @@ class Answers:
         self._id = decider.component_id
         self._sender = OrderSender(context, self._id, port, lambda: self.now)
         self._strangers: set[str] = set()
+        self._fact: Fact = None
         self.now = 0
 
     def move_on(self, ts: int) -> None:
@@ -117,18 +119,22 @@ class Answers:
     def bar(self, bar: BarClosed) -> None:
         """Answer a bar that ledger and guard hold already."""
         self.now = bar.ts
+        self._fact = bar
         intents = self._decider.decide_on_bar(bar)
         if intents:
             self.act(intents)
         if self._context.guard.flattening:
             self.act(flatten_intents(self._context.ledger, self._id))
+        self._fact = None
 
     def prediction(self, prediction: Prediction) -> None:
         """Answer a prediction that has not expired."""
         self.now = max(self.now, prediction.ts_inference)
+        self._fact = prediction
         intents = self._decider.decide_on_prediction(prediction)
         if intents:
             self.act(intents)
+        self._fact = None
 
     # Facts of the strategy's orders
 
@@ -167,7 +173,7 @@ class Answers:
         self._context.guard.hear_fill(fill)
         self._context.chronicle.filled(fill)
         self._sender.fit_exits(fill.instrument_id)
-        self.act(self._decider.decide_on_fill(fill))
+        self._answer(fill, self._decider.decide_on_fill(fill))
 
     def update(self, update: OrderUpdate) -> None:
         """Take what became of an order, other than a fill, and answer it; once."""
@@ -180,7 +186,13 @@ class Answers:
             self._halt(why, order.client_order_id)
         context.ledger.apply_update(update)
         context.chronicle.answered(order, update)
-        self.act(self._decider.decide_on_order(order, update))
+        self._answer(update, self._decider.decide_on_order(order, update))
+
+    def _answer(self, fact: Fact, intents: Iterable[Intent]) -> None:
+        """Act on a fact that may come in the middle of the answer to another one."""
+        before, self._fact = self._fact, fact
+        self.act(intents)
+        self._fact = before
 
     def _halt(self, reason: str, client_order_id: str) -> None:
         self._context.guard.halt(reason, self.now, self._id, client_order_id)
@@ -189,11 +201,12 @@ class Answers:
     def _carry_out(self, intent: Intent) -> Decision | None:
         match intent:
             case OrderIntent():
+                sized = intent
                 if intent.quantity is None:
-                    intent = replace(intent, quantity=self._decider.size(intent))
-                return self._sender.submit(intent)
+                    sized = replace(intent, quantity=self._decider.size(intent))
+                return self._sender.submit(sized, intent, self._fact)
             case CloseIntent():
-                return self._sender.close(intent)
+                return self._sender.close(intent, self._fact)
             case CancelIntent():
                 self._sender.cancel(intent)
                 return None

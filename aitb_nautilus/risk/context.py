@@ -33,6 +33,8 @@ class Context(msgspec.Struct, frozen=True):
         The one guard that every order passes.
     instruments
         The engine's instruments by id text.
+    trader
+        The trader's id; part of the id of each order.
     begins_ns
         When the run begins, ns UTC: a model must not have expired by then. 0 if the config does not
         say; it is then asked again once the data are known.
@@ -65,6 +67,7 @@ class Context(msgspec.Struct, frozen=True):
     ledger: Ledger
     guard: Guard
     instruments: Mapping[str, Any]
+    trader: str = ""
     begins_ns: int = 0
     audiences: dict[Any, Any] = msgspec.field(default_factory=dict)
     brought: set[str] = msgspec.field(default_factory=set)

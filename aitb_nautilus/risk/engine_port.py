@@ -32,9 +32,9 @@ class EnginePort:
         self._strategy = strategy
         self._instruments = instruments
 
-    def next_id(self) -> str:
-        """Return the next id of the strategy's own order factory."""
-        return str(self._strategy.order_factory.generate_client_order_id())
+    def knows(self, client_order_id: str) -> bool:
+        """Return whether the engine's cache holds an order of that id."""
+        return self._strategy.cache.order_exists(ClientOrderId(client_order_id))
 
     def on_grid(self, instrument_id: str, price: float) -> float:
         """Return a price put onto the instrument's grid."""

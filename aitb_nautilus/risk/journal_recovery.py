@@ -27,7 +27,7 @@ from aitb_nautilus.risk.journal_records import (
     Sent,
 )
 
-__all__ = ["Unresolved", "unresolved"]
+__all__ = ["Unresolved", "sent_ids", "unresolved"]
 
 _ACTIONS: tuple[Action, ...] = ("submit", "modify", "cancel")
 _RESOLVES: dict[Answer, tuple[Action, ...]] = {
@@ -121,6 +121,22 @@ def unresolved(path: Path) -> list[Unresolved]:
                         lost, "", "", "submit", "lost", record.seq, record.ts
                     )
     return list(asked.values())
+
+
+def sent_ids(path: Path) -> set[str]:
+    """Return the ids of all orders that were sent, or may have been; none may be sent again.
+
+    Parameters, errors
+        As `unresolved`.
+    """
+    ids: set[str] = set()
+    for record in read(path, Wanted(kinds=(Sent.kind, Gap.kind))):
+        match record.body:
+            case Gap(sent=lost):
+                ids.update(lost)
+            case _:
+                ids.add(record.client_order_id)
+    return ids
 
 
 def _of(record: Record, action: Action, stage: Literal["sent", "decided"]) -> Unresolved:

@@ -72,8 +72,8 @@ class OrderTerms(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class OrderPort(Protocol):
     """Carry out one strategy's commands. It is asked for nothing that was not allowed."""
 
-    def next_id(self) -> str:
-        """Return a client order id that was never used."""
+    def knows(self, client_order_id: str) -> bool:
+        """Return whether there is an order of that id, of whatever origin."""
         ...
 
     def on_grid(self, instrument_id: str, price: float) -> float:

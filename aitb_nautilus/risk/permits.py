@@ -6,7 +6,7 @@ around the guard. Each order that it reports must match a permit; the first that
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 
@@ -44,6 +44,7 @@ class Permits:
         self._emulated: set[str] = set()
         self._modifying: set[str] = set()
         self._exiting: set[str] = set()
+        self._sent_before: set[str] = set()
 
     def give(self, client_order_id: str, permit: Permit) -> None:
         """Remember what may be sent under an id."""
@@ -53,9 +54,17 @@ class Permits:
         """Return whether a permit was given for an id."""
         return client_order_id in self._given or client_order_id in self._ledger.orders
 
+    def remember_sent(self, client_order_ids: Iterable[str]) -> None:
+        """Take the ids that the journal says were sent before this node began."""
+        self._sent_before.update(client_order_ids)
+
     def is_used(self, client_order_id: str) -> bool:
         """Return whether an id was used before, allowed or not; the engine would fill it twice."""
-        return client_order_id in self._confirmed or self.is_known(client_order_id)
+        return (
+            client_order_id in self._confirmed
+            or client_order_id in self._sent_before
+            or self.is_known(client_order_id)
+        )
 
     def withdraw(self, client_order_id: str) -> None:
         """Take back a permit of an order that is not sent after all."""

@@ -22,6 +22,7 @@ from aitb_nautilus.messages import (
 )
 from aitb_nautilus.risk.book import ZERO, Order
 from aitb_nautilus.risk.context import Context
+from aitb_nautilus.risk.decision_ids import DecisionIds, Fact
 from aitb_nautilus.risk.guard import Decision
 from aitb_nautilus.risk.journal_records import Sent
 from aitb_nautilus.risk.ledger import View
@@ -58,21 +59,39 @@ class OrderSender:
         self._port = port
         self._now = now
         self._view = View(context.ledger, strategy_id)
+        self._ids = DecisionIds(context.trader, strategy_id)
 
-    def submit(self, intent: OrderIntent) -> Decision:
+    def submit(self, intent: OrderIntent, wish: OrderIntent | CloseIntent, fact: Fact) -> Decision:
         """Judge an intent, and send it as far as it is allowed.
 
         What passes because it only reduces is sent as reduce-only, so that it cannot turn the
-        position around if another exit fills before it.
+        position around if another exit fills before it. A wish that was sent before, by this node
+        or by the one before a crash, is not sent again.
+
+        Parameters
+        ----------
+        intent
+            What is wanted, with its quantity.
+        wish
+            What the strategy said.
+        fact
+            What it answered.
         """
         intent = self._on_grid(intent, intent.instrument_id)
         decision = self._context.guard.judge(intent, self._strategy_id, self._now())
         if not decision.allowed:
             self._chronicle.decided(intent, decision, "submit", intent.quantity)
             return decision
+        name = self._ids.next(wish, fact, self._now())
+        while self._is_used(name):
+            if self._is_done_with(name, decision):
+                used = self._refuse_used(name, intent)
+                self._chronicle.decided(intent, used, "submit", intent.quantity)
+                return used
+            name = self._ids.next(wish, fact, self._now())
         if decision.reducing:
             intent = replace(intent, reduce_only=True)
-        terms = plan(intent, decision.quantity, self._port.next_id(), self._port)
+        terms = plan(intent, decision.quantity, name, self._port)
         refusal = self._journalled([self._note(terms, intent, decision)])
         if refusal is not None:
             return refusal
@@ -125,7 +144,7 @@ class OrderSender:
         self._send(orders[0].instrument_id, send_all)
         return decisions
 
-    def close(self, intent: CloseIntent) -> Decision | None:
+    def close(self, intent: CloseIntent, fact: Fact) -> Decision | None:
         """Close the strategy's position with a reduce-only order; None if it is flat."""
         held = self._view.quantity(intent.instrument_id)
         if held == 0:
@@ -137,7 +156,9 @@ class OrderSender:
                 quantity=abs(held),
                 reduce_only=True,
                 purpose=intent.purpose,
-            )
+            ),
+            intent,
+            fact,
         )
 
     def cancel(self, intent: CancelIntent) -> None:
@@ -268,11 +289,29 @@ class OrderSender:
             self._port.alert_at(opening, f"opening-{opening}", leave)
 
     def _judge_built(self, client_order_id: str, intent: OrderIntent) -> Decision:
-        guard = self._context.guard
-        if guard.permits.is_used(client_order_id):
-            line = f"order id {client_order_id} was used before; the engine would fill it twice"
-            return guard.refuse(intent.instrument_id, self._strategy_id, self._now(), "id", line)
-        return guard.judge_whole(intent, self._strategy_id, self._now())
+        if self._is_used(client_order_id):
+            return self._refuse_used(client_order_id, intent)
+        return self._context.guard.judge_whole(intent, self._strategy_id, self._now())
+
+    def _is_used(self, client_order_id: str) -> bool:
+        """Look an id up in the journal and in the engine: it fills the same id twice."""
+        permits = self._context.guard.permits
+        return permits.is_used(client_order_id) or self._port.knows(client_order_id)
+
+    def _is_done_with(self, client_order_id: str, decision: Decision) -> bool:
+        """Return whether what a used id stands for need not, or must not, be sent once more.
+
+        An exit that came to nothing is sent under its next number: exits always pass.
+        """
+        order = self._context.ledger.orders.get(client_order_id)
+        came_to_nothing = order is None or not (order.is_open or order.filled)
+        return not (decision.reducing and came_to_nothing)
+
+    def _refuse_used(self, client_order_id: str, intent: OrderIntent) -> Decision:
+        line = f"order id {client_order_id} was used before; the engine would fill it twice"
+        return self._context.guard.refuse(
+            intent.instrument_id, self._strategy_id, self._now(), "id", line
+        )
 
     def _withdraw(self, orders: Sequence[Order], why: str) -> None:
         for order in orders:

@@ -93,7 +93,7 @@ def _context(desk: Desk, specs: Mapping[str, InstrumentSettings], run_state: Run
     guard = Guard(ledger, build_limits(desk.config.risk), lots)
     instruments = {spec.id: engine_instrument(spec) for spec in specs.values()}
     begins_ns = desk.config.backtest.range_ns()[0] or 0
-    return Context(run_state, ledger, guard, instruments, begins_ns)
+    return Context(run_state, ledger, guard, instruments, desk.config.trader.id, begins_ns)
 
 
 def _make(desk: Desk, section: str, component: Component, context: Context) -> Any:

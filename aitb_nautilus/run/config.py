@@ -42,7 +42,7 @@ class TraderSettings(Settings, frozen=True):
     Attributes
     ----------
     id
-        Name and tag, joined by a hyphen; the tag stands in every order id.
+        Name and tag, joined by a hyphen. Order ids are hashes of decisions, and of this name.
     currency
         What equity, limits and results are counted in; the quote currency of every instrument.
     """

@@ -66,7 +66,7 @@ def collect(preparation: Preparation, built: BuiltEngine) -> Results:
     RunError
         If our accounts and the engine's do not end at the same balance.
     """
-    orders = sorted(built.engine.cache.orders(), key=lambda o: (o.ts_init, _count(o)))
+    orders = _in_order(built.engine.cache.orders(), preparation.context.ledger)
     fills = _fills(orders, preparation.context.ledger)
     until = _reached(preparation)
     payments = funding_payments(
@@ -190,10 +190,18 @@ def _reached(preparation: Preparation) -> int | None:
     return max(preparation.context.ledger.now, first)
 
 
-def _count(order: Any) -> int:
-    """Return the engine's running number at the end of an order id."""
-    number = str(order.client_order_id).rpartition("-")[2]
-    return int(number) if number.isdigit() else 0
+def _in_order(orders: Sequence[Any], ledger: Ledger) -> list[Any]:
+    """Return the engine's orders as they were sent; it names them in no order of its own.
+
+    Those of one moment that the ledger does not know came around the guard; they come last.
+    """
+    place = {client_order_id: i for i, client_order_id in enumerate(ledger.orders)}
+
+    def key(order: Any) -> tuple[int, int, str]:
+        client_order_id = str(order.client_order_id)
+        return order.ts_init, place.get(client_order_id, len(place)), client_order_id
+
+    return sorted(orders, key=key)
 
 
 def _slippage(fill: Fill, reference: float | None) -> float:

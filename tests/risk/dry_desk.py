@@ -58,10 +58,9 @@ class DryPort:
     def __init__(self, desk: DryDesk, strategy_id: str) -> None:
         self._desk = desk
         self._strategy_id = strategy_id
-        self._numbers = itertools.count(1)
 
-    def next_id(self) -> str:
-        return f"{self._strategy_id}-{next(self._numbers)}"
+    def knows(self, client_order_id: str) -> bool:
+        return client_order_id in self._desk.elsewhere
 
     def on_grid(self, instrument_id: str, price: float) -> float:
         return float(self._desk.context.instruments[instrument_id].make_price(price).as_decimal())
@@ -119,6 +118,8 @@ class DryDesk:
     ----------
     commands
         All that left, oldest first.
+    elsewhere
+        Ids of orders that the port knows from somewhere else.
     now
         Time of the last fact, ns UTC. Alerts that are due by then are called before the fact.
     """
@@ -130,6 +131,7 @@ class DryDesk:
         self.commands: list[Command] = []
         self.published: list[tuple[str, OrderSent]] = []
         self.alerts: list[tuple[int, str, Callable[[], None]]] = []
+        self.elsewhere: set[str] = set()
         self.now = 0
         self._trades = itertools.count(1)
 

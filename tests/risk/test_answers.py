@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,8 @@ from aitb_nautilus.messages import (
 )
 from aitb_nautilus.risk.answers import Answers
 from aitb_nautilus.risk.context import Context
+from aitb_nautilus.risk.journal import Journal
+from aitb_nautilus.risk.journal_records import Opened
 from aitb_nautilus.risk.limits import RiskSettings
 from aitb_nautilus.risk.permits import Permit
 from aitb_nautilus.settings import Settings
@@ -105,47 +108,45 @@ def lively(strategy: Scripted) -> Scripted:
 
 
 def test_facts_of_an_engine_told_again_without_one_give_the_same_desk(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     risk = RiskSettings(max_order_notional=60_000.0, max_position_notional=1e6)
     rows = [*flat_bars(7), (30_000.0, 30_000.0, 28_000.0, 28_500.0), *flat_bars(7, 28_500.0)]
     heard = Eavesdropper(monkeypatch)
     alive = lively(Scripted(Settings(), make_context(risk), "S-001"))
+    first = journal_of(alive.context, tmp_path / "first.sqlite")
     run([alive], alive.context, rows)
     monkeypatch.undo()
     assert alive.context.run_state.failures == []
     again, desk = dry(risk=risk)
     lively(again)
-    ids = dict(zip(alive.context.ledger.orders, (f"S-001-{n}" for n in range(1, 99)), strict=False))
-    for name, args in heard.told:
-        facts = tuple(renamed(fact, ids) for fact in args)
+    second = journal_of(desk.context, tmp_path / "second.sqlite")
+    for name, facts in heard.told:
         if name == "bar":
             desk.bar(*facts)
         else:
             getattr(again.answering, name)(*facts)
     assert len(alive.context.ledger.orders) > 6
-    assert state_of(desk.context, {}) == state_of(alive.context, ids)
+    assert state_of(desk.context) == state_of(alive.context)
     assert len(alive.refusals) == 1
-    assert [(d.ts, d.limit, d.quantity) for d in again.refusals] == [
-        (d.ts, d.limit, d.quantity) for d in alive.refusals
-    ]
+    assert again.refusals == alive.refusals
+    first.close()
+    second.close()
+    assert first.state.records > 40
+    assert second.state.head == first.state.head  # every decision, order and answer, to the byte
 
 
-def renamed(fact: Any, ids: dict[str, str]) -> Any:
-    """Put the ids of the dry port in place of the engine's."""
-    if isinstance(fact, str):
-        return ids.get(fact, fact)
-    if hasattr(fact, "client_order_id"):
-        fields = {name: getattr(fact, name) for name in fact.__struct_fields__}
-        return type(fact)(**(fields | {"client_order_id": ids[fact.client_order_id]}))
-    return fact
+def journal_of(context: Context, path: Path) -> Journal:
+    opened = Opened(run_id="run", config_sha256="0" * 64)
+    journal = context.chronicle.journal = Journal(path, opened, close_of(0), durable=False)
+    return journal
 
 
-def state_of(context: Context, ids: dict[str, str]) -> Any:
+def state_of(context: Context) -> Any:
     ledger = context.ledger
     orders = [
         (
-            ids.get(o.client_order_id, o.client_order_id),
+            o.client_order_id,
             *(o.side, o.kind, o.quantity, o.filled, o.price, o.trigger_price),
             *(o.reduce_only, o.is_exit, o.purpose, o.status, o.ts_sent, o.changes),
         )
