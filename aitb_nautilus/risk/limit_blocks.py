@@ -59,7 +59,7 @@ class LiquiditySettings(Settings, frozen=True):
 
 
 class BookSettings(Settings, frozen=True):
-    """``book``: what the best bid and ask must be like. The age always counts.
+    """``book``: what the best bid and ask must be like, and how old they may be.
 
     Without a quote nothing opens. Data without any quotes, such as bars alone, leave these limits
     out of a back-test, and the run says so.
@@ -78,7 +78,7 @@ class BookSettings(Settings, frozen=True):
         Farthest that the last price may lie from the middle, as a fraction of it.
     """
 
-    max_quote_age_ms: Annotated[float, msgspec.Meta(gt=0, le=86_400_000)] = 10_000.0
+    max_quote_age_ms: Annotated[float, msgspec.Meta(gt=0, le=86_400_000)]
     max_spread_frac: Fraction | None = None
     min_book_notional: Notional | None = None
     book_band_frac: Fraction | None = None

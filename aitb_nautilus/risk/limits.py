@@ -6,6 +6,8 @@ allows, and what would lift it. Orders that only reduce risk are never shown to 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from aitb_nautilus.risk.covariance import EwmaCovariance
 from aitb_nautilus.risk.drawdown import DrawdownLadder
 from aitb_nautilus.risk.holdings import Scope
@@ -60,6 +62,7 @@ __all__ = [
     "Verdict",
     "build_limits",
     "refuse_unknown_scopes",
+    "without_quotes",
 ]
 
 _PLAIN = {
@@ -121,6 +124,12 @@ def build_limits(settings: RiskSettings) -> list[Limit]:
         # First: the others see what the step has left of the order.
         limits.insert(0, DrawdownLadder(*steps))
     return sorted(limits, key=lambda limit: limit.shrinks)
+
+
+def without_quotes(limits: Sequence[Limit]) -> tuple[list[Limit], list[str]]:
+    """Return the limits that can be asked without quotes, and the keys of those that cannot."""
+    kept = [one for one in limits if not one.needs_quotes]
+    return kept, [one.key for one in limits if one.needs_quotes]
 
 
 def _any_scope(settings: RiskSettings | RuleSettings) -> list[Limit]:

@@ -16,6 +16,7 @@ from nautilus_trader.model import (
     OrderSide,
     Price,
     Quantity,
+    QuoteTick,
 )
 
 from aitb_nautilus.errors import ConfigError
@@ -27,6 +28,7 @@ from aitb_nautilus.messages import (
     OrderKind,
     OrderStatus,
     OrderUpdate,
+    Quote,
     Side,
 )
 from aitb_nautilus.risk.order_port import OrderTerms
@@ -39,6 +41,7 @@ __all__ = [
     "funding_fact",
     "permit_of",
     "price_of",
+    "quote_fact",
     "side_of",
     "terms_of",
     "update_fact",
@@ -70,6 +73,18 @@ def bar_fact(bar: Bar, instrument_id: str) -> BarClosed:
         bar.low.raw / RAW_SCALE,
         bar.close.raw / RAW_SCALE,
         bar.volume.raw / RAW_SCALE,
+    )
+
+
+def quote_fact(quote: QuoteTick, instrument_id: str) -> Quote:
+    """Return an engine quote as a fact."""
+    return Quote(
+        instrument_id,
+        quote.ts_event,
+        quote.bid_price.raw / RAW_SCALE,
+        quote.ask_price.raw / RAW_SCALE,
+        quote.bid_size.raw / RAW_SCALE,
+        quote.ask_size.raw / RAW_SCALE,
     )
 
 

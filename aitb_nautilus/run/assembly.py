@@ -18,12 +18,12 @@ from aitb_nautilus.risk.capture import RunState
 from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.guard import Guard, LotRules
 from aitb_nautilus.risk.ledger import Ledger
-from aitb_nautilus.risk.limits import build_limits, refuse_unknown_scopes
+from aitb_nautilus.risk.limits import Limit, build_limits, refuse_unknown_scopes, without_quotes
 from aitb_nautilus.risk.strategy import GuardedStrategy
 from aitb_nautilus.run.config import VenueSettings
 from aitb_nautilus.run.load import Component, Desk, resolve
 
-__all__ = ["Assembly", "assemble", "venue_of"]
+__all__ = ["Assembly", "assemble", "reference_bar_types", "venue_of"]
 
 
 class Assembly(msgspec.Struct, frozen=True):
@@ -35,6 +35,8 @@ class Assembly(msgspec.Struct, frozen=True):
         What they listen to, each once, sorted.
     instruments
         What the catalog and the config add to the package's table.
+    not_applied
+        Keys of limits that were left out, since they need quotes.
     """
 
     context: Context
@@ -42,14 +44,21 @@ class Assembly(msgspec.Struct, frozen=True):
     actors: Sequence[GuardedActor]
     bar_types: Sequence[str]
     instruments: Sequence[InstrumentSettings]
+    not_applied: Sequence[str]
 
     def spec_of(self, bar_type: str) -> InstrumentSettings:
         """Return the instrument of a bar type."""
         return find_instrument(Interval.instrument_of_bar_type(bar_type), self.instruments)
 
 
-def assemble(desk: Desk, run_state: RunState) -> Assembly:
+def assemble(desk: Desk, run_state: RunState, *, quotes: bool = True) -> Assembly:
     """Build the components of a desk.
+
+    Parameters
+    ----------
+    quotes
+        Whether the data bring quotes. If not, limits that need them are left out and named; if so,
+        they refuse until a quote has come.
 
     Raises
     ------
@@ -64,14 +73,36 @@ def assemble(desk: Desk, run_state: RunState) -> Assembly:
     folder = Path(desk.config.catalog.path)
     recorded = resolve("catalog.instruments:catalog_instruments", "catalog")(folder)
     extra = [*recorded, *desk.config.instruments]
-    context = _context(desk, known_instruments(extra), run_state)
+    limits, not_applied = build_limits(desk.config.risk), list[str]()
+    if not quotes:
+        limits, not_applied = without_quotes(limits)
+    context = _context(desk, known_instruments(extra), run_state, limits)
     actors = [_make(desk, "actors", c, context) for c in desk.actors]
     strategies = [_make(desk, "strategies", c, context) for c in desk.strategies]
     bar_types = _bar_types(desk, strategies, actors)
-    return Assembly(context, strategies, actors, bar_types, extra)
+    return Assembly(context, strategies, actors, bar_types, extra, not_applied)
 
 
-def _context(desk: Desk, specs: Mapping[str, InstrumentSettings], run_state: RunState) -> Context:
+def reference_bar_types(desk: Desk, assembly: Assembly) -> list[str]:
+    """Return the bar types of what the rules compare prices with and nobody trades, each once.
+
+    A reference's bars have the interval of those that are compared with them.
+    """
+    traded = {Interval.instrument_of_bar_type(text): text for text in assembly.bar_types}
+    found: dict[str, None] = {}
+    for rule in desk.config.risk.rules:
+        own = traded.get(rule.scope.instrument or "")
+        if rule.reference is not None and own and rule.reference.instrument not in traded:
+            found[Interval.of_bar_type(own).bar_type(rule.reference.instrument)] = None
+    return list(found)
+
+
+def _context(
+    desk: Desk,
+    specs: Mapping[str, InstrumentSettings],
+    run_state: RunState,
+    limits: Sequence[Limit],
+) -> Context:
     balance = sum(float(v.balance()[0]) for v in desk.config.venues)
     ledger = Ledger(balance)
     lots = {
@@ -90,7 +121,7 @@ def _context(desk: Desk, specs: Mapping[str, InstrumentSettings], run_state: Run
         strategies=[s.id for s in desk.config.strategies],
         instruments=list(specs),
     )
-    guard = Guard(ledger, build_limits(desk.config.risk), lots)
+    guard = Guard(ledger, limits, lots)
     instruments = {spec.id: engine_instrument(spec) for spec in specs.values()}
     begins_ns = desk.config.backtest.range_ns()[0] or 0
     return Context(run_state, ledger, guard, instruments, desk.config.trader.id, begins_ns)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 from nautilus_trader.backtest import BacktestEngine, BacktestEngineConfig
@@ -18,6 +19,7 @@ from aitb_nautilus.run.config import VenueSettings
 from aitb_nautilus.run.prediction_recorder import PredictionRecorder
 from aitb_nautilus.run.preparation import Preparation
 from aitb_nautilus.run.venue_model import SlippageFillModel, VenueClock
+from aitb_nautilus.run.watch import RecordedReferences
 from aitb_nautilus.settings import Settings
 
 __all__ = ["BuiltEngine", "build_engine"]
@@ -95,9 +97,25 @@ def build_engine(preparation: Preparation) -> BuiltEngine:
         _add_venue(engine, venue, model)
     for series in preparation.series:
         engine.add_instrument(series.instrument)
-    engine.add_actors([clock, ambiguous, recorder, *preparation.actors])
+    actors: list[Any] = [clock, ambiguous, recorder]
+    if preparation.references:
+        actors.append(_references(preparation))
+    engine.add_actors([*actors, *preparation.actors])
     engine.add_strategies(list(preparation.strategies))
     return BuiltEngine(engine, fill_models, ambiguous, recorder)
+
+
+def _references(preparation: Preparation) -> RecordedReferences:
+    """Return what brings the bars of references, in time with those that are compared."""
+    rules = preparation.desk.config.risk.rules
+    compared = {rule.scope.instrument for rule in rules if rule.reference is not None}
+    return RecordedReferences(
+        Settings(),
+        preparation.context,
+        "aitb_references-001",
+        preparation.references,
+        [s.bar_type for s in preparation.series if str(s.instrument_id) in compared],
+    )
 
 
 def _add_venue(engine: BacktestEngine, venue: VenueSettings, model: SlippageFillModel) -> None:

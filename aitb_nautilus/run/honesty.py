@@ -52,6 +52,11 @@ def honesty_notes(
         "Volume does not bound a market order: large orders would move a real market and cost more."
     )
     notes += _funding_notes(preparation)
+    if preparation.not_applied:
+        notes.append(
+            f"The data hold no quotes, so these limits were not applied, and nothing is known of "
+            f"what they would have refused: {', '.join(preparation.not_applied)}."
+        )
     gaps = sum(d.gaps for d in preparation.data)
     if gaps:
         missing = sum(d.missing for d in preparation.data)

@@ -18,7 +18,7 @@ from aitb_nautilus.risk.actor import GuardedActor
 from aitb_nautilus.risk.capture import RunState
 from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.strategy import GuardedStrategy
-from aitb_nautilus.run.assembly import assemble, venue_of
+from aitb_nautilus.run.assembly import Assembly, assemble, reference_bar_types, venue_of
 from aitb_nautilus.run.config import VenueSettings
 from aitb_nautilus.run.feed import BarSource, Series
 from aitb_nautilus.run.load import Desk, resolve
@@ -40,8 +40,14 @@ class Preparation(msgspec.Struct, frozen=True):
         Bars by instrument id.
     funding
         Settlement times and rates by instrument id; only instruments that have any.
+    references
+        Bars of instruments that are only looked at, by instrument id.
     data
         What the run folder says of the bars.
+    reference_data
+        The same of those that are only looked at.
+    not_applied
+        Keys of limits that need quotes, which the data do not hold.
     """
 
     desk: Desk
@@ -54,7 +60,10 @@ class Preparation(msgspec.Struct, frozen=True):
     series: Sequence[Series]
     frames: Mapping[str, BarFrame]
     funding: Mapping[str, tuple[TimeArray, FloatArray]]
+    references: Mapping[str, BarFrame]
     data: Sequence[DataRecord]
+    reference_data: Sequence[DataRecord]
+    not_applied: Sequence[str]
     starting_equity: float
 
     @property
@@ -66,7 +75,7 @@ class Preparation(msgspec.Struct, frozen=True):
     def data_sha256(self) -> str:
         """Return one hash for all bars and funding rates of the run."""
         digest = hashlib.sha256()
-        for record in self.data:
+        for record in (*self.data, *self.reference_data):
             digest.update(record.sha256.encode())
         for instrument_id in sorted(self.funding):
             times, rates = self.funding[instrument_id]
@@ -89,7 +98,8 @@ def prepare(desk: Desk, run_state: RunState) -> Preparation:
     ModelError
         If a model cannot be used.
     """
-    assembly = assemble(desk, run_state)
+    # A catalog holds bars and funding; nothing in it could answer a limit that looks at a book.
+    assembly = assemble(desk, run_state, quotes=False)
     context = assembly.context
     check_sources(desk.path, context, assembly.strategies, assembly.actors)
     folder = Path(desk.config.catalog.path)
@@ -116,6 +126,7 @@ def prepare(desk: Desk, run_state: RunState) -> Preparation:
         times, rates = source.read_funding(instrument_id, first, last)
         if len(times):
             funding[instrument_id] = (times, rates)
+    references, reference_data = _references(desk, source, assembly)
     balance = sum(float(v.balance()[0]) for v in venues.values())
     context.ledger.starting_equity = balance
     check_expiries(context, min(int(f.ts_close[0]) for f in frames.values()))
@@ -130,7 +141,10 @@ def prepare(desk: Desk, run_state: RunState) -> Preparation:
         series,
         frames,
         funding,
+        references,
         data,
+        reference_data,
+        assembly.not_applied,
         balance,
     )
 
@@ -144,6 +158,19 @@ def _check_latency(desk: Desk, venue: VenueSettings, bar_type: str) -> None:
             f"must be at most a quarter of a bar, {interval.ns / 4e6:g} for {interval} bars: "
             f"beyond that, bars cannot say at what price an order arrives",
         )
+
+
+def _references(
+    desk: Desk, source: Any, assembly: Assembly
+) -> tuple[dict[str, BarFrame], list[DataRecord]]:
+    """Return the bars of what the rules compare prices with, where it is not traded as well."""
+    frames: dict[str, BarFrame] = {}
+    records: list[DataRecord] = []
+    for bar_type in reference_bar_types(desk, assembly):
+        spec = assembly.spec_of(bar_type)
+        frames[spec.id], record = _bars(desk, source, bar_type, spec)
+        records.append(record)
+    return frames, records
 
 
 def _bars(

@@ -103,7 +103,7 @@ def run_record(
         costs=None if results is None else results.costs,
         ambiguous=None if results is None else results.ambiguous,
         honesty=honesty_notes(preparation, results, models),
-        data=list(preparation.data),
+        data=[*preparation.data, *preparation.reference_data],
         versions=versions(),
         halts=[Halt(ts=iso(h.ts), reason=h.reason, scope=h.strategy_id) for h in guard.halts],
         refused=guard.refused,

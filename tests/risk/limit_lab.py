@@ -258,6 +258,10 @@ def _quote(*quote: float) -> Callable[[Desk], None]:
     return lambda desk: desk.quote(quote[0], quote[1], X, *quote[2:])
 
 
+def _book(**bounds: float) -> dict[str, Any]:
+    return {"book": {"max_quote_age_ms": 1_000} | bounds}
+
+
 def _old_quote(desk: Desk) -> None:
     desk.quote(99.9, 100.1)
     desk.now += 501_000_000
@@ -329,20 +333,20 @@ SCENARIOS = [
              ("the last quote of X.V is 501 ms old", "max_quote_age_ms is 500",
               "raise risk.book.max_quote_age_ms")),
     # 0.4 between 99.8 and 100.2.
-    Scenario("max_spread_frac", {"book": {"max_spread_frac": 0.0039}}, _quote(99.8, 100.2), ("1",),
+    Scenario("max_spread_frac", _book(max_spread_frac=0.0039), _quote(99.8, 100.2), ("1",),
              "0", ("the spread of X.V is 0.400% (99.8 to 100.2)", "0.390%",
                    "raise risk.book.max_spread_frac")),
     # 99 * 5 on one side, 101 * 10 on the other.
-    Scenario("min_book_notional", {"book": {"min_book_notional": 496.0}}, _quote(99, 101, 5, 10),
+    Scenario("min_book_notional", _book(min_book_notional=496.0), _quote(99, 101, 5, 10),
              ("1",), "0", ("only 495.00 stand at the best prices of X.V", "496.00",
                            "lower risk.book.min_book_notional")),
-    Scenario("min_book_notional", {"book": {"min_book_notional": 506.0}}, _quote(99, 101, 10, 5),
+    Scenario("min_book_notional", _book(min_book_notional=506.0), _quote(99, 101, 10, 5),
              ("1",), "0", ("only 505.00 stand",)),
     # 108 lies 8 % from the last price, and 20 % from the middle of 89 and 91.
-    Scenario("book_band_frac", {"book": {"book_band_frac": 0.19}}, _quote(89, 91), ("1",), "0",
+    Scenario("book_band_frac", _book(book_band_frac=0.19), _quote(89, 91), ("1",), "0",
              ("price 108 lies 20.00% from the middle of the book 90", "19.00%",
               "raise risk.book.book_band_frac"), {"kind": "LIMIT", "price": 108.0}),
-    Scenario("max_divergence_frac", {"book": {"max_divergence_frac": 0.2}}, _quote(79, 81), ("1",),
+    Scenario("max_divergence_frac", _book(max_divergence_frac=0.2), _quote(79, 81), ("1",),
              "0", ("the last price 100 of X.V lies 25.00% from the middle of its book 80",
                    "20.00%", "raise risk.book.max_divergence_frac")),
     # 100 against 97: 3.09 %.

@@ -14,6 +14,7 @@ from aitb_nautilus.settings import decode
 BOTH = {"max_order_notional": 1_000.0, "max_position_notional": 2_000.0}
 STREAK = {"losses": 3, "pause_minutes": 60}
 SCOPE = {"strategy": "ema"}
+AGE = {"max_quote_age_ms": 500}
 REFERENCE = {"instrument": "R", "max_divergence_frac": 0.01, "max_age_minutes": 5}
 
 
@@ -90,12 +91,13 @@ def test_what_is_no_number_is_refused(key: str, value: float) -> None:
          ["rules[0]", "max_concentration_frac"]),
         ({"max_leverage": 2.0, "rules": [{"scope": SCOPE, "max_leverage": 3.0}]},
          ["rules[0].max_leverage was 3", "at most risk.max_leverage, which is 2"]),
-        ({"book": {"max_spread_frac": 0.001}, "rules": [
-            {"scope": SCOPE, "book": {"max_spread_frac": 0.002}}]},
+        ({"book": AGE | {"max_spread_frac": 0.001}, "rules": [
+            {"scope": SCOPE, "book": AGE | {"max_spread_frac": 0.002}}]},
          ["rules[0].book.max_spread_frac was 0.002", "at most risk.book.max_spread_frac"]),
         ({"book": {"max_quote_age_ms": 0}}, ["book.max_quote_age_ms", "was 0"]),
-        ({"book": {"max_spread_frac": -0.1}}, ["book.max_spread_frac", "was -0.1"]),
-        ({"book": {"max_spread": 0.1}}, ["book", "max_spread", "max_spread_frac"]),
+        ({"book": {"max_spread_frac": 0.1}}, ["book", "max_quote_age_ms"]),
+        ({"book": AGE | {"max_spread_frac": -0.1}}, ["book.max_spread_frac", "was -0.1"]),
+        ({"book": AGE | {"max_spread": 0.1}}, ["book", "max_spread", "max_spread_frac"]),
         ({"book": 5}, ["book", "was 5"]),
         ({"max_prediction_age_minutes": 0}, ["max_prediction_age_minutes", "was 0"]),
         ({"max_daily_loss": -5}, ["max_daily_loss", "was -5"]),

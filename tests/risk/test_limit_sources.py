@@ -59,7 +59,7 @@ def test_quote_is_too_old_to_the_nanosecond_by_the_clock_of_the_node() -> None:
 
 
 def test_quote_that_was_overtaken_does_not_count() -> None:
-    desk = desk_with(book={"max_spread_frac": 0.01})
+    desk = desk_with(book=BOOK | {"max_spread_frac": 0.01})
     desk.now += SECOND
     desk.quote(100, 100.1)
     desk.now -= 1
@@ -81,7 +81,7 @@ def test_quote_ahead_of_the_clock_is_a_skew() -> None:
 
 def test_band_of_the_book_holds_beside_that_of_the_last_price() -> None:
     # The market has moved: 80 is near the last price no more, and near the book.
-    desk = desk_with(price_band_frac=0.1, book={"book_band_frac": 0.02})
+    desk = desk_with(price_band_frac=0.1, book=BOOK | {"book_band_frac": 0.02})
     desk.quote(99, 101)
     assert desk.ask("1", kind="LIMIT", price=98.0).line == ""
     assert desk.ask("1", kind="LIMIT", price=97.9).limit == "book_band_frac"

@@ -1,0 +1,163 @@
+"""What the guard hears beside the strategies' bars: quotes, and the bars of references.
+
+A run has these actors only if a limit wants what they bring. They never trade.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+from nautilus_trader.model import Bar, BarType, InstrumentId, QuoteTick
+
+from aitb_nautilus.market.bars import BarFrame
+from aitb_nautilus.messages import BarClosed
+from aitb_nautilus.risk.actor import GuardedActor
+from aitb_nautilus.risk.context import Context
+from aitb_nautilus.risk.translate import bar_fact, quote_fact
+from aitb_nautilus.settings import Settings
+
+__all__ = ["QuoteWatch", "RecordedReferences", "ReferenceWatch"]
+
+
+class QuoteWatch(GuardedActor):
+    """Bring the quotes of instruments to the guard.
+
+    Parameters
+    ----------
+    settings, context, component_id
+        As of every actor.
+    instrument_ids
+        Of what is traded.
+    """
+
+    def __new__(
+        cls,
+        settings: Settings,
+        context: Context,
+        component_id: str,
+        instrument_ids: Sequence[str],  # noqa: ARG004
+    ) -> Self:
+        """Hide the instruments from the engine."""
+        return super().__new__(cls, settings, context, component_id)
+
+    def __init__(
+        self,
+        settings: Settings,
+        context: Context,
+        component_id: str,
+        instrument_ids: Sequence[str],
+    ) -> None:
+        super().__init__(settings, context, component_id)
+        self._ids = {InstrumentId.from_str(text): text for text in instrument_ids}
+        self._hearing = context.guard.hearing
+
+    def starting(self) -> None:
+        """Subscribe to the quotes."""
+        for instrument_id in self._ids:
+            self.subscribe_quotes(instrument_id)
+
+    def on_quote(self, quote: QuoteTick) -> None:
+        """Hand a quote to the guard."""
+        self._hearing.quote(quote_fact(quote, self._ids[quote.instrument_id]))
+
+
+class ReferenceWatch(GuardedActor):
+    """Bring the bars of references to the guard as the engine gives them.
+
+    Parameters
+    ----------
+    settings, context, component_id
+        As of every actor.
+    reference_bar_types
+        Of instruments that are only looked at.
+    """
+
+    def __new__(
+        cls,
+        settings: Settings,
+        context: Context,
+        component_id: str,
+        reference_bar_types: Sequence[str],  # noqa: ARG004
+    ) -> Self:
+        """Hide the bar types from the engine."""
+        return super().__new__(cls, settings, context, component_id)
+
+    def __init__(
+        self,
+        settings: Settings,
+        context: Context,
+        component_id: str,
+        reference_bar_types: Sequence[str],
+    ) -> None:
+        super().__init__(settings, context, component_id)
+        self._types = {BarType.from_str(text) for text in reference_bar_types}
+
+    def starting(self) -> None:
+        """Subscribe to the bars."""
+        for bar_type in self._types:
+            self.subscribe_bars(bar_type)
+
+    def on_bar(self, bar: Bar) -> None:
+        """Hand a bar to the guard."""
+        fact = bar_fact(bar, str(bar.bar_type.instrument_id))
+        self.context.guard.hearing.reference(fact)
+
+
+class RecordedReferences(GuardedActor):
+    """Bring recorded bars of references to the guard, each once its close is reached.
+
+    The engine of a back-test never sees these bars: it would want a venue and an account for an
+    instrument that nobody trades.
+
+    Parameters
+    ----------
+    settings, context, component_id
+        As of every actor.
+    references
+        Bars by the reference's instrument id.
+    compared
+        Bar types of the instruments that are compared with them.
+    """
+
+    def __new__(
+        cls,
+        settings: Settings,
+        context: Context,
+        component_id: str,
+        references: Mapping[str, BarFrame],  # noqa: ARG004
+        compared: Sequence[str],  # noqa: ARG004
+    ) -> Self:
+        """Hide the bars from the engine."""
+        return super().__new__(cls, settings, context, component_id)
+
+    def __init__(
+        self,
+        settings: Settings,
+        context: Context,
+        component_id: str,
+        references: Mapping[str, BarFrame],
+        compared: Sequence[str],
+    ) -> None:
+        super().__init__(settings, context, component_id)
+        self._references = references
+        self._compared = compared
+        self._told = dict.fromkeys(references, 0)
+
+    def bar_types(self) -> Sequence[str]:
+        """Listen to what is compared."""
+        return self._compared
+
+    def hear_bar(self, bar: BarClosed) -> None:
+        """Tell of the references' last bars at this time, before any strategy hears the bar."""
+        for instrument_id, frame in self._references.items():
+            count = int(np.searchsorted(frame.ts_close, bar.ts, side="right"))
+            if count > self._told[instrument_id]:
+                self._told[instrument_id] = count
+                self.context.guard.hearing.reference(_row(frame, count - 1, instrument_id))
+
+
+def _row(frame: BarFrame, i: int, instrument_id: str) -> BarClosed:
+    columns: list[Any] = [frame.open, frame.high, frame.low, frame.close, frame.volume]
+    return BarClosed(instrument_id, int(frame.ts_close[i]), *(float(c[i]) for c in columns))
