@@ -54,14 +54,20 @@ def spell_record(body: Body) -> str:  # noqa: PLR0911 - one line a kind
                 f"{leaves}"
             )
         case Halted():
-            return f"{body.state} by {body.who}{_tail(body.reason)}"
+            flat = ", to be flat" if body.flatten else ""
+            return f"{_of(body)}{body.state}{flat} by {body.who}{_tail(body.reason)}"
         case Resumed():
-            return f"{body.state} again by {body.who}{_tail(body.reason)}"
+            return f"{_of(body)}{body.state} again by {body.who}{_tail(body.reason)}"
         case Gap():
             return f"{body.lost} records could not be written{_tail(body.why)}"
         case Closed():
             return body.why or "the run came to its end"
     raise TypeError(f"{body!r} is no record of a journal")
+
+
+def _of(body: Halted | Resumed) -> str:
+    """Return of what, where it is not of all."""
+    return "" if body.scope == "trader" else f"{body.scope} "
 
 
 def _decision(body: Decided) -> str:

@@ -26,12 +26,13 @@ from aitb_nautilus.messages import (
 )
 from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.context import Context
+from aitb_nautilus.risk.decision import Decision
 from aitb_nautilus.risk.decision_ids import Fact
-from aitb_nautilus.risk.flatten import flatten_intents
-from aitb_nautilus.risk.guard import Decision
+from aitb_nautilus.risk.flatten import Enforcement
 from aitb_nautilus.risk.order_port import OrderPort, OrderTerms
 from aitb_nautilus.risk.permits import Permit
 from aitb_nautilus.risk.sender import OrderSender
+from aitb_nautilus.risk.warming import WARM_UP
 
 __all__ = ["Answers", "Decider"]
 
@@ -93,6 +94,7 @@ class Answers:
         self._port = port
         self._id = decider.component_id
         self._sender = OrderSender(context, self._id, port, lambda: self.now)
+        self._enforcement = Enforcement(context.ledger, context.guard.states, self._id)
         self._strangers: set[str] = set()
         self._fact: Fact = None
         self.now = 0
@@ -107,6 +109,19 @@ class Answers:
             decision = self._carry_out(intent)
             if decision is not None and decision.line:
                 self.act(self._decider.decide_on_refusal(decision))
+
+    def obey(self, ts: int) -> None:
+        """Cancel and close what the trading states do not bear, unless that is on its way.
+
+        Parameters
+        ----------
+        ts
+            Now, ns UTC.
+        """
+        guard = self._context.guard
+        if guard.states.in_force and WARM_UP not in guard.withheld:
+            self.move_on(ts)
+            self.act(self._enforcement.due(ts))
 
     def submit_built(self, orders: Sequence[OrderTerms], send: Callable[[], None]) -> None:
         """Send orders that the strategy built itself, if the guard allows all of every one."""
@@ -123,8 +138,7 @@ class Answers:
         intents = self._decider.decide_on_bar(bar)
         if intents:
             self.act(intents)
-        if self._context.guard.flattening:
-            self.act(flatten_intents(self._context.ledger, self._id))
+        self.obey(bar.ts)
         self._fact = None
 
     def prediction(self, prediction: Prediction) -> None:
@@ -174,6 +188,7 @@ class Answers:
         self._context.chronicle.filled(fill)
         self._sender.fit_exits(fill.instrument_id)
         self._answer(fill, self._decider.decide_on_fill(fill))
+        self.obey(fill.ts)
 
     def update(self, update: OrderUpdate) -> None:
         """Take what became of an order, other than a fill, and answer it; once."""

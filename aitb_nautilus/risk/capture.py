@@ -13,7 +13,7 @@ import functools
 import traceback
 from collections.abc import Callable
 from types import FunctionType
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
@@ -50,6 +50,12 @@ class Failure(msgspec.Struct, frozen=True):
     ts: int
     error: str
     trace: str
+
+    @classmethod
+    def of(cls, component: str, callback: str, ts: int, error: BaseException) -> Self:
+        """Return what was raised, as text."""
+        trace = "".join(traceback.format_exception(error))
+        return cls(component, callback, ts, f"{type(error).__name__}: {error}", trace)
 
     @property
     def reason(self) -> str:
@@ -218,13 +224,7 @@ def record_failure(component: Any, name: str, error: BaseException) -> None:
     if component.run_state.raised is error:
         return
     component.run_state.raised = error
-    failure = Failure(
-        component.component_id,
-        name,
-        component.now(),
-        f"{type(error).__name__}: {error}",
-        "".join(traceback.format_exception(error)),
-    )
+    failure = Failure.of(component.component_id, name, component.now(), error)
     component.run_state.fail(failure)
     component.after_failure(failure)
 

@@ -12,7 +12,8 @@ from decimal import Decimal
 
 from aitb_nautilus.messages import CancelIntent, Fill, Intent, OrderUpdate
 from aitb_nautilus.risk.book import ZERO, Order
-from aitb_nautilus.risk.guard import Decision, Guard, Halt
+from aitb_nautilus.risk.decision import Decision
+from aitb_nautilus.risk.guard import Guard
 from aitb_nautilus.risk.journal import Journal
 from aitb_nautilus.risk.journal_file import JournalError
 from aitb_nautilus.risk.journal_records import (
@@ -23,9 +24,12 @@ from aitb_nautilus.risk.journal_records import (
     Filled,
     Halted,
     Intended,
+    Resumed,
     Sent,
+    Verb,
 )
 from aitb_nautilus.risk.ledger import Ledger
+from aitb_nautilus.risk.trading_states import Halt, Resume, StateScope
 from aitb_nautilus.risk.warming import WARM_UP
 
 __all__ = ["Chronicle"]
@@ -52,7 +56,8 @@ class Chronicle:
         self._guard = guard
         self.journal: Journal | None = None
         self.failures: list[JournalError] = []
-        guard.tell_halt = self._halted
+        guard.tell_halt = self.halted
+        guard.tell_resume = self._resumed
 
     def decided(
         self,
@@ -94,7 +99,7 @@ class Chronicle:
                 reducing=decision.reducing,
                 limit=decision.limit,
                 line=decision.line,
-                state=self._guard.state,
+                state=self._guard.states.level(decision.strategy_id, instrument_id),
                 equity=ledger.equity(),
                 mark=ledger.marks.get(instrument_id),
                 position=ZERO if held is None else held.quantity,
@@ -151,9 +156,34 @@ class Chronicle:
         body = Filled.of(fill, leaves, self._ledger.heard)
         self._append(body, fill.ts, fill.strategy_id, fill.instrument_id, fill.client_order_id)
 
-    def _halted(self, halt: Halt) -> None:
-        who = halt.strategy_id, "", halt.client_order_id
-        self._append(Halted(reason=halt.reason, heard=self._ledger.heard), halt.ts, *who)
+    def commanded(self, verb: Verb, scope: StateScope, who: str, reason: str, ts: int) -> str:
+        """Write that a person wishes something, before it is obeyed; return why that failed."""
+        body = Intended(action=verb, because=f"{who}: {reason}" if reason else who)
+        return self._append(body, ts, *_of_scope(scope), "")
+
+    def halted(self, halt: Halt) -> None:
+        """Write a halt; also one that held before the journal began."""
+        strategy_id, instrument_id = _of_scope(halt.scope)
+        body = Halted(
+            reason=halt.reason,
+            who=halt.who,
+            state=halt.level,
+            scope=halt.scope.kind,
+            flatten=halt.flatten,
+            heard=self._ledger.heard,
+        )
+        who = strategy_id or halt.strategy_id, instrument_id, halt.client_order_id
+        self._append(body, halt.ts, *who)
+
+    def _resumed(self, resume: Resume) -> None:
+        body = Resumed(
+            reason=resume.reason,
+            who=resume.who,
+            state=resume.level,
+            scope=resume.scope.kind,
+            heard=self._ledger.heard,
+        )
+        self._append(body, resume.ts, *_of_scope(resume.scope), "")
 
     def _append(
         self, body: Body, ts: int, strategy_id: str, instrument_id: str, client_order_id: str
@@ -176,3 +206,11 @@ class Chronicle:
             self.journal.note(body, ts, strategy_id, instrument_id, client_order_id)
         except JournalError as e:
             self.failures.append(e)
+
+
+def _of_scope(scope: StateScope) -> tuple[str, str]:
+    """Return the strategy and the instrument of a scope; empty where it has none."""
+    return (
+        scope.id if scope.kind == "strategy" else "",
+        scope.id if scope.kind == "instrument" else "",
+    )

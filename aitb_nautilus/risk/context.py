@@ -81,8 +81,9 @@ class Context(msgspec.Struct, frozen=True):
     chronicle: Chronicle = cast("Chronicle", None)
 
     def __post_init__(self) -> None:
-        """Give the trader its one chronicle."""
+        """Give the trader its one chronicle, and stop the run if the guard fails."""
         msgspec.structs.force_setattr(self, "chronicle", Chronicle(self.ledger, self.guard))
+        self.guard.tell_error = self.run_state.fail
 
     def add_source(self, source: PredictionSource) -> None:
         """Say that an actor publishes predictions.

@@ -1,17 +1,14 @@
-"""What the guard says: its decision on a wish, a halt, and what it knows of an instrument."""
+"""What the guard says: its decision on a wish, and what it knows of an instrument."""
 
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Literal
 
 import msgspec
 
 from aitb_nautilus.risk.book import ZERO
 
-__all__ = ["Decision", "Halt", "LotRules", "TradingState"]
-
-TradingState = Literal["active", "reducing", "halted"]
+__all__ = ["Decision", "LotRules"]
 
 
 class LotRules(msgspec.Struct, frozen=True):
@@ -68,19 +65,3 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     def allowed(self) -> bool:
         """Return whether anything may be sent."""
         return self.quantity > 0
-
-
-class Halt(msgspec.Struct, frozen=True):
-    """A latched halt: why trading stopped, and at which order.
-
-    Attributes
-    ----------
-    by_limit
-        Whether a limit asked for it, as it should; else something went wrong.
-    """
-
-    ts: int
-    reason: str
-    strategy_id: str = ""
-    client_order_id: str = ""
-    by_limit: bool = False

@@ -15,8 +15,8 @@ __all__ = ["DrawdownLadder"]
 class DrawdownLadder(Limit):
     """Open less, then nothing, the further equity lies below its peak; at last, close everything.
 
-    The peak is the largest equity at a close of the run. The first two steps last as long as the
-    drawdown does, the last one until a person lifts it.
+    The peak is the largest equity at a close of the run, or since a person last resumed the trader.
+    The first two steps last as long as the drawdown does, the last one until a person lifts it.
 
     Parameters
     ----------
@@ -81,6 +81,10 @@ class DrawdownLadder(Limit):
             f"drawdown.halt_frac is {self.halt_frac:.2%}; everything is closed, and nothing opens "
             f"until a person resumes"
         )
+
+    def hear_resume(self, ts: int, equity: float) -> None:  # noqa: ARG002
+        """Begin anew from this equity: who resumes bears what was lost until now."""
+        self._peak = equity
 
     @property
     def _closed_from(self) -> float | None:

@@ -4,28 +4,31 @@ The guard decides on an intent before an order exists (`judge`), and its `permit
 allowed. When the engine then reports a new order, it is compared with the permits: an order without
 one came around the guard, and halts trading at that order.
 
-Exits that reduce risk always pass, in every trading state.
+Exits that reduce risk always pass, in every trading state, and if the guard itself fails: nothing
+else passes then.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from decimal import ROUND_DOWN, Decimal
 
 from msgspec.structs import replace
 
 from aitb_nautilus.messages import BarClosed, Fill, ModifyIntent, OrderIntent
 from aitb_nautilus.risk.book import ZERO, Order
-from aitb_nautilus.risk.decision import Decision, Halt, LotRules, TradingState
+from aitb_nautilus.risk.capture import Failure
+from aitb_nautilus.risk.decision import Decision, LotRules
 from aitb_nautilus.risk.hearing import Hearing
 from aitb_nautilus.risk.holdings import Looks, dearest
+from aitb_nautilus.risk.journal_records import TradingLevel
 from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.limit_rule import PASS, Limit, Proposal, Verdict
 from aitb_nautilus.risk.permits import Permits
+from aitb_nautilus.risk.trading_states import TRADER, Halt, Resume, TradingStates
 from aitb_nautilus.risk.warming import WARM_UP
+from aitb_nautilus.risk.wishes import floor_to_lot, malformed, reduces
 
-__all__ = ["Decision", "Guard", "Halt", "LotRules", "TradingState"]
+__all__ = ["Decision", "Guard", "Halt", "LotRules"]
 
 type _Asked = tuple[list[tuple[Limit, Callable[[Proposal, Ledger], Verdict]]], list[Limit]]
 
@@ -47,10 +50,10 @@ class Guard:
 
     Attributes
     ----------
-    state
-        ``active``: all may be sent; else only what reduces risk.
+    states
+        What may be sent by whom, and what holds that up.
     halts
-        Why trading stopped, the first reason first.
+        What was put in force in this run, the first one first, lifted or not.
     refused
         Wishes that were refused.
     refusals
@@ -59,16 +62,16 @@ class Guard:
         What may be sent.
     hearing
         Tells the limits of quotes, references and predictions; bars and fills come through here.
-    flattening
-        Whether every strategy must close what it holds.
-    tell_halt
-        Is told of each halt.
     clock
         The node's clock, ns UTC, which tells how old a fact is that is answered; None: a fact is
         answered at its own time.
     withheld
         Why nothing may be opened for a while, by the name that a refusal gets. Not a halt: it ends
         by itself.
+    tell_halt, tell_resume
+        Are told of each halt, and of each resume that lifted something.
+    tell_error
+        Is told of an error inside the guard.
     """
 
     def __init__(
@@ -77,18 +80,24 @@ class Guard:
         self.ledger = ledger
         self.limits = limits
         self.lots = lots
-        self.state: TradingState = "active"
+        self.states = TradingStates()
         self.halts: list[Halt] = []
         self.refused = 0
         self.refusals: list[Decision] = []
         self.permits = Permits(ledger)
-        self.flattening = False
+        self.clock: Callable[[], int] | None = None
         self._looks = Looks(ledger)
         self.hearing = Hearing(limits, ledger, self._looks)
         self._asked: dict[tuple[str, str], _Asked] = {}
         self.tell_halt: Callable[[Halt], None] | None = None
-        self.clock: Callable[[], int] | None = None
         self.withheld: dict[str, str] = {}
+        self.tell_resume: Callable[[Resume], None] | None = None
+        self.tell_error: Callable[[Failure], None] | None = None
+
+    @property
+    def state(self) -> TradingLevel:
+        """Return the state of the trader as a whole; a strategy or instrument may be stricter."""
+        return self.states.of_scope(TRADER)
 
     def judge(self, intent: OrderIntent, strategy_id: str, ts: int) -> Decision:
         """Decide on one order.
@@ -102,14 +111,14 @@ class Guard:
         ts
             Now, ns UTC.
         """
-        decision = self._judge(intent, strategy_id, ts)
+        decision = self._judge_or_fail(intent, strategy_id, ts)
         if not decision.allowed or decision.line:
             self._record(decision)
         return decision
 
     def judge_whole(self, intent: OrderIntent, strategy_id: str, ts: int) -> Decision:
         """Decide on one order that cannot be shrunk: it passes as it is, or not at all."""
-        decision = replace(self._judge(intent, strategy_id, ts, whole=True), whole=True)
+        decision = replace(self._judge_or_fail(intent, strategy_id, ts, whole=True), whole=True)
         if not decision.allowed:
             self._record(decision)
         return decision
@@ -130,43 +139,93 @@ class Guard:
         would be if it were new; the order as it is does not count against the limits meanwhile. It
         passes whole or not at all, and a quantity is put onto whole lots, downwards.
         """
-        decision = self._judge_modify(intent, order, ts)
+        try:
+            decision = self._judge_modify(intent, order, ts)
+        except Exception as e:
+            wanted = order.quantity if intent.quantity is None else intent.quantity
+            same = OrderIntent(instrument_id=order.instrument_id, side=order.side, quantity=wanted)
+            decision = self._failed(e, same, order.strategy_id, ts)
         if not decision.allowed:
             self._record(decision)
         return decision
 
     def halt(self, reason: str, ts: int, strategy_id: str = "", client_order_id: str = "") -> Halt:
-        """Stop all opening orders until a person lifts it. The first reason stays on top."""
-        return self._halt(Halt(ts, reason, strategy_id, client_order_id))
+        """Stop all opening orders after an error. The first reason stays on top."""
+        return self.restrict(Halt(ts, reason, strategy_id, client_order_id))
+
+    def restrict(self, halt: Halt) -> Halt:
+        """Let less be sent, for one scope, until a person resumes it.
+
+        What holds for the scope already stays on top. It is written before this returns; what could
+        not be written stands in ``states.unwritten``, and holds all the same.
+        """
+        if self.states.restrict(halt) or halt.cause == "error":
+            self.halts.append(halt)
+            if self.tell_halt is not None:
+                self.tell_halt(halt)
+        return halt
+
+    def resume(self, resume: Resume) -> list[Halt]:
+        """Lift what holds for one scope, and return it.
+
+        After a resume of the trader, limits that halt begin anew: the drawdown counts from the
+        equity of this moment, else its ladder would halt again at the next bar.
+
+        Raises
+        ------
+        StateError
+            If it cannot be written; nothing is lifted then.
+        """
+        lifted = self.states.lift(resume)
+        if lifted and resume.scope == TRADER and resume.level == "active":
+            equity = self.ledger.equity()
+            for limit in self.limits:
+                limit.hear_resume(resume.ts, equity)
+        if lifted and self.tell_resume is not None:
+            self.tell_resume(resume)
+        return lifted
 
     def hear_bar(self, bar: BarClosed) -> None:
         """Let limits take note of a bar that the ledger holds already; halt if one asks for it."""
         if not self.hearing.wants_bars:
             return
         why = self.hearing.bar(bar)
-        if why and not self.flattening:
-            self.flattening = True
-            self._halt(Halt(bar.ts, why, by_limit=True))
+        if why:
+            self.restrict(Halt(bar.ts, why, cause="limit", flatten=True))
 
     def hear_fill(self, fill: Fill) -> None:
         """Let limits take note of a fill that the ledger holds already."""
         if self.hearing.wants_fills:
             self.hearing.fill(fill)
 
-    def _halt(self, halt: Halt) -> Halt:
-        self.state = "halted"
-        self.halts.append(halt)
-        if self.tell_halt is not None:
-            self.tell_halt(halt)
-        return halt
+    def _judge_or_fail(
+        self, intent: OrderIntent, strategy_id: str, ts: int, *, whole: bool = False
+    ) -> Decision:
+        try:
+            return self._judge(intent, strategy_id, ts, whole=whole)
+        except Exception as e:
+            return self._failed(e, intent, strategy_id, ts)
+
+    def _failed(self, error: Exception, intent: OrderIntent, strategy_id: str, ts: int) -> Decision:
+        """Halt after an error in the guard itself; only what closes passes."""
+        failure = Failure.of(strategy_id, "guard", ts, error)
+        self.halt(failure.reason, ts, strategy_id)
+        if self.tell_error is not None:
+            self.tell_error(failure)
+        instrument_id, wanted = intent.instrument_id, intent.quantity or ZERO
+        held = self.ledger.position(strategy_id, instrument_id).quantity
+        closes = held != 0 and (held > 0) != (intent.side == "BUY")
+        if closes and 0 < wanted <= abs(held):
+            return Decision(ts, strategy_id, instrument_id, wanted, reducing=True)
+        return self._refuse(strategy_id, instrument_id, ts, "guard", failure.reason)
 
     def _judge_modify(self, intent: ModifyIntent, order: Order, ts: int) -> Decision:
         strategy_id, instrument_id = order.strategy_id, order.instrument_id
         wanted = order.quantity if intent.quantity is None else intent.quantity
-        problem = self._malformed(instrument_id, wanted, intent.price, intent.trigger_price)
+        problem = malformed(self.lots, instrument_id, wanted, intent.price, intent.trigger_price)
         if problem:
             return self._refuse(strategy_id, instrument_id, ts, "order", problem)
-        quantity = _floor(wanted, self.lots[instrument_id].lot)
+        quantity = floor_to_lot(wanted, self.lots[instrument_id].lot)
         moved = intent.price is not None or intent.trigger_price is not None
         enlarged = quantity > order.quantity
         if quantity > 0 and (order.reduce_only or not (moved or enlarged)):
@@ -195,15 +254,15 @@ class Guard:
         replaces: Order | None = None,
     ) -> Decision:
         instrument_id, wanted = intent.instrument_id, intent.quantity
-        problem = self._malformed(instrument_id, wanted, intent.price, intent.trigger_price)
+        problem = malformed(self.lots, instrument_id, wanted, intent.price, intent.trigger_price)
         if wanted is None or problem:
             return self._refuse(strategy_id, instrument_id, ts, "order", problem)
         lot = self.lots[instrument_id].lot
-        quantity = _floor(wanted, lot)
+        quantity = floor_to_lot(wanted, lot)
         if quantity <= 0 or (whole and quantity != wanted):
             line = f"{wanted} is no whole number of lots of {lot}"
             return self._refuse(strategy_id, instrument_id, ts, "lot", line)
-        if self._is_reducing(intent, quantity, strategy_id, replaces):
+        if reduces(self.ledger, intent, quantity, strategy_id, replaces):
             return Decision(ts, strategy_id, instrument_id, quantity, reducing=True)
         limit, line = self._objection(intent, strategy_id)
         if line:
@@ -228,11 +287,10 @@ class Guard:
 
     def _objection(self, intent: OrderIntent, strategy_id: str) -> tuple[str, str]:
         """Return what forbids any opening order of this kind now, and why; empty if nothing."""
-        if self.state != "active":
-            why = self.halts[0].reason if self.halts else "set by a command"
-            return "state", f"trading is {self.state}: {why}"
         for name, line in self.withheld.items():
             return name, line
+        if line := self.states.objection(strategy_id, intent.instrument_id):
+            return "state", line
         if self.lots[intent.instrument_id].long_only and intent.side == "SELL":
             held = self.ledger.position(strategy_id, intent.instrument_id).quantity
             return "spot", f"{held} is held, and a spot market has no short sale; trade a perpetual"
@@ -251,7 +309,7 @@ class Guard:
             if verdict is PASS or verdict.allowed >= proposal.quantity:
                 continue
             limit, line = rule.name, verdict.line
-            allowed = ZERO if whole else _floor(verdict.allowed, rules.lot)
+            allowed = ZERO if whole else floor_to_lot(verdict.allowed, rules.lot)
             proposal = replace(proposal, quantity=allowed)
             if allowed <= 0:
                 break
@@ -279,47 +337,6 @@ class Guard:
             self._asked[key] = asked
         return asked
 
-    def _malformed(
-        self,
-        instrument_id: str,
-        quantity: Decimal | None,
-        price: float | None,
-        trigger_price: float | None,
-    ) -> str:
-        if instrument_id not in self.lots:
-            return f"{instrument_id} is not an instrument of this run"
-        if quantity is None or not quantity.is_finite() or quantity <= 0:
-            return f"quantity was {quantity}, must be above zero"
-        for name, value in (("price", price), ("trigger_price", trigger_price)):
-            if value is not None and not (math.isfinite(value) and value > 0):
-                return f"{name} was {value}, must be a finite number above zero"
-        return ""
-
-    def _is_reducing(
-        self, intent: OrderIntent, quantity: Decimal, strategy_id: str, replaces: Order | None
-    ) -> bool:
-        """Return whether an order reduces what the strategy holds, after the orders before it.
-
-        Resting reduce-only orders do not count: they die with the position.
-        """
-        if intent.reduce_only:
-            return True
-        held = self.ledger.position(strategy_id, intent.instrument_id).quantity
-        if held == 0 or (held > 0) == (intent.side == "BUY"):
-            return False
-        pending = sum(
-            (
-                o.most_leaves
-                for o in self.ledger.open_orders(intent.instrument_id)
-                if o.strategy_id == strategy_id
-                and o.side == intent.side
-                and o is not replaces
-                and (o.kind == "MARKET" or not o.reduce_only)
-            ),
-            ZERO,
-        )
-        return quantity + pending <= abs(held)
-
     def _record(self, decision: Decision) -> None:
         """Count a refusal; keep the first ones, refused or shrunk, to be read.
 
@@ -335,8 +352,3 @@ class Guard:
         self, strategy_id: str, instrument_id: str, ts: int, limit: str, line: str
     ) -> Decision:
         return Decision(ts, strategy_id, instrument_id, ZERO, False, limit, line)
-
-
-def _floor(quantity: Decimal, lot: Decimal) -> Decimal:
-    """Round a quantity down to whole lots."""
-    return (quantity / lot).to_integral_value(ROUND_DOWN) * lot

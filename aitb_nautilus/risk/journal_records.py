@@ -41,8 +41,10 @@ __all__ = [
     "Intended",
     "Opened",
     "Resumed",
+    "ScopeKind",
     "Sent",
     "TradingLevel",
+    "Verb",
 ]
 
 Action = Literal["submit", "modify", "cancel"]
@@ -59,6 +61,9 @@ Answer = Literal[
 """``unchanged``: a change or a cancel was refused. ``unknown``: the venue was asked after a crash,
 and does not know the order."""
 TradingLevel = Literal["active", "reducing", "halted"]
+Verb = Literal["halt", "resume", "flatten"]
+"""What a person may command."""
+ScopeKind = Literal["trader", "strategy", "instrument"]
 
 _ANSWER_OF: dict[OrderStatus, Answer] = {
     "ACCEPTED": "accepted",
@@ -107,13 +112,14 @@ class Intended(Body, frozen=True):
     Attributes
     ----------
     action
-        What is wished of an order; a wish to close a position is ``close``.
+        What is wished of an order; a wish to close a position is ``close``, and a person's command
+        is its verb.
     because
         What led to it, in one line, such as ``btc_up@3 0.71``.
     """
 
     kind: ClassVar[str] = "intent"
-    action: Action | Literal["close"]
+    action: Action | Literal["close"] | Verb
     side: Side | None = None
     order_kind: OrderKind | None = None
     quantity: Decimal | None = None
@@ -312,12 +318,17 @@ class Filled(Body, frozen=True):
 
 
 class Halted(Body, frozen=True):
-    """Trading was stopped or bound to reducing: of all, or of the record's strategy or instrument.
+    """Trading was stopped or bound to reducing.
 
     Attributes
     ----------
     who
         ``guard``, or user and machine of a command.
+    scope
+        Of whom: of all, or of the record's strategy or instrument. Of a halt of all, the record's
+        strategy is the one that led to it.
+    flatten
+        Whether what is held is closed.
     heard
         As in `Decided`.
     """
@@ -326,16 +337,26 @@ class Halted(Body, frozen=True):
     reason: str
     who: str = "guard"
     state: TradingLevel = "halted"
+    scope: ScopeKind = "trader"
+    flatten: bool = False
     heard: int = 0
 
 
 class Resumed(Body, frozen=True):
-    """Trading was let go on, as far as `state` says."""
+    """Trading was let go on, as far as `state` says: of all, or of the record's scope.
+
+    Attributes
+    ----------
+    heard
+        As in `Decided`.
+    """
 
     kind: ClassVar[str] = "resumed"
     reason: str
     who: str
     state: TradingLevel = "active"
+    scope: ScopeKind = "trader"
+    heard: int = 0
 
 
 class Gap(Body, frozen=True):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from itertools import chain
 from types import MappingProxyType
 
 from aitb_nautilus.messages import (
@@ -193,6 +194,10 @@ class Ledger:
     def open_orders(self, instrument_id: str) -> Iterable[Order]:
         """Return the open orders in one instrument, of all strategies, oldest first."""
         return self._open.get(instrument_id, {}).values()
+
+    def every_open_order(self) -> Iterable[Order]:
+        """Return the open orders in all instruments, of all strategies."""
+        return chain.from_iterable(orders.values() for orders in self._open.values())
 
     def open_order_count(self) -> int:
         """Return how many orders are open in all instruments."""

@@ -186,6 +186,9 @@ class Limit:
         """Take note that all bars of one time are there; return why to halt, or nothing."""
         return ""
 
+    def hear_resume(self, ts: int, equity: float) -> None:
+        """Take note that a person let the trader go on; what halted it before counts no more."""
+
     def hear_fill(self, fill: Fill) -> None:
         """Take note of a fill in scope; the ledger holds it already."""
 

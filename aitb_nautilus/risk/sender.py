@@ -22,8 +22,8 @@ from aitb_nautilus.messages import (
 )
 from aitb_nautilus.risk.book import ZERO, Order
 from aitb_nautilus.risk.context import Context
+from aitb_nautilus.risk.decision import Decision
 from aitb_nautilus.risk.decision_ids import DecisionIds, Fact
-from aitb_nautilus.risk.guard import Decision
 from aitb_nautilus.risk.journal_records import Sent
 from aitb_nautilus.risk.ledger import View
 from aitb_nautilus.risk.order_port import OrderPort, OrderTerms, plan

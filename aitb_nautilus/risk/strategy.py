@@ -40,8 +40,8 @@ from aitb_nautilus.risk.answers import Answers
 from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.capture import Failure, GuardedClock, RunState, capture, wrap_callbacks
 from aitb_nautilus.risk.context import Context
+from aitb_nautilus.risk.decision import Decision
 from aitb_nautilus.risk.engine_port import EnginePort
-from aitb_nautilus.risk.guard import Decision
 from aitb_nautilus.risk.ledger import View
 from aitb_nautilus.risk.listening import Listening
 from aitb_nautilus.risk.translate import (

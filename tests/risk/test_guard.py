@@ -23,6 +23,7 @@ from aitb_nautilus.risk.book import ZERO, Order
 from aitb_nautilus.risk.guard import Decision, Guard, LotRules
 from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.limits import RiskSettings, build_limits
+from aitb_nautilus.risk.trading_states import Halt
 
 X, Y = "X.V", "Y.V"
 LOT = Decimal("0.001")
@@ -171,11 +172,16 @@ def test_nothing_opens_before_a_price_was_seen() -> None:
 @pytest.mark.parametrize("state", ["halted", "reducing"])
 def test_guard_that_is_not_active_opens_nothing_and_says_why(state: Any) -> None:
     guard = make_guard()
-    guard.state = state
-    assert judge(guard, wish()).line == f"trading is {state}: set by a command"
+    guard.restrict(Halt(0, "a test", cause="command", level=state, who="me"))
+    line = judge(guard, wish()).line
+    assert line.startswith(f"the trader is {state} since 1970-01-01T00:00:00Z by me: a test; ")
+
+
+def test_first_reason_stays_on_top() -> None:
+    guard = make_guard()
     guard.halt("first reason", 3, "S-002", "O-9")
     guard.halt("second reason", 4)
-    assert judge(guard, wish()).line == "trading is halted: first reason"
+    assert "by guard: first reason" in judge(guard, wish()).line
     assert [h.reason for h in guard.halts] == ["first reason", "second reason"]
     assert (guard.halts[0].ts, guard.halts[0].client_order_id) == (3, "O-9")
 
@@ -191,7 +197,8 @@ def test_exit_passes_in_every_state_at_any_size_and_price_however_full_the_book(
     hold(guard, held)
     for _ in range(10):
         rest(guard, "1", instrument_id=Y)
-    guard.state = state
+    if state != "active":
+        guard.restrict(Halt(0, "a test", level=state, flatten=True))
     side = opposite("BUY" if Decimal(held) > 0 else "SELL")
     for ts in range(10):
         decision = judge(

@@ -10,6 +10,7 @@ from aitb_nautilus.messages import ModifyIntent, OrderIntent
 from aitb_nautilus.risk.guard import Guard
 from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.limit_rule import Limit, Proposal, Verdict
+from aitb_nautilus.risk.trading_states import Resume
 from tests.risk.limit_lab import DAY, MINUTE, Desk, X, Y, settings
 
 HOUR = 60 * MINUTE
@@ -239,13 +240,46 @@ def test_last_step_halts_and_asks_to_close_everything_once() -> None:
         for instrument in (X, Y):
             desk.bar(close, MINUTE if instrument == X else 0, instrument)
     guard = desk.guard
-    assert (guard.state, guard.flattening, len(guard.halts)) == ("halted", True, 1)
+    assert (guard.state, len(guard.halts)) == ("halted", 1)
+    assert guard.states.flattens("S-001", X)
     halt = guard.halts[0]
     assert halt.by_limit
     assert "equity 8,900.00 lies 11.00% below its peak 10,000.00" in halt.reason
     assert "drawdown.halt_frac is 10.00%" in halt.reason
     assert not desk.ask("1").allowed
     assert desk.ask("20", "SELL").quantity == 20  # an exit passes
+
+
+def test_resumed_ladder_counts_from_the_equity_of_the_resume() -> None:
+    desk = desk_with(drawdown={"shrink_frac": 0.05, "halt_frac": 0.1})
+    desk.bar(100.0, MINUTE)
+    desk.trade("20")
+    desk.bar(40.0, MINUTE)  # 8,800 of 10,000
+    assert desk.guard.state == "halted"
+    assert desk.guard.resume(Resume(5, "looked at it", "me@here"))
+    for close in (40.0, 39.0):  # 20 of 8,800 is not a twentieth
+        desk.bar(close, MINUTE)
+        assert desk.guard.state == "active"
+        assert desk.ask("1").line == ""
+    desk.bar(0.5, MINUTE)  # 8,010 is 8.98 % below
+    assert desk.guard.state == "active"
+    assert "8.98% below its peak 8,800.00" in desk.ask("4").line
+    desk.trade("20", 0.5)
+    desk.bar(0.1, MINUTE)
+    assert desk.guard.state == "active"
+    assert len(desk.guard.halts) == 1
+
+
+def test_ladder_halts_again_after_a_resume_once_as_much_was_lost_again() -> None:
+    desk = desk_with(drawdown={"halt_frac": 0.1})
+    desk.bar(100.0, MINUTE)
+    desk.trade("20")
+    desk.bar(40.0, MINUTE)
+    desk.guard.resume(Resume(5, "looked at it", "me@here"))
+    desk.trade("60", 40.0)
+    desk.bar(28.0, MINUTE)  # 80 * 12 = 960 of 8,800
+    assert desk.guard.state == "halted"
+    assert [halt.by_limit for halt in desk.guard.halts] == [True, True]
 
 
 def test_equity_is_looked_at_once_all_bars_of_a_time_are_there() -> None:
