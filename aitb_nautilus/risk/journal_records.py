@@ -8,11 +8,8 @@ none. Times are int ns UTC.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, ClassVar, Literal, Self
-
-import msgspec
+from typing import ClassVar, Literal, Self
 
 from aitb_nautilus.messages import (
     CancelIntent,
@@ -25,6 +22,17 @@ from aitb_nautilus.messages import (
     OrderStatus,
     OrderUpdate,
     Side,
+)
+from aitb_nautilus.risk.journal_node_records import (
+    Body,
+    Closed,
+    Gap,
+    Halted,
+    Opened,
+    Resumed,
+    ScopeKind,
+    TradingLevel,
+    Verb,
 )
 
 __all__ = [
@@ -60,11 +68,6 @@ Answer = Literal[
 ]
 """``unchanged``: a change or a cancel was refused. ``unknown``: the venue was asked after a crash,
 and does not know the order."""
-TradingLevel = Literal["active", "reducing", "halted"]
-Verb = Literal["halt", "resume", "flatten"]
-"""What a person may command."""
-ScopeKind = Literal["trader", "strategy", "instrument"]
-
 _ANSWER_OF: dict[OrderStatus, Answer] = {
     "ACCEPTED": "accepted",
     "REJECTED": "rejected",
@@ -72,38 +75,6 @@ _ANSWER_OF: dict[OrderStatus, Answer] = {
     "CANCELED": "cancelled",
     "EXPIRED": "expired",
 }
-
-
-class Body(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """What a record says beyond when, who and which order."""
-
-    kind: ClassVar[str]
-
-
-class Opened(Body, frozen=True):
-    """A node began to write: the first record of its part of the journal.
-
-    Attributes
-    ----------
-    run_id, mode
-        The run, and ``backtest``, ``paper`` or ``live``.
-    config_sha256
-        Of the resolved config.
-    limits
-        Name to value of every limit in force.
-    versions
-        Of this program, the engine and Python, by name.
-    resumed_from
-        Hash of the last record that was there, hex; empty in a new journal. The journal sets it.
-    """
-
-    kind: ClassVar[str] = "opened"
-    run_id: str
-    config_sha256: str
-    mode: str = ""
-    limits: Mapping[str, Any] = {}
-    versions: Mapping[str, str] = {}
-    resumed_from: str = ""
 
 
 class Intended(Body, frozen=True):
@@ -315,78 +286,6 @@ class Filled(Body, frozen=True):
             leaves=leaves,
             heard=heard,
         )
-
-
-class Halted(Body, frozen=True):
-    """Trading was stopped or bound to reducing.
-
-    Attributes
-    ----------
-    who
-        ``guard``, or user and machine of a command.
-    scope
-        Of whom: of all, or of the record's strategy or instrument. Of a halt of all, the record's
-        strategy is the one that led to it.
-    flatten
-        Whether what is held is closed.
-    heard
-        As in `Decided`.
-    """
-
-    kind: ClassVar[str] = "halted"
-    reason: str
-    who: str = "guard"
-    state: TradingLevel = "halted"
-    scope: ScopeKind = "trader"
-    flatten: bool = False
-    heard: int = 0
-
-
-class Resumed(Body, frozen=True):
-    """Trading was let go on, as far as `state` says: of all, or of the record's scope.
-
-    Attributes
-    ----------
-    heard
-        As in `Decided`.
-    """
-
-    kind: ClassVar[str] = "resumed"
-    reason: str
-    who: str
-    state: TradingLevel = "active"
-    scope: ScopeKind = "trader"
-    heard: int = 0
-
-
-class Gap(Body, frozen=True):
-    """What could not be written, or not surely, before this record.
-
-    Attributes
-    ----------
-    lost
-        Records.
-    first_ts, last_ts
-        Times of the first and the last of them.
-    why
-        What the disk or the database said first.
-    sent
-        Orders whose sending is among them, at most the first 1,000.
-    """
-
-    kind: ClassVar[str] = "gap"
-    lost: int
-    first_ts: int
-    last_ts: int
-    why: str
-    sent: tuple[str, ...] = ()
-
-
-class Closed(Body, frozen=True):
-    """The node ended its part of the journal in order."""
-
-    kind: ClassVar[str] = "closed"
-    why: str = ""
 
 
 KINDS: dict[str, type[Body]] = {
