@@ -127,6 +127,12 @@ class EnsembleActor(GuardedActor):
         interval = Interval.parse(self.source.interval)
         return [interval.bar_type(instrument_id) for instrument_id in self.settings.instruments]
 
+    def bars_before(self) -> int:
+        """Return what the weights look back, and what the last outcome had to wait for."""
+        if self.settings.weights == "fixed":
+            return 0
+        return self.settings.window + self.source.label.horizon_bars
+
     def predictions(self) -> Sequence[tuple[str, str]]:
         """Listen to every member."""
         return [

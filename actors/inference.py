@@ -117,6 +117,10 @@ class OnnxInferenceActor(GuardedActor):
         """Listen to the bars of all instruments that the features see."""
         return [self._interval.bar_type(instrument) for instrument in self._routes]
 
+    def bars_before(self) -> int:
+        """Return what the slowest feature looks back."""
+        return max(one.features.warmup for one in self._served)
+
     def foresee(self, frames: Mapping[str, BarFrame]) -> None:
         """Compute the answers to all bars at once, unless each is wanted at its bar."""
         if self.settings.inference != "inline":
@@ -147,7 +151,7 @@ class OnnxInferenceActor(GuardedActor):
             if taken.answers is not None:
                 for model, answer in zip(models, taken.answers, strict=True):
                     self._publish((model, predictor.instrument, ts, now), answer, now)
-            elif taken.row is not None and self._workers is not None:
+            elif taken.row is not None and self._workers is not None and not self.is_past:
                 for model in models:
                     key = model, predictor.instrument, ts, now
                     wanted = now < model.expiry(ts)

@@ -14,6 +14,7 @@ import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -37,12 +38,13 @@ class Settings(msgspec.Struct, metaclass=_KeywordsOnly, frozen=True, forbid_unkn
 
 
 class Secret:
-    """A reference to a secret, written ``env:NAME`` in the config; the value is never printed.
+    """A reference to a secret, ``env:NAME`` or ``file:PATH``; the secret itself is never printed.
 
     Parameters
     ----------
     reference
-        ``env:`` and the name of an environment variable.
+        ``env:`` and the name of an environment variable, or ``file:`` and the path of a file that
+        holds the secret and nothing else; blanks and line ends around it do not count.
 
     Raises
     ------
@@ -52,13 +54,13 @@ class Secret:
 
     __slots__ = ("reference",)
 
-    _PATTERN = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*")
+    _PATTERN = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|file:[^\s].*")
 
     def __init__(self, reference: str) -> None:
         if not self._PATTERN.fullmatch(reference):
             # The text itself is not repeated: somebody may have pasted the secret.
             raise ValueError(
-                "must be a reference such as env:NAME, never the secret itself; "
+                "must be a reference such as env:NAME or file:PATH, never the secret itself; "
                 "put the secret into an environment variable and name that variable here"
             )
         self.reference = reference
@@ -69,9 +71,11 @@ class Secret:
         Raises
         ------
         ConfigError
-            If the environment variable is not set.
+            If the environment variable is not set, or the file cannot be read or is empty.
         """
-        name = self.reference.removeprefix("env:")
+        kind, _, name = self.reference.partition(":")
+        if kind == "file":
+            return self._read(Path(name).expanduser())
         value = os.environ.get(name)
         if not value:
             raise ConfigError(
@@ -80,6 +84,19 @@ class Secret:
                 "must hold the secret",
                 f"Set it before the start: export {name}=...",
             )
+        return value
+
+    def _read(self, path: Path) -> str:
+        try:
+            value = path.read_text().strip()
+        except (OSError, UnicodeDecodeError) as e:
+            raise ConfigError(
+                f"secret {self.reference}",
+                f"could not be read ({type(e).__name__})",
+                "must be a file that holds the secret and that you may read",
+            ) from e
+        if not value:
+            raise ConfigError(f"secret {self.reference}", "is empty", "must hold the secret")
         return value
 
     def __repr__(self) -> str:
@@ -138,7 +155,7 @@ def nearest(word: str, known: Sequence[str]) -> str | None:
 def _decode_hook(type_: type, value: Any) -> Any:
     if type_ is Secret:
         if not isinstance(value, str):
-            raise ValueError("must be a text such as env:NAME")
+            raise ValueError("must be a text such as env:NAME or file:PATH")
         return Secret(value)
     raise TypeError(f"settings cannot hold {type_!r}")
 
@@ -151,7 +168,7 @@ def _encode_hook(value: Any) -> Any:
 
 def _schema_hook(type_: type) -> dict[str, Any]:
     if type_ is Secret:
-        return {"type": "string", "pattern": "^env:[A-Za-z_][A-Za-z0-9_]*$"}
+        return {"type": "string", "pattern": "^(env:[A-Za-z_][A-Za-z0-9_]*|file:\\S.*)$"}
     raise TypeError(f"settings cannot hold {type_!r}")
 
 

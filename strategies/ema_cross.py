@@ -31,6 +31,9 @@ from aitb_nautilus.settings import Settings
 
 __all__ = ["EmaCross", "EmaCrossSettings"]
 
+_FORGOTTEN = 10
+"""After so many times its bars, an average keeps less than a billionth of its beginning."""
+
 
 class EmaCrossSettings(Settings, frozen=True):
     """Settings of `EmaCross`.
@@ -143,6 +146,11 @@ class EmaCross(GuardedStrategy):
         """Listen to every instrument's bars."""
         interval = Interval.parse(self.settings.interval)
         return [interval.bar_type(instrument_id) for instrument_id in self.settings.instruments]
+
+    def bars_before(self) -> int:
+        """Return after how many bars the slow average has forgotten where it began."""
+        market = next(iter(self._markets.values()))
+        return max(_FORGOTTEN * self.settings.slow, market.sizer.bars_before)
 
     def decide_on_bar(self, bar: BarClosed) -> Iterable[Intent]:
         """Enter on a cross, after closing what is held on the other side; else keep the exits."""

@@ -161,6 +161,11 @@ class Threshold(GuardedStrategy):
         interval = Interval.parse(self.settings.interval)
         return [interval.bar_type(instrument_id) for instrument_id in self.settings.instruments]
 
+    def bars_before(self) -> int:
+        """Return what the slowest of sizing and filters looks back, and the cooldown."""
+        market = next(iter(self._markets.values()))
+        return max(market.sizer.bars_before, market.filter.bars_before, self.settings.cooldown_bars)
+
     def predictions(self) -> Sequence[tuple[str, str]]:
         """Listen to what the model says of every instrument."""
         return [(self.settings.model, instrument_id) for instrument_id in self.settings.instruments]

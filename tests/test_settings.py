@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -248,6 +249,22 @@ def test_secret_without_its_variable_says_how_to_set_it(
         Secret("env:NO_SUCH_KEY").reveal()
 
 
+def test_secret_in_a_file_is_read_without_the_blanks_around_it(tmp_path: Path) -> None:
+    path = tmp_path / "key with a blank"
+    path.write_text("  hunter2\n")
+    assert Secret(f"file:{path}").reveal() == "hunter2"
+
+
+@pytest.mark.parametrize("content", [None, " \n"])
+def test_secret_file_that_is_missing_or_empty_is_said(content: str | None, tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(ConfigError) as caught:
+        Secret(f"file:{path}").reveal()
+    assert str(path) in str(caught.value)
+
+
 def test_schema_describes_every_key_for_editors() -> None:
     made = schema(Outer)
     outer = made["$defs"]["Outer"]
@@ -256,7 +273,8 @@ def test_schema_describes_every_key_for_editors() -> None:
     assert outer["required"] == ["name"]
     assert made["$defs"]["Inner"]["properties"]["mode"]["enum"] == ["closed", "open"]
     key = outer["properties"]["key"]["anyOf"]
-    assert {"type": "string", "pattern": "^env:[A-Za-z_][A-Za-z0-9_]*$"} in key
+    pattern = "^(env:[A-Za-z_][A-Za-z0-9_]*|file:\\S.*)$"
+    assert {"type": "string", "pattern": pattern} in key
     json.dumps(made)
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "Histogram",
     "JournalRecord",
     "LabelRecord",
+    "Mode",
     "ModelRecord",
     "Period",
     "PeriodFigures",
@@ -33,6 +34,8 @@ __all__ = [
 ]
 
 SCHEMA = 1
+
+Mode = Literal["backtest", "paper", "live"]
 
 
 class Period(msgspec.Struct, frozen=True, kw_only=True):
@@ -272,12 +275,14 @@ class Halt(msgspec.Struct, frozen=True, kw_only=True):
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     """The object in run.json; keys that this version does not know are ignored.
 
+    `warm_up_bars` is the number of bars before the run that warmed it up, of all instruments.
+
     A complete run has everything. One that failed or was interrupted may lack what None allows.
     """
 
     schema: int
     run_id: str
-    mode: Literal["backtest", "paper", "live"]
+    mode: Mode
     name: str
     status: Literal["complete", "failed", "interrupted", "running"]
     error: str | None
@@ -309,3 +314,4 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     halts: list[Halt]
     refused: int
     journal: JournalRecord | None = None
+    warm_up_bars: int = 0

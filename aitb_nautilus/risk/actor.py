@@ -87,6 +87,10 @@ class GuardedActor(DataActor):
         """Return the bar types that the actor listens to."""
         return ()
 
+    def bars_before(self) -> int:
+        """Return how many bars before the run it wants to have heard, so as to be warm."""
+        return 0
+
     def predictions(self) -> Sequence[tuple[str, str]]:
         """Return the models, each with an instrument id, whose predictions it listens to."""
         return ()
@@ -131,6 +135,11 @@ class GuardedActor(DataActor):
     def publish_late(self, late: LatePrediction) -> None:
         """Tell that a prediction was not there in time."""
         self.publish_message(LATE_PREDICTION, late)
+
+    @property
+    def is_past(self) -> bool:
+        """Return whether it is the past that is told, so that what is slow may be left out."""
+        return bool(self._warming.ts)
 
     def now(self) -> int:
         """Return the engine's time, or that of the past that is told, ns UTC."""

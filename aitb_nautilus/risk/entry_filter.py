@@ -115,6 +115,11 @@ class EntryFilter:
         self._engine = FeatureEngine(filter_features(filters, interval)) if filters else None
         self._values: list[float] | None = None if filters else []
 
+    @property
+    def bars_before(self) -> int:
+        """Return how many bars its features look back."""
+        return 0 if self._engine is None else self._engine.features.warmup
+
     def update(self, bar: BarClosed) -> None:
         """Take in a closed bar.
 

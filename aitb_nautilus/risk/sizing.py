@@ -17,6 +17,7 @@ from aitb_nautilus.settings import Settings
 
 __all__ = ["EquityFraction", "FixedNotional", "Sizer", "Sizing", "VolatilityTarget"]
 
+_HALF_LIVES = 10
 _YEAR_NS = 365 * 86_400 * 10**9
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -100,6 +101,12 @@ class Sizer:
         return not isinstance(sizing, VolatilityTarget) or (
             self._seen >= sizing.half_life_bars and self._variance > 0
         )
+
+    @property
+    def bars_before(self) -> int:
+        """Return after how many bars no earlier one counts for more than a thousandth."""
+        sizing = self._sizing
+        return _HALF_LIVES * sizing.half_life_bars if isinstance(sizing, VolatilityTarget) else 0
 
     def update(self, bar: BarClosed) -> None:
         """Take in a closed bar."""

@@ -133,6 +133,10 @@ class GuardedStrategy(Strategy):
         """Return the bar types that the strategy listens to."""
         return ()
 
+    def bars_before(self) -> int:
+        """Return how many bars before the run it wants to have heard, so as to be warm."""
+        return 0
+
     def predictions(self) -> Sequence[tuple[str, str]]:
         """Return the models, each with an instrument id, whose predictions it listens to."""
         return ()

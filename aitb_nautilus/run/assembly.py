@@ -51,7 +51,9 @@ class Assembly(msgspec.Struct, frozen=True):
         return find_instrument(Interval.instrument_of_bar_type(bar_type), self.instruments)
 
 
-def assemble(desk: Desk, run_state: RunState, *, quotes: bool = True) -> Assembly:
+def assemble(
+    desk: Desk, run_state: RunState, *, quotes: bool = True, begins_ns: int | None = None
+) -> Assembly:
     """Build the components of a desk.
 
     Parameters
@@ -59,6 +61,8 @@ def assemble(desk: Desk, run_state: RunState, *, quotes: bool = True) -> Assembl
     quotes
         Whether the data bring quotes. If not, limits that need them are left out and named; if so,
         they refuse until a quote has come.
+    begins_ns
+        When the run begins, ns UTC; absent: at the start of the back-test, if the config says one.
 
     Raises
     ------
@@ -76,7 +80,9 @@ def assemble(desk: Desk, run_state: RunState, *, quotes: bool = True) -> Assembl
     limits, not_applied = build_limits(desk.config.risk), list[str]()
     if not quotes:
         limits, not_applied = without_quotes(limits)
-    context = _context(desk, known_instruments(extra), run_state, limits)
+    if begins_ns is None:
+        begins_ns = desk.config.backtest.range_ns()[0] or 0
+    context = _context(desk, known_instruments(extra), run_state, limits, begins_ns)
     actors = [_make(desk, "actors", c, context) for c in desk.actors]
     strategies = [_make(desk, "strategies", c, context) for c in desk.strategies]
     bar_types = _bar_types(desk, strategies, actors)
@@ -102,6 +108,7 @@ def _context(
     specs: Mapping[str, InstrumentSettings],
     run_state: RunState,
     limits: Sequence[Limit],
+    begins_ns: int,
 ) -> Context:
     balance = sum(float(v.balance()[0]) for v in desk.config.venues)
     ledger = Ledger(balance)
@@ -123,7 +130,6 @@ def _context(
     )
     guard = Guard(ledger, limits, lots)
     instruments = {spec.id: engine_instrument(spec) for spec in specs.values()}
-    begins_ns = desk.config.backtest.range_ns()[0] or 0
     return Context(run_state, ledger, guard, instruments, desk.config.trader.id, begins_ns)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from aitb_nautilus.errors import AitbError, HaltedError, RunError
+from aitb_nautilus.market.bars import BarFrame, join_frames
 from aitb_nautilus.market.times import iso
 from aitb_nautilus.observe.report import write_report
 from aitb_nautilus.observe.run_record import RunRecord, Seconds
@@ -132,12 +133,21 @@ class _Run:
             raise error
         return record
 
+    @property
+    def _known_bars(self) -> Mapping[str, BarFrame]:
+        """Return all bars that the run is going to tell, those of its past among them."""
+        past = self._preparation.past
+        return {
+            name: join_frames([past[name], frame]) if name in past else frame
+            for name, frame in self._preparation.frames.items()
+        }
+
     def _foresee(self) -> None:
         """Let actors work ahead on the bars that the run is going to bring."""
         began = time.perf_counter()
         for actor in self._preparation.actors:
             try:
-                actor.foresee(self._preparation.frames)
+                actor.foresee(self._known_bars)
             except AitbError:
                 raise
             except Exception as e:

@@ -6,9 +6,7 @@ for a JSON schema that editors understand.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -17,6 +15,8 @@ from aitb_nautilus.features.settings import FeatureSettings
 from aitb_nautilus.market.instruments import InstrumentSettings
 from aitb_nautilus.market.times import parse_time
 from aitb_nautilus.risk.limits import RiskSettings
+from aitb_nautilus.run.node_settings import LiveSettings, PaperSettings, WarmUpSettings
+from aitb_nautilus.run.venue_settings import VenueSettings
 from aitb_nautilus.settings import Settings
 from aitb_nautilus.training.settings import ModelSettings
 
@@ -25,15 +25,14 @@ __all__ = [
     "CatalogSettings",
     "ComponentSettings",
     "DeskConfig",
+    "LiveSettings",
+    "PaperSettings",
     "TraderSettings",
     "VenueSettings",
+    "WarmUpSettings",
 ]
 
-_MAX_BPS = 1000.0
-_MAX_BALANCE = 10**12  # the engine's money ends at 1.7e13
 _CODE = "^[A-Z][A-Z0-9_]*$"
-Bps = Annotated[float, msgspec.Meta(ge=0, le=_MAX_BPS)]
-FeeBps = Annotated[float, msgspec.Meta(ge=-100, le=_MAX_BPS)]
 
 
 class TraderSettings(Settings, frozen=True):
@@ -61,70 +60,6 @@ class CatalogSettings(Settings, frozen=True):
     """
 
     path: str = "data"
-
-
-class VenueSettings(Settings, frozen=True):
-    """Block ``[[venues]]``: an exchange and what it costs.
-
-    Attributes
-    ----------
-    name
-        The part of an instrument's id after the dot.
-    starting_balance
-        Amount and currency, such as ``10000 USDT``.
-    maker_fee_bps, taker_fee_bps
-        Of the value of a fill, in basis points; a maker fee may be negative (a rebate).
-    account
-        ``cash`` for spot, ``margin`` for perpetuals.
-    leverage
-        Largest leverage of a margin account.
-    latency_ms
-        From a decision to the venue's book. With bars alone, all latencies below one bar give the
-        same fills.
-    slippage_bps
-        How much worse than the reference price a taker fills, in basis points of it.
-    limit_fill
-        When a resting limit order fills: ``through`` once a trade was beyond its price, ``touch``
-        once a trade was at its price.
-    """
-
-    name: Annotated[str, msgspec.Meta(pattern=_CODE)]
-    starting_balance: str
-    maker_fee_bps: FeeBps
-    taker_fee_bps: FeeBps
-    account: Literal["cash", "margin"] = "margin"
-    leverage: Annotated[float, msgspec.Meta(ge=1, le=150)] = 1.0
-    latency_ms: Annotated[float, msgspec.Meta(ge=0.001, le=600_000)] = 50.0
-    slippage_bps: Bps = 1.0
-    limit_fill: Literal["through", "touch"] = "through"
-
-    def __post_init__(self) -> None:
-        """Refuse a balance that is none."""
-        self.balance()
-        if self.account == "cash" and self.leverage != 1:
-            raise ValueError("leverage must be 1 on a cash account")
-
-    @property
-    def latency_ns(self) -> int:
-        """Return the latency, ns."""
-        return round(self.latency_ms * 1e6)
-
-    def balance(self) -> tuple[Decimal, str]:
-        """Return amount and currency of the starting balance."""
-        amount, _, currency = self.starting_balance.partition(" ")
-        try:
-            value = Decimal(amount.replace("_", ""))
-        except InvalidOperation:
-            value = Decimal(0)
-        # A NaN is refused first: it cannot be compared.
-        is_amount = value.is_finite() and 0 < value <= _MAX_BALANCE
-        if not (is_amount and value == round(value, 8) and re.match(_CODE, currency)):
-            raise ValueError(
-                f"starting_balance was {self.starting_balance!r}, must be an amount above zero, "
-                f"at most {_MAX_BALANCE:,} and with at most 8 decimals, and a currency, such as "
-                f"'10000 USDT'"
-            )
-        return value, currency
 
 
 class ComponentSettings(Settings, frozen=True, rename={"path": "class"}):
@@ -156,7 +91,8 @@ class BacktestSettings(Settings, frozen=True):
     ambiguous_bars
         What counts first if one bar touches both stop and target.
     runs
-        Folder of run folders, relative to where the command runs.
+        Folder of run folders, relative to where the command runs; paper and live put theirs
+        there as well.
     """
 
     start: str | None = None
@@ -195,6 +131,9 @@ class DeskConfig(Settings, frozen=True):
     actors: tuple[ComponentSettings, ...] = ()
     strategies: tuple[ComponentSettings, ...] = ()
     backtest: BacktestSettings = BacktestSettings()
+    warm_up: WarmUpSettings = WarmUpSettings()
+    paper: PaperSettings = PaperSettings()
+    live: LiveSettings = LiveSettings()
     features: FeatureSettings | None = None
     model: ModelSettings | None = None
 

@@ -19,6 +19,7 @@ from aitb_nautilus.run.config import VenueSettings
 from aitb_nautilus.run.prediction_recorder import PredictionRecorder
 from aitb_nautilus.run.preparation import Preparation
 from aitb_nautilus.run.venue_model import SlippageFillModel, VenueClock
+from aitb_nautilus.run.warm_up import Past
 from aitb_nautilus.run.watch import RecordedReferences
 from aitb_nautilus.settings import Settings
 
@@ -97,7 +98,14 @@ def build_engine(preparation: Preparation) -> BuiltEngine:
         _add_venue(engine, venue, model)
     for series in preparation.series:
         engine.add_instrument(series.instrument)
-    actors: list[Any] = [clock, ambiguous, recorder]
+    past = Past(
+        Settings(),
+        context,
+        "aitb_past-001",
+        frames=preparation.past,
+        bar_types=preparation.bar_types,
+    )
+    actors: list[Any] = [clock, ambiguous, recorder, past]
     if preparation.references:
         actors.append(_references(preparation))
     engine.add_actors([*actors, *preparation.actors])

@@ -91,7 +91,7 @@ def _model_notes(
     model: ModelRecord, preparation: Preparation, results: Results | None
 ) -> Iterator[str]:
     """Yield what must be known of a model to believe the run."""
-    last = max(int(s.frame.ts_close[-1]) for s in preparation.series)
+    last = preparation.last_close_ns
     if model.sample == "in":
         yield (
             f"{model.reference} was trained on bars until {model.trained_last}, and the run begins "

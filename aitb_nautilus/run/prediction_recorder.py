@@ -71,6 +71,8 @@ class PredictionRecorder(GuardedActor):
         return pa.concat_tables([_SCHEMA.empty_table(), *self._blocks]).unify_dictionaries()
 
     def _keep(self, prediction: Prediction) -> None:
+        if self.context.warming.ts:
+            return  # An answer to a bar of the past, which the run has not.
         self._rows.append(prediction)
         if len(self._rows) == _BLOCK:
             self._pack()

@@ -1,4 +1,4 @@
-"""From a desk to what a back-test needs: components, instruments, bars, all checked."""
+"""From a desk to what a run is made of: components, instruments, bars, all checked."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aitb_nautilus.errors import ConfigError, DataError
 from aitb_nautilus.market.bars import BarFrame, FloatArray, Interval, TimeArray
 from aitb_nautilus.market.instruments import InstrumentSettings
 from aitb_nautilus.market.times import iso
-from aitb_nautilus.observe.run_record import DataRecord
+from aitb_nautilus.observe.run_record import DataRecord, Mode
 from aitb_nautilus.risk.actor import GuardedActor
 from aitb_nautilus.risk.capture import RunState
 from aitb_nautilus.risk.context import Context
@@ -23,21 +23,28 @@ from aitb_nautilus.run.config import VenueSettings
 from aitb_nautilus.run.feed import BarSource, Series
 from aitb_nautilus.run.load import Desk, resolve
 from aitb_nautilus.run.model_sources import check_expiries, check_sources
+from aitb_nautilus.run.warm_up import bars_before, past_in_catalog
 
 __all__ = ["Preparation", "prepare"]
 
 
 class Preparation(msgspec.Struct, frozen=True):
-    """Everything that a back-test is made of.
+    """Everything that a run is made of.
+
+    Of a back-test all of it is known before; of a node, bars and funding are those until now.
 
     Attributes
     ----------
+    bar_types
+        What the components listen to, each once, sorted.
     source
         The catalog.
     venues
         The run's venues by name.
-    frames
-        Bars by instrument id.
+    series, frames
+        The run's bars, and the same by instrument id.
+    past
+        Bars before the run, by instrument id: they warm it up.
     funding
         Settlement times and rates by instrument id; only instruments that have any.
     references
@@ -48,32 +55,47 @@ class Preparation(msgspec.Struct, frozen=True):
         The same of those that are only looked at.
     not_applied
         Keys of limits that need quotes, which the data do not hold.
+    mode
+        What brings the bars and fills the orders.
+    began_ns
+        When the run began, ns UTC, where its bars do not say it.
     """
 
     desk: Desk
     context: Context
     strategies: Sequence[GuardedStrategy]
     actors: Sequence[GuardedActor]
+    bar_types: Sequence[str]
     source: BarSource
     venues: Mapping[str, VenueSettings]
     instruments: Mapping[str, InstrumentSettings]
     series: Sequence[Series]
     frames: Mapping[str, BarFrame]
+    past: Mapping[str, BarFrame]
     funding: Mapping[str, tuple[TimeArray, FloatArray]]
     references: Mapping[str, BarFrame]
     data: Sequence[DataRecord]
     reference_data: Sequence[DataRecord]
     not_applied: Sequence[str]
     starting_equity: float
+    mode: Mode = "backtest"
+    began_ns: int = 0
 
     @property
     def first_open_ns(self) -> int:
-        """Return when the first bar opens, ns UTC."""
-        return min(int(s.frame.ts_close[0]) - s.interval_ns for s in self.series)
+        """Return when the first bar opens, or the run began if there is none, ns UTC."""
+        opens = [int(s.frame.ts_close[0]) - s.interval_ns for s in self.series if len(s.frame)]
+        return min(opens, default=self.began_ns)
+
+    @property
+    def last_close_ns(self) -> int:
+        """Return when the last bar closes, or the run began if there is none, ns UTC."""
+        closes = [int(s.frame.ts_close[-1]) for s in self.series if len(s.frame)]
+        return max(closes, default=self.began_ns)
 
     @property
     def data_sha256(self) -> str:
-        """Return one hash for all bars and funding rates of the run."""
+        """Return one hash for all bars and funding rates of the run, and the bars before it."""
         digest = hashlib.sha256()
         for record in (*self.data, *self.reference_data):
             digest.update(record.sha256.encode())
@@ -82,11 +104,14 @@ class Preparation(msgspec.Struct, frozen=True):
             digest.update(instrument_id.encode())
             digest.update(times.astype("<i8").tobytes())
             digest.update(rates.astype("<f8").tobytes())
+        bars_sha256 = resolve("catalog.store:bars_sha256", "catalog")
+        for instrument_id, frame in sorted(self.past.items()):
+            digest.update(bars_sha256(instrument_id, frame).encode())
         return digest.hexdigest()
 
 
 def prepare(desk: Desk, run_state: RunState) -> Preparation:
-    """Build the components of a desk and read the bars that they want.
+    """Build the components of a desk and read the bars that a back-test wants.
 
     Raises
     ------
@@ -107,7 +132,9 @@ def prepare(desk: Desk, run_state: RunState) -> Preparation:
     used: dict[str, InstrumentSettings] = {}
     venues: dict[str, VenueSettings] = {}
     frames: dict[str, BarFrame] = {}
+    past: dict[str, BarFrame] = {}
     funding: dict[str, tuple[TimeArray, FloatArray]] = {}
+    before = bars_before(desk, assembly)
     series, data = [], []
     for bar_type in assembly.bar_types:
         spec = assembly.spec_of(bar_type)
@@ -123,6 +150,9 @@ def prepare(desk: Desk, run_state: RunState) -> Preparation:
         series.append(one)
         context.heard_at[instrument_id] = one.heard_at
         first, last = int(frame.ts_close[0]), int(frame.ts_close[-1])
+        earlier = past_in_catalog(source, bar_type, first - one.interval_ns, before)
+        if len(earlier):
+            past[instrument_id] = earlier
         times, rates = source.read_funding(instrument_id, first, last)
         if len(times):
             funding[instrument_id] = (times, rates)
@@ -135,11 +165,13 @@ def prepare(desk: Desk, run_state: RunState) -> Preparation:
         context,
         assembly.strategies,
         assembly.actors,
+        assembly.bar_types,
         source,
         venues,
         used,
         series,
         frames,
+        past,
         funding,
         references,
         data,

@@ -60,11 +60,10 @@ def run_record(
         None while there are none.
     """
     config, guard = preparation.desk.config, preparation.context.guard
-    last = max(int(s.frame.ts_close[-1]) for s in preparation.series)
     return RunRecord(
         schema=SCHEMA,
         run_id=folder.name,
-        mode="backtest",
+        mode=preparation.mode,
         name=preparation.desk.name,
         status=status,
         error=None if error is None else error.paragraph(),
@@ -82,7 +81,7 @@ def run_record(
         run_dir=str(folder),
         simulated=any(d.simulated for d in preparation.data),
         currency=config.trader.currency,
-        period=Period(start=iso(preparation.first_open_ns), end=iso(last)),
+        period=Period(start=iso(preparation.first_open_ns), end=iso(preparation.last_close_ns)),
         instruments=list(preparation.instruments),
         bar_types=[s.bar_type for s in preparation.series],
         venues=[
@@ -108,6 +107,7 @@ def run_record(
         halts=[Halt(ts=iso(h.ts), reason=h.reason, scope=h.strategy_id) for h in guard.halts],
         refused=guard.refused,
         journal=journal,
+        warm_up_bars=sum(map(len, preparation.past.values())),
     )
 
 

@@ -60,7 +60,7 @@ def refusal(lab: Lab, path: str, value: Any) -> str:
         ("strategies.0.klass", "a:B", ["strategies[0]: unknown key", "'class'?"]),
         ("instruments.0.tick", "1", ["instruments[0]: unknown key", "'tick_size'?"]),
         # a section that is not built yet does not exist yet
-        ("paper", {}, ["unknown key 'paper'"]),
+        ("papr", {}, ["unknown key 'papr'", "did you mean 'paper'?"]),
         # a wrong type
         ("venues.0.taker_fee_bps", "5", ["venues[0].taker_fee_bps: was '5'", "must be float"]),
         ("risk.max_open_orders", "many", ["risk.max_open_orders: was 'many'", "must be int"]),

@@ -1,0 +1,107 @@
+"""Bars of several instruments, put into one order of time: each once, none missing.
+
+A stream may bring a bar twice, late, out of order, or not at all. Nothing is decided on a bar
+before all that closed earlier are there, of its own instrument and of every other. No engine here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from aitb_nautilus.messages import BarClosed
+
+__all__ = ["BarOrder", "Hole"]
+
+
+class Hole(NamedTuple):
+    """Bars of one instrument that should be there: closes of the first and of the last, ns UTC."""
+
+    instrument_id: str
+    first: int
+    last: int
+
+
+class BarOrder:
+    """Take bars as they come, give them back as they closed.
+
+    Parameters
+    ----------
+    interval_ns
+        Length of the bars by instrument id; bars of one time are given in the order of this.
+    last
+        Close of the bar before the first one wanted, by instrument id, ns UTC.
+
+    Examples
+    --------
+    >>> order = BarOrder({"A": 60}, {"A": 120})
+    >>> order.take(BarClosed("A", 240, 1, 1, 1, 1, 0))
+    ''
+    >>> order.next(), order.hole(now=240, wait=10)
+    (None, Hole(instrument_id='A', first=180, last=180))
+    """
+
+    def __init__(self, interval_ns: Mapping[str, int], last: Mapping[str, int]) -> None:
+        self.interval_ns = dict(interval_ns)
+        self.last = {name: last[name] for name in interval_ns}
+        self._told: dict[str, BarClosed] = {}
+        self._pending: dict[str, dict[int, BarClosed]] = {name: {} for name in interval_ns}
+
+    def take(self, bar: BarClosed) -> str:
+        """Take a bar; return why it is not wanted, or nothing.
+
+        One that was told already cannot be told again, whatever it says now.
+        """
+        name, ts = bar.instrument_id, bar.ts
+        pending = self._pending[name]
+        known = self._told.get(name) if ts == self.last[name] else pending.get(ts)
+        if known is not None:
+            return "came twice" if known == bar else "came again with other values"
+        if ts <= self.last[name]:
+            return "came late"
+        pending[ts] = bar
+        return ""
+
+    def next(self) -> BarClosed | None:
+        """Return the next bar in order and forget it; None while it is not there."""
+        found: BarClosed | None = None
+        for name, length in self.interval_ns.items():
+            bar = self._pending[name].get(self.last[name] + length)
+            if bar is not None and (found is None or bar.ts < found.ts):
+                found = bar
+        if found is None:
+            return None
+        if any(self.last[name] + length < found.ts for name, length in self.interval_ns.items()):
+            return None
+        name = found.instrument_id
+        del self._pending[name][found.ts]
+        self.last[name], self._told[name] = found.ts, found
+        return found
+
+    def hole(self, now: int, wait: int) -> Hole | None:
+        """Return the first bars that should be there and are not.
+
+        A bar should be there if a later one is, of whatever instrument, or if it closed more than
+        `wait` before `now`.
+        """
+        newest = max((ts for pending in self._pending.values() for ts in pending), default=0)
+        for name, length in self.interval_ns.items():
+            first = self.last[name] + length
+            pending = self._pending[name]
+            if first in pending:
+                continue
+            if pending:
+                return Hole(name, first, min(pending) - length)
+            until = max(newest - 1, now - wait)
+            if until >= first:
+                return Hole(name, first, until - until % length)
+        return None
+
+    def skip(self, instrument_id: str, until: int) -> None:
+        """Go on without the bars of an instrument up to a close, ns UTC."""
+        self.last[instrument_id] = max(self.last[instrument_id], until)
+
+    @property
+    def waiting(self) -> int:
+        """Return how many bars are there and cannot be told yet."""
+        return sum(map(len, self._pending.values()))

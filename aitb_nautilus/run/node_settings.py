@@ -1,0 +1,77 @@
+"""What a config says of paper and live: the warm-up, the simulated fills, the end of a run."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from aitb_nautilus.settings import Settings
+
+__all__ = ["LiveSettings", "OnStop", "PaperSettings", "WarmUpSettings"]
+
+OnStop = Literal["hold", "cancel", "flatten"]
+
+
+class WarmUpSettings(Settings, frozen=True):
+    """Section ``[warm_up]``: how much of the past is heard before the first order, in every mode.
+
+    Attributes
+    ----------
+    bars
+        So many bars before the run begins, of each instrument. Absent: as many as the longest of
+        the features, indicators and limits asks for. 0: none, everything begins cold.
+    """
+
+    bars: Annotated[int, msgspec.Meta(ge=0, le=5_000_000)] | None = None
+
+
+class PaperSettings(Settings, frozen=True):
+    """Section ``[paper]``: how the sandbox fills.
+
+    Attributes
+    ----------
+    fills
+        ``quotes``: at the best bid and ask of the venue's book, triggers at its trades. ``bars``:
+        at closed bars only, for a venue without quotes; a market order fills at the last close.
+    """
+
+    fills: Literal["quotes", "bars"] = "quotes"
+
+
+class LiveSettings(Settings, frozen=True):
+    """Section ``[live]``: how a node runs and ends, on paper as well.
+
+    Attributes
+    ----------
+    on_stop
+        What becomes of orders and positions when the run is stopped. ``hold``: nothing is touched.
+        ``cancel``: orders that could open are cancelled, stops and targets stay at the venue.
+        ``flatten``: all is cancelled, and positions are closed at the market.
+    on_error
+        The same, when a component raised.
+    stop_secs
+        How long it may take until that is done; the node ends in any case then.
+    late_bar_secs
+        So long after its close a bar is waited for; then the venue's history is asked for it.
+    history_secs
+        How long the venue may take to answer for its history, with all repetitions, before trading
+        is halted.
+    holes
+        A bar that the venue's history lacks as well: ``halt`` trading, or ``accept`` it as a time
+        without a trade.
+    snapshot_secs
+        How often the tables of the run folder are written while the run goes on.
+    switch_interval_ms
+        After so long another Python thread may have its turn. Python's own 5 ms make a quote wait
+        for milliseconds whenever a thread beside the loop computes.
+    """
+
+    on_stop: OnStop = "cancel"
+    on_error: OnStop = "cancel"
+    stop_secs: Annotated[float, msgspec.Meta(gt=0, le=8)] = 5.0
+    late_bar_secs: Annotated[float, msgspec.Meta(ge=1, le=3600)] = 10.0
+    history_secs: Annotated[float, msgspec.Meta(ge=1, le=3600)] = 60.0
+    holes: Literal["halt", "accept"] = "halt"
+    snapshot_secs: Annotated[float, msgspec.Meta(ge=1, le=86_400)] = 60.0
+    switch_interval_ms: Annotated[float, msgspec.Meta(ge=0.05, le=5)] = 0.5
