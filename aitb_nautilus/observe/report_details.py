@@ -130,7 +130,7 @@ def ambiguous_card(record: RunRecord) -> Html | None:
 
 def halts_card(record: RunRecord) -> Html | None:
     """Return why the guard halted or refused; None if it did neither."""
-    if not record.halts and not record.refused:
+    if not record.halts and not record.refused and not record.limits:
         return None
     orders = "order" if record.refused == 1 else "orders"
     refused = f"The guard refused {formats.count(record.refused)} {orders}."
@@ -138,7 +138,12 @@ def halts_card(record: RunRecord) -> Html | None:
         [formats.minute(halt.ts), halt.scope or "run", halt.reason] for halt in record.halts
     ]
     shown = table(["Time, UTC", "Scope", "Reason"], rows, label="Halts") if rows else None
-    return card("halts", "Halts and refusals", el("div", el("p", refused), shown, class_="stack"))
+    counts: list[list[Child]] = [
+        [one.limit, formats.count(one.refused), formats.count(one.shrunk)] for one in record.limits
+    ]
+    acted = table(["Limit", "Refused", "Shrunk"], counts, label="Limits") if counts else None
+    body = el("div", el("p", refused), shown, acted, class_="stack")
+    return card("halts", "Halts and refusals", body)
 
 
 def data_card(record: RunRecord) -> Html:

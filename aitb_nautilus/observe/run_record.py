@@ -23,6 +23,7 @@ __all__ = [
     "Histogram",
     "JournalRecord",
     "LabelRecord",
+    "LimitCount",
     "Mode",
     "ModelRecord",
     "Period",
@@ -272,6 +273,14 @@ class Halt(msgspec.Struct, frozen=True, kw_only=True):
     scope: str = ""
 
 
+class LimitCount(msgspec.Struct, frozen=True, kw_only=True):
+    """How many orders a limit refused, and of how many it let only a part pass."""
+
+    limit: str
+    refused: int
+    shrunk: int
+
+
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     """The object in run.json; keys that this version does not know are ignored.
 
@@ -313,5 +322,6 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     versions: dict[str, Any]
     halts: list[Halt]
     refused: int
+    limits: list[LimitCount] = []
     journal: JournalRecord | None = None
     warm_up_bars: int = 0

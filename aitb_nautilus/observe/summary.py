@@ -226,7 +226,7 @@ def _print_notes(record: RunRecord, console: Console) -> None:
         console.print(Text("What is modelled and what is not", style="bold"))
         for line in lines:
             console.print(_bullet(line))
-    if record.halts or record.refused:
+    if record.halts or record.refused or record.limits:
         console.print()
         console.print(Text("Risk limits", style="bold"))
         for halt in record.halts:
@@ -235,6 +235,19 @@ def _print_notes(record: RunRecord, console: Console) -> None:
         if record.refused:
             orders = "order" if record.refused == 1 else "orders"
             console.print(_bullet(f"{formats.count(record.refused)} {orders} refused."))
+        if record.limits:
+            console.print(_limits_table(record))
+
+
+def _limits_table(record: RunRecord) -> Table:
+    """Return which limits acted, and how often."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 2), header_style="dim")
+    table.add_column("Limit", no_wrap=True)
+    table.add_column("Refused", justify="right")
+    table.add_column("Shrunk", justify="right")
+    for one in record.limits:
+        table.add_row(Text(one.limit), formats.count(one.refused), formats.count(one.shrunk))
+    return table
 
 
 def _bullet(sentence: str) -> Table:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from decimal import Decimal
 
 from aitb_nautilus.risk.book import ZERO
 from aitb_nautilus.risk.holdings import EVERYTHING, Looks
 from aitb_nautilus.risk.ledger import Ledger
-from aitb_nautilus.risk.limit_rule import PASS, Limit, Proposal, Verdict
+from aitb_nautilus.risk.limit_rule import DAY_NS, PASS, Limit, Proposal, Verdict
 
 __all__ = ["DrawdownLadder"]
 
@@ -15,8 +16,9 @@ __all__ = ["DrawdownLadder"]
 class DrawdownLadder(Limit):
     """Open less, then nothing, the further equity lies below its peak; at last, close everything.
 
-    The peak is the largest equity at a close of the run, or since a person last resumed the trader.
-    The first two steps last as long as the drawdown does, the last one until a person lifts it.
+    The peak is the largest equity at a close of the run, or since a person last resumed the trader,
+    or of the last days. The first two steps last as long as the drawdown does, the last one until a
+    person lifts it.
 
     Parameters
     ----------
@@ -24,6 +26,9 @@ class DrawdownLadder(Limit):
         Where each step begins, as a fraction of the peak; None: there is no such step.
     shrink_factor
         What is left of an order in the first step.
+    window_days
+        How long a peak counts; None: for ever. A trader that holds nothing never comes nearer to an
+        old peak, and would only reduce from then on.
     """
 
     name = "drawdown"
@@ -35,12 +40,15 @@ class DrawdownLadder(Limit):
         shrink_factor: float,
         reduce_frac: float | None,
         halt_frac: float | None,
+        window_days: float | None = None,
     ) -> None:
         self.shrink_frac = shrink_frac
         self.shrink_factor = shrink_factor
         self.reduce_frac = reduce_frac
         self.halt_frac = halt_frac
+        self._window_ns = None if window_days is None else round(window_days * DAY_NS)
         self._peak = 0.0
+        self._highs: deque[tuple[int, float]] = deque()
         self._factor = Decimal(repr(shrink_factor))
 
     def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:
@@ -70,10 +78,13 @@ class DrawdownLadder(Limit):
             f"until it recovers or raise {self.key}",
         )
 
-    def hear_close(self, ts: int, looks: Looks) -> str:  # noqa: ARG002
+    def hear_close(self, ts: int, looks: Looks) -> str:
         """Note a new peak; say why to halt once the last step is reached."""
         equity = looks.at(EVERYTHING, None).equity
-        peak = self._peak = max(self._peak or looks.starting_equity, equity)
+        if not self._peak:
+            self._peak = looks.starting_equity
+            self._highs.append((ts, self._peak))
+        peak = self._peak = self._peak_with(ts, equity)
         if self.halt_frac is None or equity > peak * (1 - self.halt_frac):
             return ""
         return (
@@ -82,9 +93,26 @@ class DrawdownLadder(Limit):
             f"until a person resumes"
         )
 
-    def hear_resume(self, ts: int, equity: float) -> None:  # noqa: ARG002
+    def hear_resume(self, ts: int, equity: float) -> None:
         """Begin anew from this equity: who resumes bears what was lost until now."""
         self._peak = equity
+        self._highs.clear()
+        self._highs.append((ts, equity))
+
+    def _peak_with(self, ts: int, equity: float) -> float:
+        """Return the peak once an equity has been seen.
+
+        What lies below a later equity can never be the peak again, so that few are kept.
+        """
+        if self._window_ns is None:
+            return max(self._peak, equity)
+        highs = self._highs
+        while highs and highs[-1][1] <= equity:
+            highs.pop()
+        highs.append((ts, equity))
+        while highs[0][0] <= ts - self._window_ns:
+            highs.popleft()
+        return highs[0][1]
 
     @property
     def _closed_from(self) -> float | None:

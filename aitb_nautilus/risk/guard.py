@@ -10,6 +10,7 @@ else passes then.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from msgspec.structs import replace
@@ -56,6 +57,8 @@ class Guard:
         What was put in force in this run, the first one first, lifted or not.
     refused
         Wishes that were refused.
+    refused_by, shrunk_by
+        How many wishes each limit refused and shrank, by its name.
     refusals
         The first decisions that refused or shrank a wish.
     permits
@@ -83,6 +86,8 @@ class Guard:
         self.states = TradingStates()
         self.halts: list[Halt] = []
         self.refused = 0
+        self.refused_by: Counter[str] = Counter()
+        self.shrunk_by: Counter[str] = Counter()
         self.refusals: list[Decision] = []
         self.permits = Permits(ledger)
         self.clock: Callable[[], int] | None = None
@@ -344,6 +349,8 @@ class Guard:
         """
         if decision.limit == WARM_UP:
             return
+        acted = self.shrunk_by if decision.allowed else self.refused_by
+        acted[decision.limit] += 1
         self.refused += not decision.allowed
         if len(self.refusals) < _REFUSALS_KEPT:
             self.refusals.append(decision)

@@ -193,12 +193,16 @@ class DrawdownSettings(Settings, frozen=True):
         From this drawdown on nothing opens.
     halt_frac
         At this drawdown everything is closed, and nothing opens until a person lifts it.
+    window_days
+        The peak is the highest equity of so many days. Absent means of all time: then a trader that
+        has closed everything never recovers by itself.
     """
 
     shrink_frac: Fraction | None = None
     shrink_factor: Fraction = 0.5
     reduce_frac: Fraction | None = None
     halt_frac: Fraction | None = None
+    window_days: Annotated[float, msgspec.Meta(gt=0, le=3_650)] | None = None
 
     def __post_init__(self) -> None:
         """Refuse steps that do not go upwards."""

@@ -122,7 +122,7 @@ def build_limits(settings: RiskSettings) -> list[Limit]:
     if ladder is not None:
         steps = ladder.shrink_frac, ladder.shrink_factor, ladder.reduce_frac, ladder.halt_frac
         # First: the others see what the step has left of the order.
-        limits.insert(0, DrawdownLadder(*steps))
+        limits.insert(0, DrawdownLadder(*steps, ladder.window_days))
     return sorted(limits, key=lambda limit: limit.shrinks)
 
 

@@ -15,6 +15,7 @@ from aitb_nautilus.observe.run_record import (
     SCHEMA,
     Halt,
     JournalRecord,
+    LimitCount,
     ModelRecord,
     Period,
     RunRecord,
@@ -106,6 +107,10 @@ def run_record(
         versions=versions(),
         halts=[Halt(ts=iso(h.ts), reason=h.reason, scope=h.strategy_id) for h in guard.halts],
         refused=guard.refused,
+        limits=[
+            LimitCount(limit=name, refused=guard.refused_by[name], shrunk=guard.shrunk_by[name])
+            for name, _ in (guard.refused_by + guard.shrunk_by).most_common()
+        ],
         journal=journal,
         warm_up_bars=sum(map(len, preparation.past.values())),
     )

@@ -18,6 +18,7 @@ from aitb_nautilus.observe.run_record import (
     Costs,
     DataRecord,
     Halt,
+    LimitCount,
     Period,
     RunRecord,
     Seconds,
@@ -379,6 +380,11 @@ def _record(path, recipe, ids, ts, equity, tables, stats, config) -> RunRecord:
             for _ in range(recipe.halts)
         ],
         refused=7 * recipe.halts,
+        limits=[
+            LimitCount(limit=name, refused=refused * recipe.halts, shrunk=shrunk * recipe.halts)
+            for name, refused, shrunk in (("state", 6, 0), ("max_gross_notional", 1, 4))
+            if recipe.halts
+        ],
     )
 
 

@@ -67,6 +67,7 @@ def test_summary_has_costs_honesty_ambiguous_exits_and_halts(runs: dict[str, Pat
         "3 exits in bars that touched both stop and target",
         f"Halted 2023-01-31 01:00: {record.halts[0].reason}",
         "14 orders refused.",
+        "Limit Refused Shrunk state 12 0 max_gross_notional 2 8",
         "Gross ",
         "still open at the last bar",
     ):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import random
 from decimal import Decimal
 
 import pytest
 
 from aitb_nautilus.messages import ModifyIntent, OrderIntent
+from aitb_nautilus.risk.drawdown import DrawdownLadder
 from aitb_nautilus.risk.guard import Guard
+from aitb_nautilus.risk.holdings import Looks
 from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.limit_rule import Limit, Proposal, Verdict
 from aitb_nautilus.risk.trading_states import Resume
@@ -231,6 +234,39 @@ def test_drawdown_counts_from_the_highest_close_and_between_closes() -> None:
     assert passes(desk)  # 11,420 is 4.83 % below
     desk.trade("-10", 166.0)
     assert "5.25% below its peak 12,000.00" in desk.ask("1").line
+
+
+def test_peak_of_the_last_days_is_forgotten_once_it_is_older() -> None:
+    desk = desk_with(drawdown={"reduce_frac": 0.05, "window_days": 2})
+    desk.trade("20")
+
+    def both(close: float, after: int) -> None:
+        desk.bar(close, after)
+        desk.bar(100.0, 0, Y)
+
+    both(150.0, HOUR)  # the peak: 11,000
+    both(120.0, HOUR)  # 10,400 is 5.45 % below
+    desk.trade("-20", 120.0)
+    assert not passes(desk)
+    both(120.0, 2 * DAY - HOUR - 1)
+    assert "5.45% below its peak 11,000.00" in desk.ask("1").line
+    both(120.0, 1)
+    assert passes(desk)
+    desk.trade("20", 120.0)
+    both(90.0, HOUR)
+    assert "below its peak 10,400.00" in desk.ask("1").line
+
+
+def test_highest_of_the_last_days_is_that_of_a_plain_account() -> None:
+    ladder = DrawdownLadder(0.1, 0.5, None, None, 3)
+    draw, seen = random.Random(4), []
+    looks = Looks(Ledger(100.0))
+    for hour in range(400):
+        looks._ledger.starting_equity = draw.uniform(50, 150)
+        looks._whole.clear()
+        ladder.hear_close(hour * HOUR, looks)
+        seen.append(looks._ledger.starting_equity)
+        assert ladder._peak == max(seen[-72:])
 
 
 def test_last_step_halts_and_asks_to_close_everything_once() -> None:

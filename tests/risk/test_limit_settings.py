@@ -78,6 +78,8 @@ def test_what_is_no_number_is_refused(key: str, value: float) -> None:
          ["reduce_frac was 0.1", "above shrink_frac, which is 0.2"]),
         ({"drawdown": {"shrink_frac": 0.1, "halt_frac": 0.1}},
          ["halt_frac was 0.1", "above shrink_frac"]),
+        ({"drawdown": {"halt_frac": 0.2, "window_days": 0}}, ["drawdown.window_days", "was 0"]),
+        ({"drawdown": {"window_days": 30}}, ["drawdown", "must set"]),
         ({"drawdown": {"halt_frac": 25}}, ["drawdown.halt_frac", "was 25"]),
         ({"drawdown": {"halt_frac": 0.05}, "max_daily_loss_frac": 0.05},
          ["max_daily_loss_frac was 0.05", "below drawdown.halt_frac"]),
