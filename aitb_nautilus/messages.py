@@ -266,8 +266,10 @@ class OrderIntent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     reduce_only
         The venue must refuse what would open or increase a position.
     purpose
-        What it is for: ``"entry"``, ``"exit:signal"``, ``"exit:stop"``, ``"exit:target"``,
-        ``"exit:trailing"``, ``"exit:time"``, ``"exit:flatten"``, or a strategy's own word.
+        What it is for: ``"entry"``, ``"exit:signal"``, ``"exit:stop"``, ``"exit:trailing"``,
+        ``"exit:chandelier"``, ``"exit:break_even"``, ``"exit:target"`` (of several,
+        ``"exit:target_1"`` and so on), ``"exit:time"``, ``"exit:flatten"``, or a strategy's own
+        word.
     """
 
     instrument_id: str

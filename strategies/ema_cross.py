@@ -24,8 +24,9 @@ from aitb_nautilus.messages import (
 )
 from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.context import Context
-from aitb_nautilus.risk.exits import ExitManager, Exits
-from aitb_nautilus.risk.sizing import Sizer, Sizing
+from aitb_nautilus.risk.exits import ExitManager, Exits, make_exits
+from aitb_nautilus.risk.sizing import Sizer, make_sizers
+from aitb_nautilus.risk.sizing_settings import Sizing, check_sizing
 from aitb_nautilus.risk.strategy import GuardedStrategy
 from aitb_nautilus.settings import Settings
 
@@ -51,7 +52,8 @@ class EmaCrossSettings(Settings, frozen=True):
     direction
         Sides that may be opened.
     exits
-        Stop, target, trailing and time exits.
+        How a position ends. With ``signal = false``, a cross closes nothing, and opens nothing
+        while a position is held.
     """
 
     instruments: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
@@ -69,6 +71,7 @@ class EmaCrossSettings(Settings, frozen=True):
             raise ValueError(f"fast was {self.fast}, must be less than slow, which is {self.slow}")
         if len(set(self.instruments)) != len(self.instruments):
             raise ValueError("instruments names one of them twice")
+        check_sizing(self.sizing, self.exits, predicts=False)
 
 
 class Ema:
@@ -105,10 +108,10 @@ class _Market:
 
     __slots__ = ("above", "exits", "fast", "sizer", "slow")
 
-    def __init__(self, settings: EmaCrossSettings, exits: ExitManager) -> None:
+    def __init__(self, settings: EmaCrossSettings, sizer: Sizer, exits: ExitManager) -> None:
         self.fast = Ema(settings.fast)
         self.slow = Ema(settings.slow)
-        self.sizer = Sizer(settings.sizing, Interval.parse(settings.interval).ns)
+        self.sizer = sizer
         self.exits = exits
         self.above: bool | None = None
 
@@ -132,14 +135,13 @@ class EmaCross(GuardedStrategy):
 
     def __init__(self, settings: EmaCrossSettings, context: Context, component_id: str) -> None:
         super().__init__(settings, context, component_id)
+        interval_ns = Interval.parse(settings.interval).ns
+        sizers = make_sizers(
+            settings.sizing, context, component_id, settings.instruments, interval_ns
+        )
+        exits = make_exits(settings.exits, self.view, context, settings.instruments)
         self._markets = {
-            instrument_id: _Market(
-                settings,
-                ExitManager(
-                    settings.exits, self.view, instrument_id, context.tick_size(instrument_id)
-                ),
-            )
-            for instrument_id in settings.instruments
+            name: _Market(settings, sizers[name], exits[name]) for name in settings.instruments
         }
 
     def bar_types(self) -> Sequence[str]:
@@ -150,22 +152,26 @@ class EmaCross(GuardedStrategy):
     def bars_before(self) -> int:
         """Return after how many bars the slow average has forgotten where it began."""
         market = next(iter(self._markets.values()))
-        return max(_FORGOTTEN * self.settings.slow, market.sizer.bars_before)
+        own = _FORGOTTEN * self.settings.slow
+        return max(own, market.sizer.bars_before, market.exits.bars_before)
 
     def decide_on_bar(self, bar: BarClosed) -> Iterable[Intent]:
         """Enter on a cross, after closing what is held on the other side; else keep the exits."""
         market = self._markets[bar.instrument_id]
         market.sizer.update(bar)
+        market.exits.measure(bar)
         cross = market.crossed(bar.close)
-        if cross:
-            return self._turn(bar, market, cross)
-        if self.view.quantity(bar.instrument_id):
+        held = self.view.quantity(bar.instrument_id)
+        turned = bool(cross) and (held > 0) != (cross > 0)
+        if held and not (turned and self.settings.exits.signal):
             return market.exits.on_bar(bar)
-        return ()
+        return self._turn(bar, market, cross) if cross else ()
 
     def decide_on_fill(self, fill: Fill) -> Iterable[Intent]:
         """Place or cancel exits."""
-        return self._markets[fill.instrument_id].exits.on_fill(fill)
+        market = self._markets[fill.instrument_id]
+        market.sizer.hear_fill(fill, self.view.position(fill.instrument_id))
+        return market.exits.on_fill(fill)
 
     def decide_on_order(self, order: Order, update: OrderUpdate) -> Iterable[Intent]:
         """Close at the market if the venue refused a stop; else keep the exits fitting."""
@@ -180,11 +186,9 @@ class EmaCross(GuardedStrategy):
         return sizer.quantity(self.view.equity(), price)
 
     def _turn(self, bar: BarClosed, market: _Market, cross: int) -> Iterator[Intent]:
-        held = self.view.quantity(bar.instrument_id)
-        if held and (held > 0) != (cross > 0):
+        if self.view.quantity(bar.instrument_id):
             yield from market.exits.cancel_all()
             yield CloseIntent(instrument_id=bar.instrument_id)
         wanted = self.settings.direction in ("both", "long" if cross > 0 else "short")
-        is_new = held == 0 or (held > 0) != (cross > 0)
-        if wanted and is_new and market.sizer.is_ready:
+        if wanted and market.sizer.is_ready and market.exits.is_ready:
             yield OrderIntent(instrument_id=bar.instrument_id, side="BUY" if cross > 0 else "SELL")

@@ -37,9 +37,10 @@ from aitb_nautilus.messages import (
 from aitb_nautilus.risk.book import ZERO, Order
 from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.entry_filter import EntryFilter, Filter, filter_features
-from aitb_nautilus.risk.exits import ExitManager, Exits
+from aitb_nautilus.risk.exits import ExitManager, Exits, make_exits
 from aitb_nautilus.risk.levels import Level, Levels
-from aitb_nautilus.risk.sizing import Sizer, Sizing
+from aitb_nautilus.risk.sizing import Edge, Sizer, make_sizers
+from aitb_nautilus.risk.sizing_settings import FractionalKelly, Sizing, check_sizing
 from aitb_nautilus.risk.strategy import GuardedStrategy
 
 __all__ = ["Threshold", "ThresholdSettings"]
@@ -78,7 +79,8 @@ class ThresholdSettings(Levels, frozen=True, kw_only=True):
         A position is closed at the market once so many bars in a row have brought no valid
         prediction; None leaves it to the other exits. At least the bars between two predictions.
     exits
-        Stop, target, trailing and time exits.
+        How a position ends. With ``signal = false``, no probability closes one, and its opposite
+        opens nothing while it is held.
     """
 
     instruments: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
@@ -100,24 +102,26 @@ class ThresholdSettings(Levels, frozen=True, kw_only=True):
             raise ValueError("instruments names one of them twice")
         if self.filters:
             filter_features(self.filters, interval)
+        check_sizing(self.sizing, self.exits, predicts=True)
 
 
 class _Market:
     """One instrument's sizing, filters and exits, and how long it has waited for what."""
 
-    __slots__ = ("blind_bars", "cooldown", "exits", "filter", "predicted", "sizer")
+    __slots__ = ("blind_bars", "cooldown", "exits", "filter", "last", "predicted", "sizer")
 
-    def __init__(self, settings: ThresholdSettings, exits: ExitManager) -> None:
-        interval = Interval.parse(settings.interval)
-        self.sizer = Sizer(settings.sizing, interval.ns)
-        self.filter = EntryFilter(settings.filters, interval)
+    def __init__(self, settings: ThresholdSettings, sizer: Sizer, exits: ExitManager) -> None:
+        self.sizer = sizer
+        self.filter = EntryFilter(settings.filters, Interval.parse(settings.interval))
         self.exits = exits
+        self.last: Prediction | None = None
         self.predicted = -1
         self.blind_bars = 0
         self.cooldown = 0
 
     def update(self, bar: BarClosed) -> None:
         self.sizer.update(bar)
+        self.exits.measure(bar)
         self.filter.update(bar)
         self.blind_bars += 1
         self.cooldown = max(self.cooldown - 1, 0)
@@ -146,14 +150,13 @@ class Threshold(GuardedStrategy):
     def __init__(self, settings: ThresholdSettings, context: Context, component_id: str) -> None:
         super().__init__(settings, context, component_id)
         _check_pace(settings, context, component_id)
+        interval_ns = Interval.parse(settings.interval).ns
+        sizers = make_sizers(
+            settings.sizing, context, component_id, settings.instruments, interval_ns
+        )
+        exits = make_exits(settings.exits, self.view, context, settings.instruments)
         self._markets = {
-            instrument_id: _Market(
-                settings,
-                ExitManager(
-                    settings.exits, self.view, instrument_id, context.tick_size(instrument_id)
-                ),
-            )
-            for instrument_id in settings.instruments
+            name: _Market(settings, sizers[name], exits[name]) for name in settings.instruments
         }
 
     def bar_types(self) -> Sequence[str]:
@@ -162,9 +165,10 @@ class Threshold(GuardedStrategy):
         return [interval.bar_type(instrument_id) for instrument_id in self.settings.instruments]
 
     def bars_before(self) -> int:
-        """Return what the slowest of sizing and filters looks back, and the cooldown."""
+        """Return what the slowest of sizing, exits and filters looks back, and the cooldown."""
         market = next(iter(self._markets.values()))
-        return max(market.sizer.bars_before, market.filter.bars_before, self.settings.cooldown_bars)
+        slowest = max(market.sizer.bars_before, market.exits.bars_before, market.filter.bars_before)
+        return max(slowest, self.settings.cooldown_bars)
 
     def predictions(self) -> Sequence[tuple[str, str]]:
         """Listen to what the model says of every instrument."""
@@ -196,14 +200,16 @@ class Threshold(GuardedStrategy):
         market = self._markets[prediction.instrument_id]
         if prediction.ts_event <= market.predicted:
             return ()
-        market.predicted = prediction.ts_event
+        market.predicted, market.last = prediction.ts_event, prediction
         market.blind_bars = 0
         return self._follow(prediction, market)
 
     def decide_on_fill(self, fill: Fill) -> Iterable[Intent]:
         """Place or cancel exits; begin to cool down once nothing is held."""
         market = self._markets[fill.instrument_id]
-        if self.settings.cooldown_bars and not self.view.quantity(fill.instrument_id):
+        position = self.view.position(fill.instrument_id)
+        market.sizer.hear_fill(fill, position)
+        if self.settings.cooldown_bars and not position.quantity:
             market.cooldown = self.settings.cooldown_bars + 1
         return market.exits.on_fill(fill)
 
@@ -214,14 +220,20 @@ class Threshold(GuardedStrategy):
     def size(self, intent: OrderIntent) -> Decimal:
         """Size an entry as the settings say."""
         price = self.view.mark(intent.instrument_id)
-        sizer = self._markets[intent.instrument_id].sizer
-        return ZERO if price is None else sizer.quantity(self.view.equity(), price)
+        if price is None:
+            return ZERO
+        market = self._markets[intent.instrument_id]
+        is_long = intent.side == "BUY"
+        edge = Edge.of(market.last, market.exits.payoff(price), is_long=is_long)
+        return market.sizer.quantity(self.view.equity(), price, edge)
 
     def _follow(self, prediction: Prediction, market: _Market) -> Iterator[Intent]:
         instrument_id = prediction.instrument_id
         held = self.view.quantity(instrument_id)
         signal = self.settings.signal(prediction.probability)
         keeps = self.settings.keeps
+        if held and not self.settings.exits.signal:
+            return
         if keeps(prediction.probability, is_long=held > 0) if held else not signal:
             return
         closing = self._closing(instrument_id)
@@ -235,7 +247,10 @@ class Threshold(GuardedStrategy):
         elif closing:
             return  # What it was to close is gone; it would eat into what is opened now.
         if signal and self._may_enter(prediction, market, is_long=signal > 0):
-            yield OrderIntent(instrument_id=instrument_id, side="BUY" if signal > 0 else "SELL")
+            entry = OrderIntent(instrument_id=instrument_id, side="BUY" if signal > 0 else "SELL")
+            # An edge that is not positive is worth nothing: no wish, and nothing to refuse.
+            if not isinstance(self.settings.sizing, FractionalKelly) or self.size(entry):
+                yield entry
 
     def _may_enter(self, prediction: Prediction, market: _Market, *, is_long: bool) -> bool:
         confidence, expected = prediction.confidence, prediction.expected_return
@@ -244,6 +259,7 @@ class Threshold(GuardedStrategy):
         return (
             not market.cooldown
             and market.sizer.is_ready
+            and market.exits.is_ready
             and market.filter.passes(is_long=is_long)
             and _is_enough(confidence, self.settings.min_confidence)
             and _is_enough(expected, self.settings.min_expected_return)
@@ -272,15 +288,19 @@ def _is_enough(given: float | None, asked: float | None) -> bool:
 
 def _check_answers(settings: ThresholdSettings, prediction: Prediction, component_id: str) -> None:
     """Refuse a model that does not give what the settings ask for."""
-    for key, asked, given in (
-        ("min_confidence", settings.min_confidence, prediction.confidence),
-        ("min_expected_return", settings.min_expected_return, prediction.expected_return),
+    sizing = settings.sizing
+    by_return = isinstance(sizing, FractionalKelly) and sizing.payoff == "expected_return"
+    for key, name, asked in (
+        ("min_confidence", "confidence", settings.min_confidence),
+        ("min_expected_return", "expected_return", settings.min_expected_return),
+        ("sizing.payoff", "expected_return", by_return or None),
     ):
-        if asked is not None and given is None:
+        if asked is not None and getattr(prediction, name) is None:
+            todo = "Choose another one" if key == "sizing.payoff" else f"Leave {key} out"
             raise ConfigError(
                 f"{component_id}: {key}",
-                f"model {prediction.model} gives no {key.removeprefix('min_').replace('_', ' ')}",
-                todo=f"Leave {key} out, or name a model that does",
+                f"model {prediction.model} gives no {name.replace('_', ' ')}",
+                todo=f"{todo}, or name a model that does",
             )
 
 

@@ -225,4 +225,4 @@ def _group_table(
 
 
 def _reason(purpose: str) -> str:
-    return purpose.removeprefix("exit:").capitalize() or formats.DASH
+    return purpose.removeprefix("exit:").replace("_", " ").capitalize() or formats.DASH

@@ -36,7 +36,8 @@ def _maybe(kind: pa.DataType, *names: str) -> list[pa.Field]:
 _EQUITY = pa.schema([*_always(_TIME, "ts"), *_always(_FLOAT, "equity", "market", "exposure")])
 
 # `slippage` is what the fill cost against `reference_price`, in account currency. `purpose` is
-# "entry", or "exit:" and the reason: signal, stop, target, trailing, time, flatten.
+# "entry", or "exit:" and the reason: signal, stop, trailing, chandelier, break_even, target (or
+# target_1, target_2, of several), time, flatten, or a strategy's own word.
 _FILLS = pa.schema(
     [
         *_always(_TIME, "ts"),

@@ -13,6 +13,7 @@ from aitb_nautilus.risk.chronicle import Chronicle
 from aitb_nautilus.risk.guard import Guard
 from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.order_port import OrderPort
+from aitb_nautilus.risk.risk_parity import RiskParity
 from aitb_nautilus.risk.sources import PredictionSource
 from aitb_nautilus.risk.warming import Warming
 from aitb_nautilus.settings import nearest
@@ -59,6 +60,8 @@ class Context(msgspec.Struct, frozen=True):
     port_of
         Returns the port by which the orders of a strategy, by its id, leave; None: they go to the
         engine.
+    risk_parity
+        How strategies that ask for it share out the desk's risk.
     chronicle
         Tells the journal what was decided.
     """
@@ -78,6 +81,7 @@ class Context(msgspec.Struct, frozen=True):
     waiting: dict[int, list[Callable[[], None]]] = msgspec.field(default_factory=dict)
     aside: set[str] = msgspec.field(default_factory=set)
     port_of: Callable[[str], OrderPort] | None = None
+    risk_parity: RiskParity = msgspec.field(default_factory=RiskParity)
     chronicle: Chronicle = cast("Chronicle", None)
 
     def __post_init__(self) -> None:

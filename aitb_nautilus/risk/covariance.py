@@ -5,14 +5,46 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+import msgspec
 import numpy as np
 
 from aitb_nautilus.market.bars import FloatArray
 from aitb_nautilus.messages import BarClosed
 
-__all__ = ["EwmaCovariance"]
+__all__ = ["CovarianceState", "EwmaCovariance"]
 
 _YEAR_NS = 365 * 86_400 * 10**9
+
+
+class CovarianceState(msgspec.Struct):
+    """What an `EwmaCovariance` remembers; all lists are in the order of `names`.
+
+    Attributes
+    ----------
+    names
+        The instruments.
+    last
+        Time and close of each one's last bar, ns UTC and quote currency.
+    seen
+        Returns of each.
+    sums, weights
+        The matrices ``S`` and ``W``, row by row.
+    now
+        Time of the bars that are being heard, ns UTC.
+    heard
+        How many of that time were heard.
+    returns
+        Their returns, by place.
+    """
+
+    names: list[str]
+    last: list[tuple[int, float]]
+    seen: list[int]
+    sums: list[list[float]]
+    weights: list[list[float]]
+    now: int
+    heard: int
+    returns: dict[int, float]
 
 
 class EwmaCovariance:
@@ -58,6 +90,32 @@ class EwmaCovariance:
         self._matrix: FloatArray | None = None
         self._least = 0
         self.version = 0
+
+    def save(self) -> CovarianceState:
+        """Return what a restart must bring back."""
+        return CovarianceState(
+            list(self.index),
+            list(self._last),
+            list(self._seen),
+            self._sums.tolist(),
+            self._weights.tolist(),
+            self._now,
+            self._heard,
+            dict(self._returns),
+        )
+
+    def restore(self, state: CovarianceState) -> None:
+        """Go on from what was saved."""
+        n = len(state.names)
+        self.index = {name: i for i, name in enumerate(state.names)}
+        self._last, self._seen = list(state.last), list(state.seen)
+        self._sums = np.array(state.sums, np.float64).reshape(n, n)
+        self._weights = np.array(state.weights, np.float64).reshape(n, n)
+        self._now, self._heard = state.now, state.heard
+        self._returns = dict(state.returns)
+        self._least = min(self._seen, default=0)
+        self._matrix = None
+        self.version += 1
 
     def hear_bar(self, bar: BarClosed) -> None:
         """Take a bar in; one that was heard already changes nothing."""

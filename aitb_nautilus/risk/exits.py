@@ -1,17 +1,20 @@
 """Stops, targets, trailing and time exits, managed order by order.
 
 No linked orders are used, so the same exits work where a venue refuses them (Binance futures does).
-A stop and a target rest at the venue as reduce-only orders from the entry's first fill on; trailing
-raises the resting stop at closed bars; when one exit fills, the other is cancelled.
+A stop and the nearest target rest at the venue as reduce-only orders from the entry's first fill
+on; what trails moves the resting stop at closed bars; when a target has filled, the next one
+follows; when the position is gone, what still rests is cancelled. Where they stand is decided in
+`exit_levels`, the same in every mode.
+
+Targets rest one at a time, since simulated venues set every other reduce-only order to what is left
+of the position when one of them fills: right for the stop, and wrong for a target that is to close
+a part.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Annotated
-
-import msgspec
 
 from aitb_nautilus.messages import (
     BarClosed,
@@ -25,34 +28,16 @@ from aitb_nautilus.messages import (
     Side,
 )
 from aitb_nautilus.risk.book import ZERO, Order, Position
+from aitb_nautilus.risk.context import Context
+from aitb_nautilus.risk.exit_levels import ExitLevels, ExitState
+from aitb_nautilus.risk.exit_settings import Exits
+from aitb_nautilus.risk.guard import LotRules
 from aitb_nautilus.risk.ledger import View
-from aitb_nautilus.settings import Settings
 
-__all__ = ["ExitManager", "Exits"]
+__all__ = ["ExitManager", "Exits", "make_exits"]
 
-Fraction = Annotated[float, msgspec.Meta(gt=0, lt=1)]
-
-
-class Exits(Settings, frozen=True):
-    """How a position ends besides the strategy's own signal. Absent means not used.
-
-    Attributes
-    ----------
-    stop_frac
-        Stop this far against the entry price, as a fraction of it.
-    target_frac
-        Take profit this far in favour of the entry price, as a fraction of it.
-    trailing_frac
-        Stop this far from the best close since entry, as a fraction of that close; never moved
-        back.
-    max_bars
-        Close at the market after so many bars.
-    """
-
-    stop_frac: Fraction | None = None
-    target_frac: Annotated[float, msgspec.Meta(gt=0)] | None = None
-    trailing_frac: Fraction | None = None
-    max_bars: Annotated[int, msgspec.Meta(ge=1)] | None = None
+_FORGOTTEN = 10
+"""After so many times its bars, an average keeps less than a ten-thousandth of its beginning."""
 
 
 class ExitManager:
@@ -68,48 +53,90 @@ class ExitManager:
         The instrument.
     tick
         Step of prices, quote currency; a stop moves only by whole ticks.
+    lots
+        Steps of quantities.
     """
 
-    def __init__(self, exits: Exits, view: View, instrument_id: str, tick: float) -> None:
+    def __init__(
+        self, exits: Exits, view: View, instrument_id: str, tick: float, lots: LotRules
+    ) -> None:
         self._exits = exits
         self._view = view
         self._instrument_id = instrument_id
         self._tick = tick
-        self._bars_held = 0
-        self._best_close = 0.0
-        self._opened = 0
+        self._levels = ExitLevels(exits, tick, lots)
         self._in_place = False
+
+    @property
+    def is_ready(self) -> bool:
+        """Return whether a position may be opened: all that its exits need is known."""
+        return self._levels.is_ready
+
+    @property
+    def bars_before(self) -> int:
+        """Return after how many bars the average true range has forgotten where it began."""
+        return _FORGOTTEN * self._exits.atr_bars if self._exits.needs_atr else 0
+
+    def save(self) -> ExitState:
+        """Return what a restart must bring back."""
+        return self._levels.save()
+
+    def restore(self, state: ExitState) -> None:
+        """Go on from what was saved; the next bar looks whether all exits are in place."""
+        self._levels.restore(state)
+        self._in_place = False
+
+    def payoff(self, price: float) -> tuple[float, float] | None:
+        """Return what an entry at a price wins at the targets and loses at the stop, as fractions.
+
+        None if one of the two is not known.
+        """
+        return self._levels.payoff(price)
+
+    def measure(self, bar: BarClosed) -> None:
+        """Take in a closed bar, whether anything is held or not."""
+        self._levels.measure(bar)
 
     def on_fill(self, fill: Fill) -> Iterator[Intent]:
         """Answer a fill: place exits for what is open, cancel them once it is closed."""
         self._in_place = False
         position = self._view.position(self._instrument_id)
         if position.quantity == 0:
-            self._opened = 0
+            self._levels.end()
             yield from self.cancel_all()
             return
-        if position.ts_opened != self._opened:
-            self._opened = position.ts_opened
-            self._bars_held = 0
-            self._best_close = fill.price
+        if self._levels.is_new(position):
+            self._levels.begin(position, fill.price)
             yield from self._cancel_wrong_side(position)
+        else:
+            order = self._view.order(fill.client_order_id)
+            self._levels.take_fill(position, fill, "" if order is None else order.purpose)
         yield from self._place(position)
 
     def on_bar(self, bar: BarClosed) -> Iterator[Intent]:
-        """Answer a closed bar: raise a trailing stop, close after the last bar allowed."""
+        """Answer a closed bar: move the stop, or leave if the time is over or the stop is passed.
+
+        A stop that would stand at the close or beyond it is not sent, since venues refuse such a
+        one; the position is closed at the market in its stead. One that rests beyond the close is
+        left to the venue, whose fill is on its way.
+        """
+        self.measure(bar)
         position = self._view.position(self._instrument_id)
         if position.quantity == 0:
             return
-        self._bars_held += 1
-        is_better = (bar.close > self._best_close) == (position.quantity > 0)
-        if is_better:
-            self._best_close = bar.close
-        if self._exits.max_bars is not None and self._bars_held >= self._exits.max_bars:
-            yield from self.cancel_all()
-            if not any(o.purpose == "exit:time" for o in self._open()):
-                yield CloseIntent(instrument_id=self._instrument_id, purpose="exit:time")
+        levels = self._levels
+        if levels.is_new(position):
+            # Opened before this manager was there, such as before a restart without a memory.
+            levels.begin(position, position.average_price)
+            self._in_place = False
+        moved = levels.take_bar(position, bar)
+        if self._exits.max_bars is not None and levels.state.bars_held >= self._exits.max_bars:
+            yield from self._leave("exit:time")
             return
-        if self._in_place and not (is_better and self._exits.trailing_frac is not None):
+        if self._in_place and not moved:
+            return
+        if levels.is_beyond(bar.close) and not self._is_passed(bar.close):
+            yield from self._leave(levels.state.stop_purpose)
             return
         changes = list(self._place(position))
         self._in_place = not changes and all(o.status == "ACCEPTED" for o in self._open())
@@ -139,21 +166,40 @@ class ExitManager:
             if order.kind != "MARKET":
                 yield CancelIntent(client_order_id=order.client_order_id)
 
+    def _leave(self, purpose: str) -> Iterator[Intent]:
+        """Close at the market, once."""
+        yield from self.cancel_all()
+        if not any(o.purpose == purpose and o.kind == "MARKET" for o in self._open()):
+            yield CloseIntent(instrument_id=self._instrument_id, purpose=purpose)
+
     def _place(self, position: Position, only: Order | None = None) -> Iterator[Intent]:
         """Place what is missing and fit what rests; with `only`, just fit that order."""
+        if self._levels.is_new(position):
+            return
         side: Side = "SELL" if position.quantity > 0 else "BUY"
-        quantity = abs(position.quantity)
         resting = [o for o in self._open() if o.side == side and only in (None, o)]
         stop = next((o for o in resting if o.is_stop), None)
-        target = next((o for o in resting if o.kind == "LIMIT"), None)
-        stop_price, purpose = self._stop_price(position)
-        if stop_price is not None and (stop is not None or only is None):
-            yield from self._sync(stop, side, quantity, stop_price, is_stop=True, purpose=purpose)
-        if self._exits.target_frac is not None and (target is not None or only is None):
-            direction = 1 if position.quantity > 0 else -1
-            price = position.average_price * (1 + direction * self._exits.target_frac)
+        mark = self._view.mark(self._instrument_id) or position.average_price
+        price = self._levels.stop_price(mark)
+        if price is not None and (stop is not None or only is None):
             yield from self._sync(
-                target, side, quantity, price, is_stop=False, purpose="exit:target"
+                stop,
+                side,
+                abs(position.quantity),
+                price,
+                is_stop=True,
+                purpose=self._levels.state.stop_purpose,
+            )
+        rung = self._levels.rung(position)
+        purpose = "" if rung is None else rung.purpose
+        targets = [o for o in resting if o.kind == "LIMIT"]
+        target = next((o for o in targets if o.purpose == purpose), None)
+        for other in targets:
+            if other is not target:
+                yield CancelIntent(client_order_id=other.client_order_id)
+        if rung is not None and (target is not None or only is None):
+            yield from self._sync(
+                target, side, rung.quantity, rung.price, is_stop=False, purpose=purpose
             )
 
     def _sync(
@@ -182,7 +228,8 @@ class ExitManager:
             return
         resting = (order.trigger_price if is_stop else order.price) or 0.0
         tighter = (price - resting) * (1 if side == "SELL" else -1)
-        moved = (tighter if is_stop else abs(tighter)) >= self._tick
+        # Both stand on the grid: half a tick tells a move from float arithmetic.
+        moved = (tighter if is_stop else abs(tighter)) > self._tick / 2
         if moved or order.leaves != quantity:
             yield ModifyIntent(
                 client_order_id=order.client_order_id,
@@ -192,19 +239,13 @@ class ExitManager:
                 purpose=purpose,
             )
 
-    def _stop_price(self, position: Position) -> tuple[float | None, str]:
-        """Return the tightest stop price, and which exit asks for it."""
-        direction = 1 if position.quantity > 0 else -1
-        tighter = max if direction > 0 else min
-        price: float | None = None
-        purpose = "exit:stop"
-        if self._exits.stop_frac is not None:
-            price = position.average_price * (1 - direction * self._exits.stop_frac)
-        if self._exits.trailing_frac is not None:
-            trailing = self._best_close * (1 - direction * self._exits.trailing_frac)
-            if price is None or tighter(price, trailing) != price:
-                price, purpose = trailing, "exit:trailing"
-        return price, purpose
+    def _is_passed(self, price: float) -> bool:
+        """Return whether a stop rests that the venue has to fill at a price."""
+        direction = self._levels.state.direction
+        return any(
+            o.is_stop and direction * (price - (o.trigger_price or price)) <= 0
+            for o in self._open()
+        )
 
     def _is_closing(self) -> bool:
         """Return whether market orders on their way close all that is held."""
@@ -221,3 +262,19 @@ class ExitManager:
     def _open(self) -> list[Order]:
         """Return the open orders that can only reduce the position, oldest first."""
         return [o for o in self._view.open_orders(self._instrument_id) if o.reduce_only]
+
+
+def make_exits(
+    exits: Exits, view: View, context: Context, instruments: tuple[str, ...]
+) -> dict[str, ExitManager]:
+    """Return an exit manager for each of a strategy's instruments.
+
+    Raises
+    ------
+    ConfigError
+        If the run has no such instrument.
+    """
+    return {
+        name: ExitManager(exits, view, name, context.tick_size(name), context.guard.lots[name])
+        for name in instruments
+    }

@@ -14,7 +14,7 @@ from aitb_nautilus.risk.limit_rule import ClosedTrade, Limit
 
 __all__ = ["Hearing"]
 
-_STOPS = ("exit:stop", "exit:trailing")
+_STOPS = ("exit:stop", "exit:trailing", "exit:chandelier", "exit:break_even")
 
 
 class Hearing:

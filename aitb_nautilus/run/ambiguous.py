@@ -4,7 +4,8 @@ A bar does not say which came first. The engine goes from open to high to low to
 a long its profit first and a short its loss. Here one rule holds for both: by default the stop
 counts first. Just before such a bar is told to the venue, the order that must not win is moved out
 of the bar's range; the other one then fills, and the strategy cancels its sibling as always. If it
-does not, the order goes back to its own price right after the bar.
+does not, the order goes back to its own price right after the bar. Each target counts by itself,
+with what it would close.
 
 This looks one bar ahead on behalf of the *venue*. No strategy sees it: meanwhile the order's new
 price is told to nobody, and every table has the strategy's own.
@@ -25,7 +26,7 @@ from numpy.typing import NDArray
 from aitb_nautilus.market.bars import BarFrame
 from aitb_nautilus.messages import ORDER_SENT, OrderSent
 from aitb_nautilus.risk.actor import GuardedActor
-from aitb_nautilus.risk.book import Order
+from aitb_nautilus.risk.book import ZERO, Order
 from aitb_nautilus.risk.context import Context
 from aitb_nautilus.settings import Settings
 
@@ -140,9 +141,13 @@ class AmbiguousBars(GuardedActor):
             return
         pairs = self._pairs(instrument_id)
         closes = self._frames[instrument_id].ts_close
-        for stop, target in pairs:
-            if self._reach_both(stop, target, slice(index, index + 1))[0]:
-                self._settle(stop, target, index)
+        this = slice(index, index + 1)
+        touched = [(s, t) for s, t in pairs if self._reach_both(s, t, this)[0]]
+        for stop, target in touched:
+            # A stop that closes more than the targets cannot be held aside for them: what they
+            # leave would miss it. It then counts first, which is the worse of the two.
+            room = sum((t.leaves for s, t in touched if s is stop), ZERO)
+            self._settle(stop, target, index, may_wait=room >= stop.leaves)
         upcoming = slice(index + 1, index + 1 + _WINDOW)
         if pairs and upcoming.start < len(closes):
             either = np.logical_or.reduce([self._reach_both(s, t, upcoming) for s, t in pairs])
@@ -179,7 +184,7 @@ class AmbiguousBars(GuardedActor):
         both: NDArray[np.bool_] = reached & (low <= trigger) & (trigger <= high)
         return both
 
-    def _settle(self, stop: Order, target: Order, index: int) -> None:
+    def _settle(self, stop: Order, target: Order, index: int, *, may_wait: bool) -> None:
         frame = self._frames[stop.instrument_id]
         is_long = stop.side == "SELL"
         position = self.context.ledger.position(stop.strategy_id, stop.instrument_id)
@@ -199,7 +204,7 @@ class AmbiguousBars(GuardedActor):
         beyond = float(frame.high[index]) + 2 * self.context.tick_size(stop.instrument_id)
         if is_long and self._rule == "stop_first":
             self._hold(target, int(frame.ts_close[index]), price=beyond)
-        elif not is_long and self._rule == "target_first":
+        elif not is_long and self._rule == "target_first" and may_wait:
             self._hold(stop, int(frame.ts_close[index]), trigger_price=beyond)
 
     def _hold(
@@ -211,6 +216,8 @@ class AmbiguousBars(GuardedActor):
         trigger_price: float | None = None,
     ) -> None:
         """Move an order out of the way, and put it back once the bar was told."""
+        if order.client_order_id in self.context.aside:
+            return
         self.context.aside.add(order.client_order_id)
         self._move(order, price=price, trigger_price=trigger_price)
         back = functools.partial(

@@ -6,14 +6,28 @@ import itertools
 import math
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
 from aitb_nautilus.errors import ConfigError
-from aitb_nautilus.messages import BarClosed
-from aitb_nautilus.risk.sizing import EquityFraction, FixedNotional, Sizer, VolatilityTarget
+from aitb_nautilus.messages import BarClosed, Prediction
+from aitb_nautilus.risk.exits import Exits
+from aitb_nautilus.risk.kelly import TradeRecord, TradeState
+from aitb_nautilus.risk.sizing import Edge, Sizer, SizerState, make_sizers
+from aitb_nautilus.risk.sizing_settings import (
+    EquityFraction,
+    FixedNotional,
+    FractionalKelly,
+    RiskParitySizing,
+    Sizing,
+    VolatilityTarget,
+    check_sizing,
+)
 from aitb_nautilus.settings import Settings, decode
+from tests.risk.rig import make_context
 
 DAY_NS = 86_400 * 10**9
 
@@ -112,6 +126,230 @@ def test_recursive_variance_equals_the_weighted_sum_written_out(
         assert float(sizer.quantity(1_000.0, 1.0)) == pytest.approx(1_000.0 * fraction, rel=1e-9)
 
 
+# Kelly
+
+
+def kelly(**data: Any) -> FractionalKelly:
+    """Return settings without costs and with room above."""
+    plain = {"payoff": "exits", "multiplier": 0.5, "cost_bps": 0, "max_fraction": 10}
+    return msgspec.convert(plain | data, FractionalKelly)
+
+
+def test_kelly_by_exits_is_half_of_what_the_odds_deserve() -> None:
+    # 0.6 / 0.05 - 0.4 / 0.1 = 8, half of it 4: 40,000 of 10,000, 80 at 500 each.
+    edge = Edge(probability=0.6, payoff=(0.1, 0.05))
+    assert float(Sizer(kelly(), DAY_NS).quantity(10_000.0, 500.0, edge)) == pytest.approx(80)
+    # 20 bps: 0.6 / 0.052 - 0.4 / 0.098, half of it.
+    expected = 10_000 * 0.5 * (0.6 / 0.052 - 0.4 / 0.098) / 500
+    found = Sizer(kelly(cost_bps=20), DAY_NS).quantity(10_000.0, 500.0, edge)
+    assert float(found) == pytest.approx(expected)
+
+
+def test_kelly_never_spends_more_than_its_largest_fraction() -> None:
+    edge = Edge(probability=0.99, payoff=(0.1, 0.001))
+    assert Sizer(kelly(max_fraction=1), DAY_NS).quantity(10_000.0, 500.0, edge) == 20
+
+
+@pytest.mark.parametrize(
+    "edge",
+    [
+        Edge(),
+        Edge(probability=0.6),
+        Edge(payoff=(0.1, 0.05)),
+        Edge(probability=0.3, payoff=(0.1, 0.05)),
+        Edge(probability=0.0, payoff=(0.1, 0.05)),
+    ],
+)
+def test_unknown_or_negative_edge_is_worth_nothing(edge: Edge) -> None:
+    assert Sizer(kelly(), DAY_NS).quantity(10_000.0, 500.0, edge) == 0
+
+
+def test_kelly_by_expected_return_is_mean_over_variance_of_the_horizon() -> None:
+    # Squared returns 0.01 a day, so 0.02 in two days. 0.03 less 0.001 of costs over 0.02 is 1.45.
+    sizing = kelly(payoff="expected_return", half_life_bars=2, cost_bps=10)
+    sizer = Sizer(sizing, DAY_NS)
+    edge = Edge(expected_return=0.03, horizon_ns=2 * DAY_NS)
+    assert not sizer.is_ready
+    for number, close in enumerate([100.0, 100.0 * math.exp(0.1), 100.0]):
+        sizer.update(BarClosed("X.V", number * DAY_NS, close, close, close, close, 1.0))
+    found = float(sizer.quantity(10_000.0, 500.0, edge))
+    assert found == pytest.approx(10_000 * 0.5 * 1.45 / 500)
+    assert sizer.quantity(10_000.0, 500.0, Edge(expected_return=0.0005, horizon_ns=1)) == 0
+    assert sizer.quantity(10_000.0, 500.0, Edge(probability=0.9)) == 0
+
+
+def test_kelly_by_trades_begins_small_and_then_measures() -> None:
+    record = TradeRecord(100, 2)
+    sizer = Sizer(kelly(payoff="trades", min_trades=2, start_fraction=0.05), DAY_NS, record)
+    assert sizer.quantity(10_000.0, 500.0) == 1
+    record.restore(TradeState(returns=[0.1, 0.1, -0.05]))
+    # Three of five by Laplace's rule: 0.6 / 0.05 - 0.4 / 0.1 = 8, half of it.
+    assert float(sizer.quantity(10_000.0, 500.0)) == pytest.approx(80)
+    # A probability that is told counts in its stead: 0.4 / 0.05 - 0.6 / 0.1 = 2.
+    assert float(sizer.quantity(10_000.0, 500.0, Edge(probability=0.4))) == pytest.approx(20)
+    record.restore(TradeState(returns=[0.01, -0.05]))
+    assert sizer.quantity(10_000.0, 500.0) == 0
+
+
+def test_edge_of_a_short_entry_is_the_opposite_of_what_is_foretold() -> None:
+    told = Prediction("X.V", "m", "1", 0.2, 0.6, 0.01, None, 7, 1, 1, 1, 2)
+    assert Edge.of(told, (0.1, 0.2), is_long=True) == Edge(0.6, 0.01, 7, (0.1, 0.2))
+    assert Edge.of(told, None, is_long=False) == Edge(0.4, -0.01, 7)
+    assert Edge.of(None, (0.1, 0.2), is_long=True) == Edge(payoff=(0.1, 0.2))
+
+
+@pytest.mark.parametrize(
+    ("sizing", "exits", "predicts", "paragraph"),
+    [
+        ({"payoff": "exits"}, {"stop_frac": 0.1, "target_frac": 0.1}, False, "must be 'trades'"),
+        ({"payoff": "expected_return"}, {}, False, "must be 'trades'"),
+        ({"payoff": "exits"}, {"stop_frac": 0.1}, True, "needs a stop and a target"),
+        ({"payoff": "exits"}, {"target_frac": 0.1}, True, "needs a stop and a target"),
+    ],
+)
+def test_kelly_without_what_it_needs_is_refused(
+    sizing: dict[str, Any], exits: dict[str, Any], predicts: bool, paragraph: str
+) -> None:
+    with pytest.raises(ValueError, match=paragraph):
+        check_sizing(kelly(**sizing), Exits(**exits), predicts=predicts)
+
+
+def test_bars_before_cover_what_each_sizing_looks_back() -> None:
+    parity = RiskParitySizing(annual_volatility_frac=0.3, half_life_bars=7)
+    found = [
+        make_sizers(sizing, make_context(), "s", ("X.V",), DAY_NS)["X.V"].bars_before
+        for sizing in (
+            FixedNotional(notional=1.0),
+            FixedNotional(notional=1.0, max_volume_frac=0.1, volume_bars=30),
+            VolatilityTarget(annual_volatility_frac=0.3, half_life_bars=5),
+            kelly(payoff="exits", half_life_bars=5),
+            kelly(payoff="expected_return", half_life_bars=5),
+            parity,
+        )
+    ]
+    assert found == [0, 30, 50, 0, 50, 70]
+
+
+# Caps and risk parity
+
+
+def volumes(sizing: Sizing, *told: float) -> Sizer:
+    sizer = Sizer(sizing, DAY_NS)
+    for number, volume in enumerate(told):
+        sizer.update(BarClosed("X.V", number * DAY_NS, 100.0, 100.0, 100.0, 100.0, volume))
+    return sizer
+
+
+def test_share_of_recent_volume_caps_any_entry() -> None:
+    sizing = FixedNotional(notional=10_000.0, max_volume_frac=0.1, volume_bars=3)
+    assert not volumes(sizing, 10, 20).is_ready
+    assert volumes(sizing, 10, 20).quantity(1e6, 100.0) == 0
+    # The last three of four have a mean of 30: a tenth of it is 3, and 100 were wished.
+    assert volumes(sizing, 500, 20, 30, 40).quantity(1e6, 100.0) == 3
+    assert volumes(sizing, 5_000, 5_000, 5_000).quantity(1e6, 100.0) == 100
+    assert volumes(sizing, 0, 0, 0).quantity(1e6, 100.0) == 0
+
+
+def test_fraction_of_equity_caps_a_fixed_amount() -> None:
+    sizer = Sizer(FixedNotional(notional=500.0, max_fraction=0.1), DAY_NS)
+    assert sizer.quantity(1_000.0, 10.0) == 10
+    assert sizer.quantity(100_000.0, 10.0) == 50
+    assert sizer.quantity(-1.0, 10.0) == 0
+
+
+def test_risk_parity_gives_two_strategies_of_one_desk_their_parts() -> None:
+    sizing = RiskParitySizing(annual_volatility_frac=0.2, half_life_bars=2, max_fraction=10)
+    context = make_context()
+    sizers = [
+        make_sizers(sizing, context, f"s-{number}", (name,), DAY_NS)[name]
+        for number, name in enumerate(("A.V", "B.V"))
+    ]
+    swings = {"A.V": (100.0, 110.0), "B.V": (100.0, 105.0)}
+    for number in range(40):
+        for sizer, (name, ends) in zip(sizers, swings.items(), strict=True):
+            # B takes two days for a swing: it is as often along with A as against it.
+            close = ends[number % 2] if name == "A.V" else ends[number // 2 % 2]
+            sizer.update(BarClosed(name, (number + 1) * DAY_NS, close, close, close, close, 1.0))
+    a, b = (float(sizer.quantity(10_000.0, 100.0)) for sizer in sizers)
+    # Two markets: values are as 1 / s1 : 1 / s2, whatever the correlation.
+    matrix = context.risk_parity._covariance.matrix()
+    assert matrix[0, 0] == pytest.approx(math.log(1.1) ** 2 * 365)
+    assert a / b == pytest.approx(math.sqrt(matrix[1, 1] / matrix[0, 0]))
+    held = [a * 100.0, b * 100.0]
+    total = held[0] ** 2 * matrix[0, 0] + held[1] ** 2 * matrix[1, 1]
+    total += 2 * held[0] * held[1] * matrix[0, 1]
+    assert math.sqrt(total) == pytest.approx(0.2 * 10_000)
+
+
+METHODS: list[Sizing] = [
+    FixedNotional(notional=5_000.0),
+    FixedNotional(notional=5_000.0, max_fraction=0.5, max_volume_frac=0.2, volume_bars=3),
+    EquityFraction(fraction=0.7, max_fraction=0.6),
+    VolatilityTarget(
+        annual_volatility_frac=0.4, half_life_bars=3, max_volume_frac=0.3, volume_bars=4
+    ),
+    kelly(),
+    kelly(payoff="expected_return", half_life_bars=3, max_fraction=2),
+    kelly(payoff="trades", start_fraction=0.02),
+    RiskParitySizing(
+        annual_volatility_frac=0.3, half_life_bars=3, max_volume_frac=0.5, volume_bars=4
+    ),
+]
+
+
+@given(
+    st.sampled_from(METHODS),
+    st.lists(st.tuples(st.floats(1e-3, 1e6), st.floats(0, 1e9)), min_size=1, max_size=12),
+    st.floats(-1e6, 1e9),
+    st.floats(0, 1),
+    st.floats(-1, 1),
+    st.tuples(st.floats(1e-6, 10), st.floats(1e-6, 1)),
+)
+def test_any_sizing_is_finite_grows_with_equity_and_stays_below_its_caps(
+    sizing: Sizing,
+    bars: list[tuple[float, float]],
+    equity: float,
+    probability: float,
+    expected: float,
+    payoff: tuple[float, float],
+) -> None:
+    sizer = make_sizers(sizing, make_context(), "s-001", ("X.V",), DAY_NS)["X.V"]
+    for number, (close, volume) in enumerate(bars):
+        ts = (number + 1) * DAY_NS
+        sizer.update(BarClosed("X.V", ts, close, close, close, close, volume))
+    price = bars[-1][0]
+    edge = Edge(probability, expected, 5 * DAY_NS, payoff)
+    quantity = sizer.quantity(equity, price, edge)
+    assert quantity.is_finite()
+    assert quantity >= 0
+    assert sizer.quantity(equity + 1_000.0, price, edge) >= quantity
+    if not sizer.is_ready:
+        assert quantity == 0
+    if sizing.max_fraction is not None:
+        assert float(quantity) * price <= max(equity, 0) * sizing.max_fraction * (1 + 1e-12)
+    if sizing.max_volume_frac is not None and quantity:
+        last = [volume for _, volume in bars[-sizing.volume_bars :]]
+        assert float(quantity) <= sum(last) / len(last) * sizing.max_volume_frac * (1 + 1e-12)
+    better = Edge(min(probability + 0.1, 1), expected + 0.1, 5 * DAY_NS, payoff)
+    assert sizer.quantity(equity, price, better) >= quantity
+
+
+@pytest.mark.parametrize("sizing", METHODS[:6])
+def test_sizer_restored_from_what_was_saved_goes_on_identically(sizing: Sizing) -> None:
+    whole, broken = (Sizer(sizing, DAY_NS) for _ in range(2))
+    edge = Edge(0.7, 0.05, DAY_NS, (0.1, 0.05))
+    for number, close in enumerate([100.0, 104.0, 99.0, 103.0, 101.0, 108.0]):
+        saved = msgspec.json.encode(broken.save())
+        broken = Sizer(sizing, DAY_NS)
+        broken.restore(msgspec.json.decode(saved, type=SizerState))
+        bar = BarClosed("X.V", number * DAY_NS, close, close, close, close, 50.0 + number)
+        for sizer in (whole, broken):
+            sizer.update(bar)
+        assert broken.is_ready == whole.is_ready
+        assert broken.quantity(10_000.0, close, edge) == whole.quantity(10_000.0, close, edge)
+    assert whole.is_ready
+
+
 @pytest.mark.parametrize(
     ("kind", "data"),
     [
@@ -122,6 +360,15 @@ def test_recursive_variance_equals_the_weighted_sum_written_out(
             VolatilityTarget,
             {"method": "volatility_target", "annual_volatility_frac": 1, "half_life_bars": 1},
         ),
+        (FractionalKelly, {"method": "kelly", "payoff": "luck"}),
+        (FractionalKelly, {"method": "kelly", "payoff": "exits", "multiplier": 1.1}),
+        (FractionalKelly, {"method": "kelly", "payoff": "trades", "trades": 10, "min_trades": 11}),
+        (
+            FractionalKelly,
+            {"method": "kelly", "payoff": "trades", "max_fraction": 0.1, "start_fraction": 0.2},
+        ),
+        (FixedNotional, {"method": "fixed_notional", "notional": 1, "max_volume_frac": 0}),
+        (RiskParitySizing, {"method": "risk_parity", "annual_volatility_frac": -1}),
     ],
 )
 def test_impossible_sizing_is_refused(kind: type[Settings], data: dict[str, object]) -> None:

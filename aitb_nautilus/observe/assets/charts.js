@@ -109,7 +109,7 @@ function describeTrade(data, i) {
   return { title: `${trades.isLong(i) ? "Long" : "Short"} ${trades.name("instrument_id", i)}`, rows };
 }
 
-const reasonText = (purpose) => purpose.replace(/^exit:/, "") || "\u2013";
+const reasonText = (purpose) => purpose.replace(/^exit:/, "").replaceAll("_", " ") || "\u2013";
 
 function priceChart(data) {
   const card = byId("prices");
