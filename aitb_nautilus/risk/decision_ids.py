@@ -29,7 +29,7 @@ from aitb_nautilus.messages import (
     Prediction,
 )
 
-__all__ = ["DecisionIds", "Fact", "decision_id"]
+__all__ = ["DecisionIds", "Fact", "Place", "decision_id"]
 
 type Fact = BarClosed | Prediction | Fill | OrderUpdate | None
 """What a strategy answers; None: a call of its own, such as a timer's."""
@@ -40,8 +40,23 @@ _FREE = (1 << 128) - 1 - (0xF << 76) - (0b11 << 62)
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
+class Place(msgspec.Struct, frozen=True):
+    """Where a decision stands.
+
+    Attributes
+    ----------
+    fact
+        Kind, subject and time of what is answered.
+    number
+        Of the orders that were wished at this fact before, refused ones among them.
+    """
+
+    fact: tuple[str, ...]
+    number: int
+
+
 def decision_id(
-    trader: str, strategy_id: str, fact: tuple[str, ...], number: int, wish: object
+    trader: str, strategy_id: str, place: Place, wish: OrderIntent | CloseIntent, attempt: int = 0
 ) -> str:
     """Return the id of an order.
 
@@ -49,25 +64,25 @@ def decision_id(
     ----------
     trader, strategy_id
         Who decides.
-    fact
-        Kind, subject and time of what is answered.
-    number
-        Of the orders that were wished at this fact before.
+    place
+        What it answers, and after how many orders.
     wish
         The intent as the strategy gave it, before sizing and limits.
+    attempt
+        How often the same was sent before, and came to nothing.
 
     Returns
     -------
     str
         32 hexadecimal digits.
     """
-    text = _encode([trader, strategy_id, fact, number, type(wish).__name__, wish])
+    text = _encode([trader, strategy_id, place, attempt, type(wish).__name__, wish])
     cut = int.from_bytes(hashlib.sha256(text).digest()[:16])
     return f"{cut & _FREE | _VERSION | _VARIANT:032x}"
 
 
 class DecisionIds:
-    """Name one strategy's orders, and count them at each fact.
+    """Name one strategy's orders, and count what it wishes at each fact.
 
     Parameters
     ----------
@@ -81,8 +96,8 @@ class DecisionIds:
         self._now = 0
         self._numbers: dict[tuple[str, ...], int] = {}
 
-    def next(self, wish: OrderIntent | CloseIntent, fact: Fact, now: int) -> str:
-        """Return the id of one more order.
+    def place(self, fact: Fact, now: int) -> Place:
+        """Count one more order that is wished.
 
         Parameters
         ----------
@@ -97,7 +112,11 @@ class DecisionIds:
         key = _key(fact, now)
         number = self._numbers.get(key, 0)
         self._numbers[key] = number + 1
-        return decision_id(self._trader, self._strategy_id, key, number, wish)
+        return Place(key, number)
+
+    def name(self, place: Place, wish: OrderIntent | CloseIntent, attempt: int = 0) -> str:
+        """Return the id of an order; see `decision_id`."""
+        return decision_id(self._trader, self._strategy_id, place, wish, attempt)
 
 
 def _key(fact: Fact, now: int) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ ways pass the same guard. It holds nothing of the engine: what is allowed leaves
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import count
 from typing import Literal
 
 from msgspec.structs import replace
@@ -78,17 +79,20 @@ class OrderSender:
             What it answered.
         """
         intent = self._on_grid(intent, intent.instrument_id)
+        place = self._ids.place(fact, self._now())
         decision = self._context.guard.judge(intent, self._strategy_id, self._now())
         if not decision.allowed:
             self._chronicle.decided(intent, decision, "submit", intent.quantity)
             return decision
-        name = self._ids.next(wish, fact, self._now())
-        while self._is_used(name):
+        name = self._ids.name(place, wish)
+        for attempt in count(1):
+            if not self._is_used(name):
+                break
             if self._is_done_with(name, decision):
                 used = self._refuse_used(name, intent)
                 self._chronicle.decided(intent, used, "submit", intent.quantity)
                 return used
-            name = self._ids.next(wish, fact, self._now())
+            name = self._ids.name(place, wish, attempt)
         if decision.reducing:
             intent = replace(intent, reduce_only=True)
         terms = plan(intent, decision.quantity, name, self._port)
@@ -187,13 +191,13 @@ class OrderSender:
             return decision
         quantity = None if intent.quantity is None else decision.quantity
         price, trigger = intent.price, intent.trigger_price
-        order.purpose = intent.purpose or order.purpose
         if (
             quantity in (None, order.quantity)
             and price in (None, order.price)
             and trigger in (None, order.trigger_price)
         ):
             if not order.changes:
+                order.purpose = intent.purpose or order.purpose
                 self._decided_change(intent, decision, idle=True)
                 return None
             line = (
@@ -203,6 +207,7 @@ class OrderSender:
             refusal = guard.refuse(instrument_id, self._strategy_id, self._now(), "order", line)
             self._decided_change(intent, refusal)
             return refusal
+        order.purpose = intent.purpose or order.purpose
         self._decided_change(intent, decision)
         terms = Sent(
             action="modify",
@@ -301,7 +306,7 @@ class OrderSender:
     def _is_done_with(self, client_order_id: str, decision: Decision) -> bool:
         """Return whether what a used id stands for need not, or must not, be sent once more.
 
-        An exit that came to nothing is sent under its next number: exits always pass.
+        An exit that came to nothing is sent under another id: exits always pass.
         """
         order = self._context.ledger.orders.get(client_order_id)
         came_to_nothing = order is None or not (order.is_open or order.filled)

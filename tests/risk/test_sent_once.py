@@ -11,11 +11,13 @@ from aitb_nautilus.risk.journal import Journal
 from aitb_nautilus.risk.journal_reader import Wanted, read
 from aitb_nautilus.risk.journal_records import Opened
 from aitb_nautilus.risk.journal_recovery import sent_ids
+from aitb_nautilus.risk.limits import RiskSettings
 from aitb_nautilus.settings import Settings
 from tests.risk.dry_desk import DryDesk
-from tests.risk.rig import BTC, Scripted, Step, close_of, make_context
+from tests.risk.rig import BTC, ROOMY, Scripted, Step, close_of, make_context
 
 BUY = OrderIntent(instrument_id=BTC, side="BUY", quantity=Decimal("0.010"))
+RICH = RiskSettings(max_order_notional=1e6, max_position_notional=1e6, price_band_frac=0.9)
 CLOSE = CloseIntent(instrument_id=BTC)
 STOP = OrderIntent(
     instrument_id=BTC,
@@ -31,9 +33,9 @@ def bar(number: int) -> BarClosed:
     return BarClosed(BTC, close_of(number), *(30_000.0,) * 4, 5.0)
 
 
-def started(path: Path, *steps: Step) -> tuple[DryDesk, Any, Journal]:
+def started(path: Path, *steps: Step, risk: RiskSettings = ROOMY) -> tuple[DryDesk, Any, Journal]:
     """Start a node on a journal that may be there already; step n is done at bar n."""
-    desk = DryDesk(make_context())
+    desk = DryDesk(make_context(risk))
     if path.exists():
         desk.context.guard.permits.remember_sent(sent_ids(path))
     opened = Opened(run_id="run", config_sha256="0" * 64)
@@ -82,7 +84,25 @@ def test_two_equal_wishes_at_one_bar_are_two_orders_and_both_are_known_again(
     journal.close()
 
 
-def test_exit_that_came_to_nothing_is_sent_under_its_next_number(tmp_path: Path) -> None:
+def test_refused_wish_keeps_its_number_so_that_those_after_it_keep_theirs(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    dear = OrderIntent(
+        instrument_id=BTC, side="BUY", kind="LIMIT", quantity=Decimal("0.010"), price=50_000.0
+    )
+    desk, strategy, journal = started(path, lambda _: [dear, BUY])
+    desk.bar(bar(1))
+    journal.close()
+    assert [d.limit for d in strategy.refusals] == ["price_band_frac"]
+    sent = sent_ids(path)
+    desk, strategy, journal = started(path, lambda _: [dear, BUY], risk=RICH)
+    desk.bar(bar(1))
+    journal.close()
+    assert [d.limit for d in strategy.refusals] == ["id"]
+    assert sent_ids(path) - sent == {desk.commands[0].client_order_id}
+    assert len(desk.commands) == 1
+
+
+def test_exit_that_came_to_nothing_is_sent_under_another_id(tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite"
     desk, _, journal = started(path, lambda _: [BUY], lambda _: [CLOSE])
     desk.bar(bar(1))

@@ -1,0 +1,169 @@
+"""What a trader held, from its journal alone: orders, positions and what each order is for.
+
+A node that starts again on a journal knows by this what the node before it knew when it ended. The
+records are taken one by one, so a journal can be looked at as of any record. Funding is no record,
+and neither are prices: what was paid or received for it is missing, and an instrument's mark is
+that of its first fill until the node hears a bar.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+from aitb_nautilus.messages import Fill, OrderStatus, OrderUpdate
+from aitb_nautilus.risk.book import Order
+from aitb_nautilus.risk.journal_chain import Record
+from aitb_nautilus.risk.journal_reader import Wanted, read
+from aitb_nautilus.risk.journal_records import (
+    Acknowledged,
+    Answer,
+    Decided,
+    Filled,
+    Intended,
+    Sent,
+)
+from aitb_nautilus.risk.ledger import Ledger
+
+__all__ = ["Rebuilding", "rebuild", "unknown_update"]
+
+_KINDS = tuple(type_.kind for type_ in (Intended, Decided, Sent, Acknowledged, Filled))
+_STATUS_OF: dict[Answer, OrderStatus | None] = {
+    "accepted": "ACCEPTED",
+    "updated": None,
+    "unchanged": None,
+    "rejected": "REJECTED",
+    "denied": "DENIED",
+    "cancelled": "CANCELED",
+    "expired": "EXPIRED",
+}
+
+
+class Rebuilding:
+    """A ledger that grows with the records of a journal.
+
+    Parameters
+    ----------
+    starting_equity
+        In the trader's currency, > 0.
+
+    Attributes
+    ----------
+    ledger
+        As it was after the last record that was taken.
+    """
+
+    def __init__(self, starting_equity: float) -> None:
+        self.ledger = Ledger(starting_equity)
+        self._exits: set[str] = set()
+        self._purposes: dict[str, str] = {}
+
+    def take(self, record: Record) -> None:
+        """Take the next record; kinds that say nothing of orders are passed over."""
+        ledger, name = self.ledger, record.client_order_id
+        match record.body:
+            case Intended(action="modify", purpose=purpose):
+                self._purposes[name] = purpose
+            case Decided(outcome="refused"):
+                pass
+            case Decided(action="modify"):
+                self._rename(name)
+            case Decided(action="submit", reducing=reducing) if name:
+                if reducing:
+                    self._exits.add(name)
+            case Sent(action="submit") as sent:
+                ledger.apply_order(_order(record, sent, is_exit=name in self._exits))
+            case Sent(action="modify") as sent if name in ledger.orders:
+                order = ledger.orders[name]
+                ledger.ask_change(order, sent.quantity, sent.price, sent.trigger_price)
+            case Acknowledged() as answer if name in ledger.orders:
+                ledger.apply_update(_update(record, answer, ledger.orders[name]))
+            case Filled() as filled:
+                ledger.apply_fill(_fill(record, filled))
+
+    def _rename(self, client_order_id: str) -> None:
+        order = self.ledger.orders.get(client_order_id)
+        if order is not None:
+            order.purpose = self._purposes.pop(client_order_id, "") or order.purpose
+
+
+def rebuild(path: Path, starting_equity: float) -> Ledger:
+    """Return what a trader held after the last record of its journal.
+
+    Parameters
+    ----------
+    path
+        Of the journal, or the run folder that holds it.
+    starting_equity
+        With which the trader began, in its currency, > 0.
+
+    Raises
+    ------
+    DataError
+        If the file is not there, no journal, or one of another version.
+    JournalError
+        If it cannot be read.
+    """
+    rebuilding = Rebuilding(starting_equity)
+    for record in read(path, Wanted(kinds=_KINDS)):
+        rebuilding.take(record)
+    return rebuilding.ledger
+
+
+def unknown_update(order: Order, ts: int, reason: str = "") -> OrderUpdate:
+    """Return what it means for an order that the venue does not know it.
+
+    It cannot be filled any more: one that the venue took is gone, one that it did not take never
+    was there.
+    """
+    never = order.status == "SENT" and not order.filled
+    status: OrderStatus = "REJECTED" if never else "CANCELED"
+    return OrderUpdate(order.client_order_id, order.instrument_id, ts, status, reason=reason)
+
+
+def _order(record: Record, sent: Sent, *, is_exit: bool) -> Order:
+    return Order(
+        client_order_id=record.client_order_id,
+        strategy_id=record.strategy_id,
+        instrument_id=record.instrument_id,
+        side=sent.side or "BUY",
+        kind=sent.order_kind or "MARKET",
+        quantity=sent.quantity or Decimal(0),
+        price=sent.price,
+        trigger_price=sent.trigger_price,
+        reduce_only=sent.reduce_only,
+        purpose=sent.purpose,
+        ts_sent=record.ts,
+        is_exit=is_exit,
+    )
+
+
+def _update(record: Record, answer: Acknowledged, order: Order) -> OrderUpdate:
+    if answer.answer == "unknown":
+        return unknown_update(order, record.ts, answer.reason)
+    return OrderUpdate(
+        record.client_order_id,
+        record.instrument_id,
+        record.ts,
+        _STATUS_OF[answer.answer],
+        answer.quantity,
+        answer.price,
+        answer.trigger_price,
+        answer.reason,
+        answer.answers_change,
+    )
+
+
+def _fill(record: Record, filled: Filled) -> Fill:
+    return Fill(
+        record.strategy_id,
+        record.instrument_id,
+        record.client_order_id,
+        filled.trade_id,
+        record.ts,
+        filled.side,
+        filled.price or 0.0,
+        filled.quantity,
+        filled.fee or 0.0,
+        filled.liquidity,
+    )
