@@ -147,6 +147,13 @@ class Chronicle:
         body = Acknowledged.of(update, heard=self._ledger.heard)
         self._append(body, update.ts, order.strategy_id, order.instrument_id, order.client_order_id)
 
+    def unknown(
+        self, strategy_id: str, instrument_id: str, client_order_id: str, reason: str, ts: int
+    ) -> None:
+        """Write that the venue was asked for an order, and does not know it."""
+        body = Acknowledged(answer="unknown", reason=reason, heard=self._ledger.heard)
+        self._append(body, ts, strategy_id, instrument_id, client_order_id)
+
     def filled(self, fill: Fill) -> None:
         """Write a fill; the ledger has taken it already."""
         if self.journal is None:

@@ -8,6 +8,7 @@ that of its first fill until the node hears a bar.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
@@ -44,8 +45,10 @@ class Rebuilding:
 
     Parameters
     ----------
-    starting_equity
-        In the trader's currency, > 0.
+    ledger
+        Of a trader that has done nothing yet.
+    hear_fill
+        Is told of each fill once the ledger holds it.
 
     Attributes
     ----------
@@ -53,8 +56,11 @@ class Rebuilding:
         As it was after the last record that was taken.
     """
 
-    def __init__(self, starting_equity: float) -> None:
-        self.ledger = Ledger(starting_equity)
+    def __init__(
+        self, ledger: Ledger, hear_fill: Callable[[Fill], None] = lambda _fill: None
+    ) -> None:
+        self.ledger = ledger
+        self._hear_fill = hear_fill
         self._exits: set[str] = set()
         self._purposes: dict[str, str] = {}
 
@@ -79,7 +85,9 @@ class Rebuilding:
             case Acknowledged() as answer if name in ledger.orders:
                 ledger.apply_update(_update(record, answer, ledger.orders[name]))
             case Filled() as filled:
-                ledger.apply_fill(_fill(record, filled))
+                fill = _fill(record, filled)
+                if ledger.apply_fill(fill):
+                    self._hear_fill(fill)
 
     def _rename(self, client_order_id: str) -> None:
         order = self.ledger.orders.get(client_order_id)
@@ -87,15 +95,20 @@ class Rebuilding:
             order.purpose = self._purposes.pop(client_order_id, "") or order.purpose
 
 
-def rebuild(path: Path, starting_equity: float) -> Ledger:
-    """Return what a trader held after the last record of its journal.
+def rebuild(
+    path: Path, ledger: Ledger, hear_fill: Callable[[Fill], None] = lambda _fill: None
+) -> Ledger:
+    """Fill a ledger with what its trader held after the last record of its journal.
 
     Parameters
     ----------
     path
         Of the journal, or the run folder that holds it.
-    starting_equity
-        With which the trader began, in its currency, > 0.
+    ledger
+        Of a trader that has done nothing yet.
+    hear_fill
+        Is told of each fill once the ledger holds it: `Guard.hear_fill`, so that losing streaks
+        and stops before the restart count.
 
     Raises
     ------
@@ -104,10 +117,10 @@ def rebuild(path: Path, starting_equity: float) -> Ledger:
     JournalError
         If it cannot be read.
     """
-    rebuilding = Rebuilding(starting_equity)
+    rebuilding = Rebuilding(ledger, hear_fill)
     for record in read(path, Wanted(kinds=_KINDS)):
         rebuilding.take(record)
-    return rebuilding.ledger
+    return ledger
 
 
 def unknown_update(order: Order, ts: int, reason: str = "") -> OrderUpdate:

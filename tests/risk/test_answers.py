@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,36 +10,23 @@ import pytest
 
 from aitb_nautilus.messages import (
     BarClosed,
-    CancelIntent,
     CloseIntent,
-    Intent,
-    ModifyIntent,
-    OrderIntent,
 )
-from aitb_nautilus.risk.answers import Answers
-from aitb_nautilus.risk.context import Context
-from aitb_nautilus.risk.journal import Journal
-from aitb_nautilus.risk.journal_records import Opened
 from aitb_nautilus.risk.limits import RiskSettings
 from aitb_nautilus.risk.permits import Permit
 from aitb_nautilus.settings import Settings
 from tests.risk.dry_desk import DryDesk
-from tests.risk.rig import BTC, ROOMY, Scripted, Step, close_of, flat_bars, make_context, run
-
-FACTS = ("bar", "prediction", "created", "left", "cancelling", "changing", "fill", "update")
-BUY = OrderIntent(instrument_id=BTC, side="BUY", quantity=Decimal("0.010"))
-STOP = OrderIntent(
-    instrument_id=BTC,
-    side="SELL",
-    kind="STOP_MARKET",
-    quantity=Decimal("0.010"),
-    trigger_price=29_000.04,
-    reduce_only=True,
-    purpose="exit:stop",
+from tests.risk.lively import (
+    BUY,
+    RISK,
+    ROWS,
+    STOP,
+    Eavesdropper,
+    journal_of,
+    lively,
+    state_of,
 )
-TARGET = OrderIntent(
-    instrument_id=BTC, side="SELL", kind="LIMIT", quantity=Decimal("0.010"), price=31_000.0
-)
+from tests.risk.rig import BTC, ROOMY, Scripted, Step, close_of, make_context, run
 
 
 def bar(number: int, price: float = 30_000.0) -> BarClosed:
@@ -56,69 +41,16 @@ def dry(steps: dict[int, Step] | None = None, risk: RiskSettings = ROOMY) -> tup
     return strategy, desk
 
 
-def open_ids(strategy: Any) -> list[str]:
-    return [o.client_order_id for o in strategy.view.open_orders(BTC)]
-
-
-class Eavesdropper:
-    """Remember what `Answers` is told, and what of it was not told in the middle of another."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.told: list[tuple[str, tuple[Any, ...]]] = []
-        self._depth = 0
-        for name in (*FACTS, "move_on"):
-            monkeypatch.setattr(Answers, name, self._listening(name, getattr(Answers, name)))
-
-    def _listening(self, name: str, method: Callable[..., None]) -> Callable[..., None]:
-        @functools.wraps(method)
-        def told(answering: Answers, *args: Any) -> None:
-            if not self._depth:
-                self.told.append((name, args))
-            self._depth += 1
-            try:
-                method(answering, *args)
-            finally:
-                self._depth -= 1
-
-        return told
-
-
-def lively(strategy: Scripted) -> Scripted:
-    """Give a strategy something of everything to do."""
-
-    def change(price: float) -> Step:
-        def step(s: Any) -> Iterable[Intent]:
-            yield from (ModifyIntent(client_order_id=i, trigger_price=price) for i in open_ids(s))
-
-        return step
-
-    strategy.steps = {
-        1: lambda _: [BUY],
-        3: change(29_500.07),
-        4: lambda _: [OrderIntent(instrument_id=BTC, side="BUY", quantity=Decimal("9.0"))],
-        6: lambda _: [TARGET, CloseIntent(instrument_id=BTC)],
-        9: lambda s: [BUY, *(CancelIntent(client_order_id=i) for i in open_ids(s))],
-        12: lambda s: s.close_all_positions(s.context.instruments[BTC].id),
-    }
-    strategy.answers = {
-        "fill": lambda s, fill: [STOP] if fill.side == "BUY" else [],
-        "refusal": lambda s, decision: [],
-    }
-    return strategy
-
-
 def test_facts_of_an_engine_told_again_without_one_give_the_same_desk(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    risk = RiskSettings(max_order_notional=60_000.0, max_position_notional=1e6)
-    rows = [*flat_bars(7), (30_000.0, 30_000.0, 28_000.0, 28_500.0), *flat_bars(7, 28_500.0)]
-    heard = Eavesdropper(monkeypatch)
-    alive = lively(Scripted(Settings(), make_context(risk), "S-001"))
+    heard = Eavesdropper(monkeypatch, after=lambda: None)
+    alive = lively(Scripted(Settings(), make_context(RISK), "S-001"))
     first = journal_of(alive.context, tmp_path / "first.sqlite")
-    run([alive], alive.context, rows)
+    run([alive], alive.context, ROWS)
     monkeypatch.undo()
     assert alive.context.run_state.failures == []
-    again, desk = dry(risk=risk)
+    again, desk = dry(risk=RISK)
     lively(again)
     second = journal_of(desk.context, tmp_path / "second.sqlite")
     for name, facts in heard.told:
@@ -127,36 +59,14 @@ def test_facts_of_an_engine_told_again_without_one_give_the_same_desk(
         else:
             getattr(again.answering, name)(*facts)
     assert len(alive.context.ledger.orders) > 6
-    assert state_of(desk.context) == state_of(alive.context)
+    assert state_of(desk.context.ledger) == state_of(alive.context.ledger)
+    assert desk.context.ledger.equity() == alive.context.ledger.equity()
     assert len(alive.refusals) == 1
     assert again.refusals == alive.refusals
     first.close()
     second.close()
     assert first.state.records > 40
     assert second.state.head == first.state.head  # every decision, order and answer, to the byte
-
-
-def journal_of(context: Context, path: Path) -> Journal:
-    opened = Opened(run_id="run", config_sha256="0" * 64)
-    journal = context.chronicle.journal = Journal(path, opened, close_of(0), durable=False)
-    return journal
-
-
-def state_of(context: Context) -> Any:
-    ledger = context.ledger
-    orders = [
-        (
-            o.client_order_id,
-            *(o.side, o.kind, o.quantity, o.filled, o.price, o.trigger_price),
-            *(o.reduce_only, o.is_exit, o.purpose, o.status, o.ts_sent, o.changes),
-        )
-        for o in ledger.orders.values()
-    ]
-    positions = {
-        key: (p.quantity, p.average_price, p.realized, p.fees, p.ts_opened)
-        for key, p in ledger.positions.items()
-    }
-    return orders, positions, ledger.marks, ledger.equity(), context.guard.refused
 
 
 def test_strategy_decides_without_an_engine() -> None:

@@ -1,0 +1,92 @@
+"""What the engine's cache holds of a venue, as plain facts.
+
+When a node starts, the engine asks its venues for all orders, fills and positions and puts them
+into its cache; from there they are read for recovery and firewall.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from nautilus_trader.common import Cache
+from nautilus_trader.model import ClientOrderId, PositionSide, Venue
+
+from aitb_nautilus.messages import OrderStatus
+from aitb_nautilus.risk.translate import fill_fact, kind_of, price_of, side_of
+from aitb_nautilus.risk.venue_facts import VenueFacts, VenueFill, VenueOrder
+
+__all__ = ["find_order", "venue_facts", "venue_order"]
+
+_STATUS_OF: dict[str, OrderStatus] = {
+    "DENIED": "DENIED",
+    "REJECTED": "REJECTED",
+    "CANCELED": "CANCELED",
+    "EXPIRED": "EXPIRED",
+    "FILLED": "FILLED",
+    "INITIALIZED": "SENT",
+    "EMULATED": "SENT",
+    "RELEASED": "SENT",
+    "SUBMITTED": "SENT",
+}
+"""All others are those of an order that rests at the venue."""
+
+
+def venue_order(order: Any) -> VenueOrder:
+    """Return an order of the engine as the venue has it."""
+    average = order.avg_px
+    return VenueOrder(
+        client_order_id=str(order.client_order_id),
+        venue_order_id=str(order.venue_order_id or ""),
+        instrument_id=str(order.instrument_id),
+        side=side_of(order.side),
+        kind=kind_of(order.order_type),
+        quantity=order.quantity.as_decimal(),
+        status=_STATUS_OF.get(order.status.name, "ACCEPTED"),
+        filled=order.filled_qty.as_decimal(),
+        price=price_of(getattr(order, "price", None)),
+        trigger_price=price_of(getattr(order, "trigger_price", None)),
+        average_price=None if average is None else float(average),
+        reduce_only=order.is_reduce_only,
+        ts=order.ts_last,
+    )
+
+
+def find_order(cache: Cache, client_order_id: str) -> tuple[VenueOrder, list[VenueFill]] | None:
+    """Return an order and its fills by our name of it; None if the engine knows none."""
+    order = cache.order(ClientOrderId(client_order_id))
+    if order is None:
+        return None
+    fills = [fill_fact(e) for e in order.events() if type(e).__name__ == "OrderFilled"]
+    return venue_order(order), [
+        VenueFill(
+            trade_id=f.trade_id,
+            price=f.price,
+            quantity=f.quantity,
+            ts=f.ts,
+            fee=f.fee,
+            liquidity=f.liquidity,
+        )
+        for f in fills
+    ]
+
+
+def venue_facts(cache: Cache, venues: Sequence[str]) -> VenueFacts:
+    """Return open orders, positions and balances of some venues."""
+    orders, positions, balances = [], dict[str, Decimal](), dict[str, Decimal]()
+    for name in venues:
+        venue = Venue(name)
+        orders += [venue_order(order) for order in cache.orders_open(venue=venue)]
+        for position in cache.positions_open(venue=venue):
+            instrument_id = str(position.instrument_id)
+            held = position.quantity.as_decimal() * (
+                -1 if position.side == PositionSide.SHORT else 1
+            )
+            positions[instrument_id] = positions.get(instrument_id, Decimal(0)) + held
+        account = cache.account_for_venue(venue)
+        if account is not None:
+            for currency, money in account.balances_total().items():
+                code = currency.code
+                balances[code] = balances.get(code, Decimal(0)) + money.as_decimal()
+    return VenueFacts(orders=tuple(orders), positions=positions, balances=balances)

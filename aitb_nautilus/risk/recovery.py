@@ -1,0 +1,326 @@
+"""After a crash: ask the venue for what was sent and never answered, and act on what it says.
+
+A node that starts on the journal of one before it does this before any strategy hears anything:
+
+    rebuild(journal, ledger, guard.hear_fill)              # what the last node knew
+    guard.permits.remember_sent(sent_ids(journal))         # no decision is sent twice
+    recovery = Recovery(unresolved(journal), ledger, now, timeout_ns)
+    while not recovery.done:
+        for question in recovery.questions:                # again and again until answered
+            order, fills = ...ask the venue by client_order_id...
+            follow(recovery.answer(question.client_order_id, order, fills, now), ...)
+        follow(recovery.wait(now), ...)                    # what is unanswered at the timeout
+
+`Recovery` is pure: it asks nobody and changes nothing. It names the questions, takes answers one
+by one, and returns what follows from each as a `Finding`; `follow` carries that out. That the venue
+does not know an order is no answer before the timeout, since a command may still be on its way;
+then it is: the order is journalled as unknown and not sent again, and trading halts until a person
+resumes it.
+
+How a node asks is its own affair. Behind the engine's native clients that is its start-up
+reconciliation: it puts what the venue has into the engine's cache, where an order is found by its
+id, and `engine_venue.venue_order` reads it. A client of our own asks the venue itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+import msgspec
+
+from aitb_nautilus.messages import Fill, OrderUpdate
+from aitb_nautilus.risk.answers import Answers
+from aitb_nautilus.risk.book import ZERO, Order
+from aitb_nautilus.risk.context import Context
+from aitb_nautilus.risk.journal_rebuild import unknown_update
+from aitb_nautilus.risk.journal_records import Action
+from aitb_nautilus.risk.journal_recovery import Unresolved
+from aitb_nautilus.risk.ledger import Ledger
+from aitb_nautilus.risk.venue_facts import VenueFill, VenueOrder
+
+__all__ = ["Finding", "Question", "Recovery", "Unknown", "follow"]
+
+_OF: dict[Action, str] = {"submit": "", "modify": "change of ", "cancel": "cancel of "}
+
+
+class Question(msgspec.Struct, frozen=True):
+    """An order that the venue must be asked for.
+
+    Attributes
+    ----------
+    strategy_id, instrument_id
+        Empty if the order was sent while the journal could not be written.
+    actions
+        Commands that nobody answered.
+    may_be_there
+        Whether one of them may have left; else the node ended before it could.
+    line
+        What is asked for, in one line.
+    """
+
+    client_order_id: str
+    strategy_id: str
+    instrument_id: str
+    actions: tuple[Action, ...]
+    may_be_there: bool
+    line: str
+
+
+class Unknown(msgspec.Struct, frozen=True):
+    """The venue did not know an order until the timeout."""
+
+    question: Question
+    ts: int
+    reason: str
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """What follows from an answer, in this order.
+
+    Attributes
+    ----------
+    facts
+        Fills and changes that the trader has missed, and orders that are unknown.
+    halt
+        Why trading must halt; empty if it need not.
+    """
+
+    facts: tuple[Fill | OrderUpdate | Unknown, ...] = ()
+    halt: str = ""
+
+
+class Recovery:
+    """Ask for every unanswered order until it is answered or the time is up.
+
+    Parameters
+    ----------
+    commands
+        From `journal_recovery.unresolved`.
+    ledger
+        Of the trader, rebuilt from the same journal; only read.
+    now
+        When asking begins, ns UTC.
+    timeout_ns
+        How long an order is asked for.
+    """
+
+    def __init__(
+        self, commands: Sequence[Unresolved], ledger: Ledger, now: int, timeout_ns: int
+    ) -> None:
+        self._ledger = ledger
+        self._until = now + timeout_ns
+        self._open = {question.client_order_id: question for question in _questions(commands)}
+
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """Return what is still to be asked, oldest first."""
+        return tuple(self._open.values())
+
+    @property
+    def done(self) -> bool:
+        """Return whether nothing is left to be asked."""
+        return not self._open
+
+    def answer(
+        self, client_order_id: str, order: VenueOrder | None, fills: Sequence[VenueFill], now: int
+    ) -> Finding:
+        """Take what the venue says of an order; None: it knows none of that id.
+
+        Parameters
+        ----------
+        fills
+            All fills of the order that the venue tells; those that are known change nothing, and
+            what it has filled beyond them is taken as one more fill.
+        now
+            ns UTC.
+        """
+        question = self._open.get(client_order_id)
+        if question is None:
+            return Finding()
+        if order is None:
+            return self.wait(now)
+        del self._open[client_order_id]
+        known = self._ledger.orders.get(client_order_id)
+        if known is None:
+            return Finding()  # Whose it was stands nowhere: the firewall shows it to a person.
+        missed = self._missed(known, order, fills, now)
+        filled = known.filled + sum((fill.quantity for fill in missed), ZERO)
+        facts: tuple[Fill | OrderUpdate, ...] = (
+            *missed,
+            *_updates(known, order, question, filled, now),
+        )
+        if order.filled < known.filled:
+            why = f"the venue says that {order.filled} of it is filled, the journal {known.filled}"
+            return Finding(facts, f"order {client_order_id} ({question.line}): {why}")
+        return Finding(facts)
+
+    def wait(self, now: int) -> Finding:
+        """Give up what is unanswered once the time is up."""
+        if now < self._until or not self._open:
+            return Finding()
+        given_up = list(self._open.values())
+        self._open.clear()
+        reason = "the venue did not know it, asked until the timeout; it is not sent again"
+        facts = tuple(Unknown(question, now, reason) for question in given_up)
+        lost = [question for question in given_up if question.may_be_there]
+        if not lost:
+            return Finding(facts)
+        first = lost[0]
+        more = f", and {len(lost) - 1} more" if len(lost) > 1 else ""
+        return Finding(
+            facts,
+            f"order {first.client_order_id} ({first.line}){more} was sent and never answered, and "
+            f"the venue does not know it: see what is held there before you resume",
+        )
+
+    def _missed(
+        self, known: Order, order: VenueOrder, fills: Sequence[VenueFill], now: int
+    ) -> list[Fill]:
+        """Return the fills that we have not seen, and one for what no fill explains."""
+        client_order_id = known.client_order_id
+        before = [f for f in self._ledger.fills if f.client_order_id == client_order_id]
+        trades = {fill.trade_id for fill in before}
+        missed = [_fill(known, fill) for fill in fills if fill.trade_id not in trades]
+        told = [*before, *missed]
+        rest = order.filled - sum((fill.quantity for fill in told), ZERO)
+        if rest > 0:
+            price = _price_of_rest(order, told, rest)
+            name = f"unseen-{order.venue_order_id or client_order_id}-{order.filled}"
+            unseen = VenueFill(trade_id=name, price=price, quantity=rest, ts=order.ts or now)
+            missed.append(_fill(known, unseen))
+        return missed
+
+
+def follow(finding: Finding, context: Context, answering: Mapping[str, Answers], now: int) -> None:
+    """Carry a finding out: tell the strategies, write it down, halt.
+
+    Parameters
+    ----------
+    context
+        What the node's components share; its ledger is the rebuilt one.
+    answering
+        By strategy id: those that have started, and may send orders in answer. A fact of any other
+        changes ledger and journal alone.
+    now
+        ns UTC.
+    """
+    ledger, chronicle = context.ledger, context.chronicle
+    for fact in finding.facts:
+        match fact:
+            case Fill():
+                strategy = _moved_on(answering, fact.strategy_id, now)
+                if strategy is not None:
+                    strategy.fill(fact)
+                elif ledger.apply_fill(fact):
+                    context.guard.hear_fill(fact)
+                    chronicle.filled(fact)
+            case OrderUpdate():
+                order = ledger.orders[fact.client_order_id]
+                strategy = _moved_on(answering, order.strategy_id, now)
+                if strategy is not None:
+                    strategy.update(fact)
+                else:
+                    ledger.apply_update(fact)
+                    chronicle.answered(order, fact)
+            case Unknown(question=question, ts=ts, reason=reason):
+                name = question.client_order_id
+                chronicle.unknown(question.strategy_id, question.instrument_id, name, reason, ts)
+                if name in ledger.orders:
+                    ledger.apply_update(unknown_update(ledger.orders[name], ts, reason))
+    if finding.halt:
+        context.guard.halt(finding.halt, now)
+
+
+def _moved_on(answering: Mapping[str, Answers], strategy_id: str, now: int) -> Answers | None:
+    strategy = answering.get(strategy_id)
+    if strategy is not None:
+        strategy.move_on(now)
+    return strategy
+
+
+def _questions(commands: Sequence[Unresolved]) -> list[Question]:
+    """Return one question an order, from all of its commands."""
+    by_order: dict[str, list[Unresolved]] = {}
+    for command in commands:
+        by_order.setdefault(command.client_order_id, []).append(command)
+    return [
+        Question(
+            name,
+            some[0].strategy_id,
+            some[0].instrument_id,
+            tuple(command.action for command in some),
+            any(command.stage != "decided" for command in some),
+            _line(some[0]),
+        )
+        for name, some in by_order.items()
+    ]
+
+
+def _line(command: Unresolved) -> str:
+    if command.stage == "lost":
+        return "sent while the journal could not be written"
+    parts = (
+        f"{_OF[command.action]}{command.side or 'an order'}",
+        command.quantity,
+        command.instrument_id,
+        command.order_kind,
+        None if command.price is None else f"at {command.price:g}",
+        None if command.trigger_price is None else f"from {command.trigger_price:g}",
+    )
+    return " ".join(str(part) for part in parts if part is not None) + f" by {command.strategy_id}"
+
+
+def _updates(
+    known: Order, order: VenueOrder, question: Question, filled: Decimal, now: int
+) -> list[OrderUpdate]:
+    """Return the changes that bring our order to what the venue has, and answer every command."""
+    name, instrument_id = known.client_order_id, known.instrument_id
+    ts = max(order.ts or now, known.ts_terms)
+    theirs = (order.quantity, order.price, order.trigger_price)
+    renewed = OrderUpdate(name, instrument_id, ts, None, *theirs, "", True)
+    if not order.is_open:
+        if order.status != "FILLED":
+            reason = "found after a restart"
+            return [OrderUpdate(name, instrument_id, ts, order.status, reason=reason)]
+        # The fills say so, unless a change made it smaller.
+        return [] if filled >= known.quantity else [renewed]
+    updates = []
+    if known.status == "SENT":
+        updates.append(OrderUpdate(name, instrument_id, ts, "ACCEPTED"))
+    is_changed = (known.quantity, known.price, known.trigger_price) != theirs
+    if is_changed:
+        updates.append(renewed)
+    changing = "modify" in question.actions and not is_changed
+    if changing or "cancel" in question.actions:
+        reason = "the order is at the venue as it was"
+        unchanged = OrderUpdate(
+            name, instrument_id, ts, None, reason=reason, answers_change=changing
+        )
+        updates.append(unchanged)
+    return updates
+
+
+def _fill(known: Order, fill: VenueFill) -> Fill:
+    return Fill(
+        known.strategy_id,
+        known.instrument_id,
+        known.client_order_id,
+        fill.trade_id,
+        fill.ts,
+        known.side,
+        fill.price,
+        fill.quantity,
+        fill.fee,
+        fill.liquidity,
+    )
+
+
+def _price_of_rest(order: VenueOrder, told: Sequence[Fill], rest: Decimal) -> float:
+    """Return the price at which the rest was filled, so that all of it has the average price."""
+    if order.average_price is not None:
+        spent = order.average_price * float(order.filled)
+        price = (spent - sum(f.price * float(f.quantity) for f in told)) / float(rest)
+        if price > 0:
+            return price
+    return order.price or order.trigger_price or (told[-1].price if told else 0.0)
