@@ -6,7 +6,6 @@ lets dishonest ones be seen.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from aitb_nautilus.errors import DataError, RunError
+from aitb_nautilus.files import FileHeldError, FileLock, sync_folder
 
 __all__ = [
     "COLUMNS",
@@ -78,12 +78,19 @@ class WriterLock:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path.with_name(f"{path.name}.lock")
+        lock = path.with_name(f"{path.name}.lock")
         try:
-            self._handle = self._taken(path)
+            self._lock = FileLock(lock)
+        except FileHeldError as e:
+            raise JournalError(
+                str(path),
+                f"is being written by another node (process {e.holder or 'not known'})",
+                "must have one writer: two would break the chain",
+                "Stop the other node first, or give this one a journal of its own",
+            ) from e
         except OSError as e:
             raise JournalError(
-                str(self._path),
+                str(lock),
                 f"cannot be made: {(e.strerror or str(e)).lower()}",
                 "the journal must lie in a folder where you may write",
                 "Make room, or choose another folder",
@@ -91,28 +98,7 @@ class WriterLock:
 
     def release(self) -> None:
         """Let others write."""
-        self._path.unlink(missing_ok=True)
-        os.close(self._handle)
-
-    def _taken(self, path: Path) -> int:
-        while True:
-            handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as e:
-                holder = os.read(handle, 32).decode(errors="replace").strip()
-                os.close(handle)
-                raise JournalError(
-                    str(path),
-                    f"is being written by another node (process {holder or 'not known'})",
-                    "must have one writer: two would break the chain",
-                    "Stop the other node first, or give this one a journal of its own",
-                ) from e
-            if _is_same(self._path, handle):
-                os.ftruncate(handle, 0)
-                os.write(handle, f"{os.getpid()}\n".encode())
-                return handle
-            os.close(handle)  # its holder took the file away just before letting it go
+        self._lock.release()
 
 
 def find_journal(path: Path) -> Path:
@@ -160,7 +146,7 @@ def open_for_writing(path: Path, *, durable: bool) -> sqlite3.Connection:
             database.execute(f"PRAGMA user_version = {SCHEMA}")
             database.execute("COMMIT")
             if durable:
-                _sync_folder(path.parent)
+                sync_folder(path.parent)
     except BaseException:
         database.close()
         raise
@@ -249,20 +235,3 @@ def _check(database: sqlite3.Connection, path: Path) -> None:
             f"this program reads and writes version {SCHEMA}",
             "Use the version of AITB that wrote it, or move the file away to begin a new one",
         )
-
-
-def _is_same(path: Path, handle: int) -> bool:
-    """Return whether a path still names an open file."""
-    try:
-        there = path.stat()
-    except FileNotFoundError:
-        return False
-    return os.path.samestat(there, os.fstat(handle))
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

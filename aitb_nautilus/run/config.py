@@ -44,10 +44,15 @@ class TraderSettings(Settings, frozen=True):
         Name and tag, joined by a hyphen. Order ids are hashes of decisions, and of this name.
     currency
         What equity, limits and results are counted in; the quote currency of every instrument.
+    state
+        Folder of the trader's state file, where halts are kept, and of the command socket of its
+        node. Relative to this file, so that whoever gives a command finds it from anywhere. A
+        back-test does not look at it.
     """
 
     id: Annotated[str, msgspec.Meta(pattern="^[A-Z][A-Z0-9_]*-[0-9]{3}$")] = "AITB-001"
     currency: Annotated[str, msgspec.Meta(pattern=_CODE)] = "USDT"
+    state: Annotated[str, msgspec.Meta(min_length=1)] = "state"
 
 
 class CatalogSettings(Settings, frozen=True):

@@ -1,0 +1,335 @@
+"""Where the trading states of a trader are kept: one SQLite file, each change on the disk at once.
+
+`standings` holds what is in force, `changes` every halt and resume there was. The file belongs to
+the trader, not to a run: it survives restarts, kills and new versions of this program. A file of an
+older version is brought forward when it is opened; one of a newer version is refused.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+
+from aitb_nautilus.errors import DataError
+from aitb_nautilus.files import FileHeldError, FileLock, sync_folder
+from aitb_nautilus.risk.trading_states import Halt, Resume, StateError, StateScope
+
+__all__ = ["Change", "StateFile", "StateLock"]
+
+_APPLICATION_ID = 0x41495453
+"""``AITS``: tells a state file from any other SQLite file."""
+_WAIT_S = 0.2
+"""How long a write waits for a stranger who locked the file: the node waits as long."""
+
+_STEPS: tuple[tuple[str, ...], ...] = (
+    (
+        """CREATE TABLE standings (
+    number INTEGER PRIMARY KEY,
+    scope TEXT NOT NULL,
+    scope_id TEXT NOT NULL,
+    level TEXT NOT NULL,
+    flatten INTEGER NOT NULL,
+    cause TEXT NOT NULL,
+    ts INTEGER NOT NULL,
+    who TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    strategy_id TEXT NOT NULL,
+    client_order_id TEXT NOT NULL
+) STRICT""",
+        """CREATE TABLE changes (
+    number INTEGER PRIMARY KEY,
+    scope TEXT NOT NULL,
+    scope_id TEXT NOT NULL,
+    level TEXT NOT NULL,
+    flatten INTEGER NOT NULL,
+    cause TEXT NOT NULL,
+    ts INTEGER NOT NULL,
+    who TEXT NOT NULL,
+    reason TEXT NOT NULL
+) STRICT""",
+    ),
+)
+"""What brings a file from each version to the next; a new file takes all of them. A step that was
+once released is never changed: a new version adds one."""
+
+
+class Change(msgspec.Struct, frozen=True):
+    """A halt or a resume that was written.
+
+    Attributes
+    ----------
+    level
+        What the scope was brought to: ``active`` or ``reducing`` by a resume.
+    cause
+        ``command``, ``limit`` or ``error``.
+    """
+
+    ts: int
+    scope: StateScope
+    level: str
+    flatten: bool
+    cause: str
+    who: str
+    reason: str
+
+
+class StateLock:
+    """Say that a node runs for the trader of a state file. Ends with the process.
+
+    Parameters
+    ----------
+    path
+        Of the state file; the lock is the file beside it that ends in ``.lock``.
+
+    Raises
+    ------
+    StateError
+        If another process holds it, or the lock's file cannot be made.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = FileLock(path.with_name(f"{path.name}.lock"))
+        except FileHeldError as e:
+            raise StateError(
+                str(path),
+                f"is in use by another process ({e.holder or 'not known'})",
+                "one trader has one node at a time",
+                "Stop that one first, or give this trader another id",
+            ) from e
+        except OSError as e:
+            raise _unwritable(path, (e.strerror or str(e)).lower()) from e
+
+    def release(self) -> None:
+        """Let others have it."""
+        self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+class StateFile:
+    """The trading states of one trader on the disk; a `Keeper`.
+
+    The caller holds the `StateLock`, or only reads.
+
+    Parameters
+    ----------
+    path
+        Of the file; it is made if it is not there.
+
+    Raises
+    ------
+    StateError
+        If it cannot be opened, made or brought forward.
+    DataError
+        If the file is no state file, or one of a newer version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            # Made by one thread and closed by another one, never used by two at a time.
+            self._database = sqlite3.connect(
+                path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False
+            )
+        except sqlite3.Error as e:
+            raise _unwritable(path, str(e)) from e
+        try:
+            self._bring_forward()
+            self._identity = self._look()
+        except (sqlite3.Error, OSError) as e:
+            self._database.close()
+            raise _unwritable(path, str(e)) from e
+        except BaseException:
+            self._database.close()
+            raise
+
+    def read(self) -> list[Halt]:
+        """Return what is in force, the first one first."""
+        rows = self._rows(
+            "SELECT ts, reason, strategy_id, client_order_id, cause, level, scope, scope_id, who, "
+            "flatten FROM standings ORDER BY number"
+        )
+        return [
+            Halt(ts, why, strategy, order, cause, level, StateScope(kind, id_), who, bool(flatten))
+            for ts, why, strategy, order, cause, level, kind, id_, who, flatten in rows
+        ]
+
+    def changes(self, last: int) -> list[Change]:
+        """Return the last halts and resumes, the newest one first."""
+        rows = self._rows(
+            "SELECT ts, scope, scope_id, level, flatten, cause, who, reason FROM changes "
+            "ORDER BY number DESC LIMIT ?",
+            (last,),
+        )
+        return [
+            Change(ts, StateScope(kind, id_), level, bool(flatten), cause, who, reason)
+            for ts, kind, id_, level, flatten, cause, who, reason in rows
+        ]
+
+    def keep(self, halt: Halt) -> None:
+        """Add what holds; it is on the disk when this returns.
+
+        Raises
+        ------
+        StateError
+            If it cannot be written.
+        """
+        self._write([self._added(halt), _changed(halt)])
+
+    def lift(self, resume: Resume) -> None:
+        """Take out all that holds for a scope, and put in what is left.
+
+        Raises
+        ------
+        StateError
+            If it cannot be written; nothing is changed then.
+        """
+        scope = resume.scope
+        left = resume.left()
+        taken = (
+            "DELETE FROM standings WHERE scope = ? AND scope_id = ?",
+            (scope.kind, scope.id),
+        )
+        self._write([taken, *([] if left is None else [self._added(left)]), _changed(resume)])
+
+    def version(self) -> int:
+        """Return a number that changes when another process writes the file."""
+        (number,) = self._rows("PRAGMA data_version")[0]
+        return int(number)
+
+    def close(self) -> None:
+        """Let the file go."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _added(self, halt: Halt) -> tuple[str, Sequence[Any]]:
+        return (
+            "INSERT INTO standings (scope, scope_id, level, flatten, cause, ts, who, reason, "
+            "strategy_id, client_order_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*_values(halt), halt.strategy_id, halt.client_order_id),
+        )
+
+    def _write(self, statements: Sequence[tuple[str, Sequence[Any]]]) -> None:
+        """Carry out statements, all or none."""
+        database = self._database
+        try:
+            if self._look() != self._identity:
+                raise _unwritable(self.path, f"{self.path.name} was replaced by another file")
+            database.execute("BEGIN IMMEDIATE")
+            try:
+                for statement, values in statements:
+                    database.execute(statement, values)
+                database.execute("COMMIT")
+            except BaseException:
+                if database.in_transaction:
+                    database.execute("ROLLBACK")
+                raise
+        except OSError as e:
+            raise _unwritable(self.path, f"{self.path.name} is gone: {e.strerror}") from e
+        except (sqlite3.Error, UnicodeEncodeError) as e:
+            raise _unwritable(self.path, str(e)) from e
+
+    def _rows(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
+        try:
+            return self._database.execute(query, values).fetchall()
+        except sqlite3.Error as e:
+            raise _unwritable(self.path, str(e)) from e
+
+    def _look(self) -> tuple[int, int]:
+        """Return device and inode: SQLite goes on writing to a file that was moved away."""
+        state = self.path.stat()
+        return state.st_dev, state.st_ino
+
+    def _bring_forward(self) -> None:
+        """Check whose file it is, and take it from its version to ours."""
+        database, path = self._database, self.path
+        try:
+            (made_by,) = database.execute("PRAGMA application_id").fetchone()
+            (version,) = database.execute("PRAGMA user_version").fetchone()
+            (objects,) = database.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        except sqlite3.DatabaseError as e:
+            if e.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
+                raise
+            made_by, version, objects = -1, 0, 1
+        if objects and made_by != _APPLICATION_ID:
+            raise DataError(
+                str(path),
+                "is no state file",
+                "must be the file that AITB keeps a trader's halts in",
+                "Name another folder in trader.state, or move the file away",
+            )
+        if version > len(_STEPS):
+            raise DataError(
+                str(path),
+                f"is a state file of version {version}",
+                f"this program knows versions up to {len(_STEPS)}: a newer AITB wrote it, and what "
+                f"it says of halts could be misread",
+                "Use that newer version; to give up the halts in it, move the file away",
+            )
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = FULL")
+        if version == len(_STEPS):
+            return
+        database.execute("BEGIN IMMEDIATE")
+        try:
+            for step in _STEPS[version:]:
+                for statement in step:
+                    database.execute(statement)
+            database.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+            database.execute(f"PRAGMA user_version = {len(_STEPS)}")
+            database.execute("COMMIT")
+        except BaseException:
+            if database.in_transaction:
+                database.execute("ROLLBACK")
+            raise
+        sync_folder(path.parent)
+
+
+def _values(change: Halt | Resume) -> tuple[Any, ...]:
+    scope = change.scope
+    flatten, cause = False, "command"
+    if isinstance(change, Halt):
+        flatten, cause = change.flatten, change.cause
+    return (
+        scope.kind,
+        scope.id,
+        change.level,
+        int(flatten),
+        cause,
+        change.ts,
+        change.who,
+        change.reason,
+    )
+
+
+def _changed(change: Halt | Resume) -> tuple[str, Sequence[Any]]:
+    return (
+        "INSERT INTO changes (scope, scope_id, level, flatten, cause, ts, who, reason) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        _values(change),
+    )
+
+
+def _unwritable(path: Path, why: str) -> StateError:
+    return StateError(
+        str(path),
+        why,
+        "must be written before a halt is told as lasting, and before anything is resumed",
+        "Make room on the disk, see that the file is there and may be written, and that no other "
+        "program holds it",
+    )
