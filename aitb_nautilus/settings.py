@@ -21,7 +21,7 @@ import msgspec
 
 from aitb_nautilus.errors import ConfigError
 
-__all__ = ["Secret", "Settings", "decode", "encode", "nearest", "schema"]
+__all__ = ["Secret", "Settings", "decode", "encode", "nearest", "schema", "schemas"]
 
 
 class _KeywordsOnly(msgspec.StructMeta):
@@ -144,6 +144,18 @@ def encode(settings: Any) -> Any:
 def schema(type_: type) -> dict[str, Any]:
     """Return the JSON schema of a settings struct."""
     return msgspec.json.schema(type_, schema_hook=_schema_hook)
+
+
+def schemas(types: Sequence[type]) -> list[dict[str, Any]]:
+    """Return the JSON schemas of several settings structs.
+
+    The first holds the definitions of all, the others only refer to them.
+    """
+    parts, definitions = msgspec.json.schema_components(
+        types, ref_template="#/$defs/{name}", schema_hook=_schema_hook
+    )
+    first, *others = parts
+    return [{**first, "$defs": definitions}, *others]
 
 
 def nearest(word: str, known: Sequence[str]) -> str | None:

@@ -10,9 +10,8 @@ from rich.syntax import Syntax
 
 from aitb_nautilus.cli.plumbing import console, emit, json_option
 from aitb_nautilus.errors import UsageError
-from aitb_nautilus.run.config import DeskConfig
 from aitb_nautilus.run.load import load_config
-from aitb_nautilus.settings import schema
+from aitb_nautilus.run.schema import desk_schema
 
 __all__ = ["command"]
 
@@ -25,11 +24,12 @@ def command(config: Path | None, show_schema: bool, as_json: bool) -> None:
     """Print a config as the program understands it.
 
     Every default is written out; secrets stay references. With --schema: the JSON schema that lets
-    an editor complete and check a config.
+    an editor complete and check a config, with the settings of all shipped components, and of those
+    that CONFIG names.
     """
     if show_schema:
-        text = msgspec.json.format(msgspec.json.encode(schema(DeskConfig)), indent=2).decode()
-        click.echo(text)
+        whole = desk_schema(None if config is None else load_config(config))
+        click.echo(msgspec.json.format(msgspec.json.encode(whole), indent=2).decode())
         return
     if config is None:
         raise UsageError("aitb show-config", "no config was given", "must be a TOML file")
