@@ -26,6 +26,7 @@ VERBS = {
     "models": "Look at trained models, verify them, and say which one trades.",
     "backtest": "Run the desk of one config file on recorded bars.",
     "report": "Show one run, or compare several with the first of them.",
+    "risk": "Take a run's decisions again, under other limits.",
     "audit": "Prove a journal of decisions whole, and read it.",
     "show-config": "Print a config as the program understands it.",
 }

@@ -84,7 +84,8 @@ class Chronicle:
             return
         ledger, instrument_id = self._ledger, decision.instrument_id
         held = ledger.positions.get((decision.strategy_id, instrument_id))
-        clock = self._guard.clock
+        clock, hearing = self._guard.clock, self._guard.hearing
+        quote = hearing.quotes.get(instrument_id)
         outcome = "refused"
         if decision.allowed:
             outcome = "shrunk" if decision.limit else "allowed"
@@ -108,6 +109,15 @@ class Chronicle:
                 outside=decision.outside,
                 idle=idle,
                 late_ns=0 if clock is None else clock() - decision.ts,
+                quote=(
+                    None
+                    if quote is None
+                    else (quote.ts, quote.bid, quote.ask, quote.bid_size, quote.ask_size)
+                ),
+                references=tuple(
+                    (bar.instrument_id, bar.ts, bar.close) for bar in hearing.references.values()
+                ),
+                foretold=hearing.foretold,
                 heard=ledger.heard,
             ),
             decision.ts,

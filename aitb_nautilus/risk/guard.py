@@ -11,7 +11,8 @@ else passes then.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from msgspec.structs import replace
 
@@ -96,6 +97,7 @@ class Guard:
         self._asked: dict[tuple[str, str], _Asked] = {}
         self.tell_halt: Callable[[Halt], None] | None = None
         self.withheld: dict[str, str] = {}
+        self._weighing = False
         self.tell_resume: Callable[[Resume], None] | None = None
         self.tell_error: Callable[[Failure], None] | None = None
 
@@ -153,6 +155,15 @@ class Guard:
         if not decision.allowed:
             self._record(decision)
         return decision
+
+    @contextmanager
+    def weighing(self) -> Iterator[None]:
+        """Decide without consequences: within it no limit counts an order, nothing is recorded."""
+        self._weighing = True
+        try:
+            yield
+        finally:
+            self._weighing = False
 
     def halt(self, reason: str, ts: int, strategy_id: str = "", client_order_id: str = "") -> Halt:
         """Stop all opening orders after an error. The first reason stays on top."""
@@ -222,7 +233,8 @@ class Guard:
         closes = held != 0 and (held > 0) != (intent.side == "BUY")
         if closes and 0 < wanted <= abs(held):
             return Decision(ts, strategy_id, instrument_id, wanted, reducing=True)
-        return self._refuse(strategy_id, instrument_id, ts, "guard", failure.reason)
+        refusal = self._refuse(strategy_id, instrument_id, ts, "guard", failure.reason)
+        return replace(refusal, outside=True)
 
     def _judge_modify(self, intent: ModifyIntent, order: Order, ts: int) -> Decision:
         strategy_id, instrument_id = order.strategy_id, order.instrument_id
@@ -271,7 +283,8 @@ class Guard:
             return Decision(ts, strategy_id, instrument_id, quantity, reducing=True)
         limit, line = self._objection(intent, strategy_id)
         if line:
-            return self._refuse(strategy_id, instrument_id, ts, limit, line)
+            refusal = self._refuse(strategy_id, instrument_id, ts, limit, line)
+            return replace(refusal, outside=limit in self.withheld)
         mark = self.ledger.marks[instrument_id]
         quotes = [p for p in (intent.price, intent.trigger_price) if p is not None]
         proposal = Proposal(
@@ -325,7 +338,7 @@ class Guard:
             shrunk = f" ({line})" if line else ""
             line = f"{quantity} at {proposal.price:g} is too small, {smallest}{shrunk}"
             limit, quantity = limit or "lot", ZERO
-        if quantity > 0:
+        if quantity > 0 and not self._weighing:
             for rule in counting:
                 rule.sent(proposal)
         return Decision(
@@ -347,7 +360,7 @@ class Guard:
 
         What is wished while the past is told was never wished in earnest.
         """
-        if decision.limit == WARM_UP:
+        if decision.limit == WARM_UP or self._weighing:
             return
         acted = self.shrunk_by if decision.allowed else self.refused_by
         acted[decision.limit] += 1

@@ -39,6 +39,10 @@ class Hearing:
         The last quote by instrument id.
     wants_quotes
         Whether some limit looks at them.
+    references
+        The last bar of each instrument that is only looked at, by its id.
+    foretold
+        Predictions that were told; one that several strategies heard counts once.
     """
 
     def __init__(self, limits: Sequence[Limit], ledger: Ledger, looks: Looks) -> None:
@@ -55,6 +59,9 @@ class Hearing:
         self.wants_fills = bool(self._fills or self._exits)
         self.wants_quotes = any(one.needs_quotes for one in limits)
         self.quotes: dict[str, Quote] = {}
+        self.references: dict[str, BarClosed] = {}
+        self.foretold = 0
+        self._newest: dict[tuple[str, str], Prediction] = {}
         self._now = 0
         self._there: set[str] = set()
         self._awaited: set[str] = set()
@@ -87,6 +94,7 @@ class Hearing:
 
     def reference(self, bar: BarClosed) -> None:
         """Tell of a bar of an instrument that is only looked at."""
+        self.references[bar.instrument_id] = bar
         for hear in self._references:
             hear(bar)
 
@@ -97,6 +105,10 @@ class Hearing:
 
     def prediction(self, prediction: Prediction) -> None:
         """Tell of a prediction."""
+        source = (prediction.model, prediction.instrument_id)
+        if self._newest.get(source) is not prediction:
+            self._newest[source] = prediction
+            self.foretold += 1
         for hear in self._predictions:
             hear(prediction)
 

@@ -5,7 +5,7 @@ See `journal_records`, which has all kinds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import msgspec
@@ -47,6 +47,8 @@ class Opened(Body, frozen=True):
         Name to value of every limit in force.
     versions
         Of this program, the engine and Python, by name.
+    listens
+        Models, each with an instrument, that a strategy listens to, by its id.
     resumed_from
         Hash of the last record that was there, hex; empty in a new journal. The journal sets it.
     """
@@ -57,6 +59,7 @@ class Opened(Body, frozen=True):
     mode: str = ""
     limits: Mapping[str, Any] = {}
     versions: Mapping[str, str] = {}
+    listens: Mapping[str, Sequence[tuple[str, str]]] = {}
     resumed_from: str = ""
 
 

@@ -165,6 +165,13 @@ class Decided(Body, frozen=True):
     late_ns
         How far the node's clock was ahead of the record's time, which is that of the fact that was
         answered.
+    quote
+        The last one of the instrument: time, bid, ask, and what stands there; None if none was
+        seen.
+    references
+        Instruments that are only looked at: id, time and close of the last bar.
+    foretold
+        Predictions that the limits had been told until then.
     heard
         Bars of all instruments that the node had heard since it began: with it, the journal and the
         bars of a run can be put into the one order in which they came.
@@ -187,6 +194,9 @@ class Decided(Body, frozen=True):
     outside: bool = False
     idle: bool = False
     late_ns: int = 0
+    quote: tuple[int, float, float, float, float] | None = None
+    references: tuple[tuple[str, int, float], ...] = ()
+    foretold: int = 0
     heard: int = 0
 
 

@@ -295,7 +295,7 @@ class OrderSender:
 
     def _judge_built(self, client_order_id: str, intent: OrderIntent) -> Decision:
         if self._is_used(client_order_id):
-            return self._refuse_used(client_order_id, intent)
+            return replace(self._refuse_used(client_order_id, intent), whole=True)
         return self._context.guard.judge_whole(intent, self._strategy_id, self._now())
 
     def _is_used(self, client_order_id: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,13 @@ from aitb_nautilus.market.instruments import InstrumentSettings, find_instrument
 from aitb_nautilus.risk.actor import GuardedActor
 from aitb_nautilus.risk.capture import RunState
 from aitb_nautilus.risk.context import Context
-from aitb_nautilus.risk.guard import Guard, LotRules
+from aitb_nautilus.risk.guard import Guard
 from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.limits import Limit, build_limits, refuse_unknown_scopes, without_quotes
 from aitb_nautilus.risk.strategy import GuardedStrategy
 from aitb_nautilus.run.config import VenueSettings
 from aitb_nautilus.run.load import Component, Desk, resolve
+from aitb_nautilus.run.lots import lot_rules
 
 __all__ = ["Assembly", "assemble", "reference_bar_types", "venue_of"]
 
@@ -112,15 +112,6 @@ def _context(
 ) -> Context:
     balance = sum(float(v.balance()[0]) for v in desk.config.venues)
     ledger = Ledger(balance)
-    lots = {
-        spec.id: LotRules(
-            spec.lot,
-            Decimal(spec.min_quantity or 0),
-            float(spec.min_notional or 0),
-            long_only=spec.kind == "spot",
-        )
-        for spec in specs.values()
-    }
     refuse_unknown_scopes(
         desk.config.risk,
         str(desk.path),
@@ -128,7 +119,7 @@ def _context(
         strategies=[s.id for s in desk.config.strategies],
         instruments=list(specs),
     )
-    guard = Guard(ledger, limits, lots)
+    guard = Guard(ledger, limits, lot_rules(specs.values()))
     instruments = {spec.id: engine_instrument(spec) for spec in specs.values()}
     return Context(run_state, ledger, guard, instruments, desk.config.trader.id, begins_ns)
 
