@@ -89,6 +89,13 @@ class Run:
         return self._table("bars")
 
     @cached_property
+    def past(self) -> pa.Table:
+        """Bars before the run, in the order in which they were heard."""
+        if self.record.warm_up_bars == 0 and not (self.path / "past.parquet").exists():
+            return TABLES["past"].empty_table()
+        return self._counted("past", self.record.warm_up_bars)
+
+    @cached_property
     def predictions(self) -> pa.Table:
         """Predictions and what happened; empty where the run counted none and wrote no table."""
         if self.record.predictions == 0 and not (self.path / "predictions.parquet").exists():

@@ -122,6 +122,7 @@ TABLES: Final[dict[str, pa.Schema]] = {
     "positions": _POSITIONS,
     "funding": _FUNDING,
     "bars": _BARS,
+    "past": _BARS,  # before the run: they warmed it up; each of them
     "predictions": _PREDICTIONS,
 }
 

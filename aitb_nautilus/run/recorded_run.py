@@ -11,13 +11,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from aitb_nautilus.errors import DataError
-from aitb_nautilus.market.bars import BarFrame, Interval
+from aitb_nautilus.market.bars import VALUE_COLUMNS, BarFrame, Interval
 from aitb_nautilus.market.instruments import known_instruments
 from aitb_nautilus.market.times import parse_time
 from aitb_nautilus.messages import BarClosed, FundingRate, Prediction
 from aitb_nautilus.observe.run_folder import Run, floats, texts, times
+from aitb_nautilus.observe.run_record import DataRecord
 from aitb_nautilus.observe.run_tables import MAX_BAR_ROWS
 from aitb_nautilus.risk.decision import LotRules
 from aitb_nautilus.risk.limits import Limit, RiskSettings, build_limits, without_quotes
@@ -70,34 +72,20 @@ class RecordedRun:
         self._has_no_quotes = self.run.record.mode == "backtest"
 
     def bars(self) -> Iterator[BarClosed]:
-        """Yield all bars that the run heard, in that order.
+        """Yield all bars that the run heard, in that order, those of its past among them.
 
         Raises
         ------
         DataError
             If neither the folder nor the catalog has all of them.
         """
+        yield from self._rows("past", self.run.past)
         record = self.run.record
         joined = record.mode == "backtest" and (
-            any(data.rows > MAX_BAR_ROWS for data in record.data)
+            any(data.rows > MAX_BAR_ROWS for data in self._traded)
             or not (self.run.path / "bars.parquet").exists()
         )
-        if joined:
-            yield from self._from_catalog()
-            return
-        table = self.run.bars
-        if table.column("volume").null_count:
-            raise DataError(
-                str(self.run.path / "bars.parquet"),
-                "has no volumes",
-                "must have them, or limits of liquidity cannot be asked again",
-                "Run it again to make a new folder",
-            )
-        names = ("open", "high", "low", "close", "volume")
-        columns = [floats(table, name).tolist() for name in names]
-        ids, ts = texts(table, "instrument_id"), times(table, "ts").tolist()
-        for id_, at, *values in zip(ids, ts, *columns, strict=True):
-            yield BarClosed(id_, at, *values)
+        yield from self._from_catalog() if joined else self._rows("bars", self.run.bars)
 
     def rates(self) -> list[FundingRate]:
         """Return the funding rates at which the run held something, in the order of settlement."""
@@ -152,12 +140,31 @@ class RecordedRun:
         venue = next(v for v in self.config.venues if v.name == name)
         return venue.slippage_bps / 1e4, venue.taker_fee_bps / 1e4
 
+    @property
+    def _traded(self) -> list[DataRecord]:
+        """Return the series that were traded, in the order in which bars of one time are told."""
+        record = self.run.record
+        return [data for data in record.data if data.bar_type in record.bar_types]
+
+    def _rows(self, name: str, table: pa.Table) -> Iterator[BarClosed]:
+        if table.column("volume").null_count:
+            raise DataError(
+                str(self.run.path / f"{name}.parquet"),
+                "has no volumes",
+                "must have them, or limits of liquidity cannot be asked again",
+                "Run it again to make a new folder",
+            )
+        columns = [floats(table, column).tolist() for column in VALUE_COLUMNS]
+        ids, ts = texts(table, "instrument_id"), times(table, "ts").tolist()
+        for id_, at, *values in zip(ids, ts, *columns, strict=True):
+            yield BarClosed(id_, at, *values)
+
     def _from_catalog(self) -> Iterator[BarClosed]:
         record, folder = self.run.record, Path(self.config.catalog.path)
         source = resolve("catalog.store:BarStore", "catalog")(folder)
         sha256 = resolve("catalog.store:bars_sha256", "catalog")
         frames: list[tuple[str, BarFrame]] = []
-        for data in record.data:
+        for data in self._traded:
             first, last = parse_time(data.first), parse_time(data.last)
             frame = source.read(data.bar_type, first, last)
             if sha256(data.bar_type, frame) != data.sha256:
@@ -175,7 +182,7 @@ class RecordedRun:
         owner = np.repeat(np.arange(len(frames)), [len(frame) for _, frame in frames])
         columns = [
             np.concatenate([getattr(frame, name) for _, frame in frames])[order].tolist()
-            for name in ("open", "high", "low", "close", "volume")
+            for name in VALUE_COLUMNS
         ]
         ids = [id_ for id_, _ in frames]
         stamps = closes[order].tolist()

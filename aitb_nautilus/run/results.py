@@ -25,7 +25,7 @@ from aitb_nautilus.run.accounting import Curve, equity_curve, funding_payments, 
 from aitb_nautilus.run.engine import BuiltEngine
 from aitb_nautilus.run.preparation import Preparation
 from aitb_nautilus.run.round_trips import round_trips
-from aitb_nautilus.run.run_writer import heard_in_turn, table_of, thin
+from aitb_nautilus.run.run_writer import bars_table, heard_in_turn, table_of, thin
 from aitb_nautilus.run.venue_model import slipped
 
 __all__ = ["Results", "collect"]
@@ -114,6 +114,8 @@ def collect(preparation: Preparation, built: BuiltEngine) -> Results:
         # The frames stand in the order in which the engine gets bars of one time.
         "bars": heard_in_turn([thin(f, i, interval_ns[i]) for i, f in frames.items() if len(f)]),
     }
+    past = [bars_table(f, i) for i, f in sorted(preparation.past.items())]
+    tables["past"] = heard_in_turn(past)
     funding_cost = 0.0 - float(sum(p.amount for p in payments))
     stats = compute_stats(
         curve.ts,

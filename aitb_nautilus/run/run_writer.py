@@ -19,11 +19,11 @@ import pyarrow.parquet as pq
 
 from aitb_nautilus.errors import RunError
 from aitb_nautilus.files import whole_file
-from aitb_nautilus.market.bars import BarFrame
+from aitb_nautilus.market.bars import VALUE_COLUMNS, BarFrame
 from aitb_nautilus.observe.run_record import RunRecord
 from aitb_nautilus.observe.run_tables import MAX_BAR_ROWS, TABLES
 
-__all__ = ["RunWriter", "heard_in_turn", "new_run_dir", "table_of", "thin"]
+__all__ = ["RunWriter", "bars_table", "heard_in_turn", "new_run_dir", "table_of", "thin"]
 
 
 _MINUTE_NS = 60_000_000_000
@@ -66,6 +66,16 @@ def table_of(name: str, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=schema)
 
 
+def bars_table(frame: BarFrame, instrument_id: str) -> pa.Table:
+    """Return bars for the run folder, each of them."""
+    columns = [
+        pa.array(frame.ts_close).cast(TABLES["bars"].field("ts").type),
+        pa.array([instrument_id] * len(frame)),
+        *(pa.array(getattr(frame, name)) for name in VALUE_COLUMNS),
+    ]
+    return pa.Table.from_arrays(columns, schema=TABLES["bars"])
+
+
 def thin(frame: BarFrame, instrument_id: str, interval_ns: int) -> pa.Table:
     """Return bars for the run folder, at most about `MAX_BAR_ROWS`.
 
@@ -79,16 +89,15 @@ def thin(frame: BarFrame, instrument_id: str, interval_ns: int) -> pa.Table:
         if len(starts) <= MAX_BAR_ROWS:
             break
     ends = np.append(starts[1:], len(frame)) - 1
-    columns = [
-        pa.array(frame.ts_close[ends]).cast(TABLES["bars"].field("ts").type),
-        pa.array([instrument_id] * len(starts)),
-        pa.array(frame.open[starts]),
-        pa.array(np.maximum.reduceat(frame.high, starts)),
-        pa.array(np.minimum.reduceat(frame.low, starts)),
-        pa.array(frame.close[ends]),
-        pa.array(np.add.reduceat(frame.volume, starts)),
-    ]
-    return pa.Table.from_arrays(columns, schema=TABLES["bars"])
+    joined = BarFrame(
+        frame.ts_close[ends],
+        frame.open[starts],
+        np.maximum.reduceat(frame.high, starts),
+        np.minimum.reduceat(frame.low, starts),
+        frame.close[ends],
+        np.add.reduceat(frame.volume, starts),
+    )
+    return bars_table(joined, instrument_id)
 
 
 def heard_in_turn(tables: Sequence[pa.Table]) -> pa.Table:
@@ -99,6 +108,8 @@ def heard_in_turn(tables: Sequence[pa.Table]) -> pa.Table:
     tables
         One an instrument, in the order in which bars of one time are told.
     """
+    if not tables:
+        return TABLES["bars"].empty_table()
     joined = pa.concat_tables(tables)
     order = np.argsort(joined.column("ts").cast(pa.int64()).to_numpy(), kind="stable")
     return joined.take(pa.array(order))

@@ -104,6 +104,7 @@ def tell_past(context: Context, bars: Iterator[BarClosed], bar_types: Sequence[s
                 count += 1
     finally:
         context.warming.ts = 0
+        context.guard.hearing.foretold = 0  # What foretells the past is not recorded.
         if before is None:
             del context.guard.withheld[WARM_UP]
     return count

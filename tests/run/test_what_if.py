@@ -255,6 +255,22 @@ def test_spot_orders_are_taken_again(lab: Lab) -> None:
     assert again(outcome).decisions == 4
 
 
+def test_bars_that_warmed_the_run_up_are_heard_again(lab: Lab) -> None:
+    lab.bars(walk(5, 300))
+    script = {n: [buy(2)] if n % 4 else [CloseIntent(instrument_id=A)] for n in range(2, 190)}
+    limits = {"correlation": {"max_volatility_frac": 0.02, "min_bars": 60, "half_life_bars": 5}}
+    outcome = lab.run(
+        lab.strategy(script),
+        risk=limits,
+        backtest={"start": "2023-01-01T01:40:00"},
+        catalog={"path": str(lab.folder / "data")},
+    )
+    assert outcome.record.warm_up_bars == 61
+    assert len(outcome.table("past")) == 61
+    assert outcome.record.refused > 5
+    again(outcome)
+
+
 def test_decision_that_comes_out_otherwise_is_named(lab: Lab) -> None:
     outcome = lab.trade(ROWS, {2: [buy(1)], 6: [buy(1)], 8: [buy(1)]})
     path = outcome.folder / "bars.parquet"
