@@ -5,7 +5,7 @@ See `journal_records`, which has all kinds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import msgspec
@@ -59,7 +59,7 @@ class Opened(Body, frozen=True):
     mode: str = ""
     limits: Mapping[str, Any] = {}
     versions: Mapping[str, str] = {}
-    listens: Mapping[str, Sequence[tuple[str, str]]] = {}
+    listens: dict[str, tuple[tuple[str, str], ...]] = {}
     resumed_from: str = ""
 
 

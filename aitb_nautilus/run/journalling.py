@@ -48,7 +48,7 @@ def journalled(preparation: Preparation, folder: Path) -> Iterator[RunJournal]:
         mode="backtest",
         limits=encode(desk.config.risk),
         versions=versions(),
-        listens={s.component_id: tuple(s.predictions()) for s in preparation.strategies},
+        listens={s.component_id: (*s.predictions(),) for s in preparation.strategies},
     )
     kept = RunJournal()
     journal = Journal(folder / JOURNAL_NAME, opened, preparation.first_open_ns, durable=False)
