@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
@@ -77,8 +78,10 @@ class Branch:
         """Decide on a wish, in these words."""
         self._clock = wish.ts + wish.decided.late_ns
         if wish.decided.quote is not None:
-            self.guard.hearing.quote(Quote(wish.instrument_id, *wish.decided.quote))
-        for id_, ts, close in wish.decided.references:
+            ts, *sides = wish.decided.quote
+            self.guard.hearing.quote(Quote(wish.instrument_id, ts, *map(_number, sides)))
+        for id_, ts, price in wish.decided.references:
+            close = _number(price)
             self.guard.hearing.reference(BarClosed(id_, ts, close, close, close, close, 0.0))
         if isinstance(intent, ModifyIntent):
             order = self.ledger.orders[intent.client_order_id]
@@ -159,3 +162,8 @@ class Branch:
         if with_open and position.quantity:
             total += position.unrealized(self.ledger.marks[instrument_id])
         return total
+
+
+def _number(written: float | None) -> float:
+    """Return a number of the journal, which says none for what is not finite."""
+    return math.nan if written is None else written

@@ -55,6 +55,8 @@ __all__ = [
     "Verb",
 ]
 
+type Number = float | None
+"""None where it was not finite."""
 Action = Literal["submit", "modify", "cancel"]
 Answer = Literal[
     "accepted",
@@ -194,8 +196,8 @@ class Decided(Body, frozen=True):
     outside: bool = False
     idle: bool = False
     late_ns: int = 0
-    quote: tuple[int, float, float, float, float] | None = None
-    references: tuple[tuple[str, int, float], ...] = ()
+    quote: tuple[int, Number, Number, Number, Number] | None = None
+    references: tuple[tuple[str, int, Number], ...] = ()
     foretold: int = 0
     heard: int = 0
 
