@@ -100,6 +100,7 @@ def records(kinds: dict[str, type[Body]] = KINDS) -> st.SearchStrategy[Body]:
 def of_type(type_: type[Body], with_these: dict[Any, Any]) -> st.SearchStrategy[Body]:
     """Return bodies of one kind, each field by its type."""
     texts = with_these[str]
+    whole = st.integers(0, 2**62)
     tables = st.dictionaries(texts, texts | st.booleans() | st.integers(-(2**53), 2**53))
     special = {
         "limits": tables,
@@ -109,6 +110,9 @@ def of_type(type_: type[Body], with_these: dict[Any, Any]) -> st.SearchStrategy[
         "first_ts": st.integers(0, 2**62),
         "last_ts": st.integers(0, 2**62),
         "open_orders": st.integers(0, 2**31),
+        "listens": st.dictionaries(texts, st.lists(st.tuples(texts, texts)).map(tuple)),
+        "quote": st.none() | st.tuples(whole, *[with_these[float | None]] * 4),
+        "references": st.lists(st.tuples(texts, whole, with_these[float | None])).map(tuple),
     }
     hints = get_type_hints(type_)
     fields = {}
