@@ -25,6 +25,7 @@ VERBS = {
     "features": "Show features and compute them.",
     "models": "Look at trained models, verify them, and say which one trades.",
     "backtest": "Run the desk of one config file on recorded bars.",
+    "rehearse": "Serve a local exchange for the desk of one config file.",
     "report": "Show one run, or compare several with the first of them.",
     "risk": "Take a run's decisions again, under other limits.",
     "audit": "Prove a journal of decisions whole, and read it.",

@@ -2,22 +2,23 @@
 
 from aitb_nautilus.rehearsal.bar_feed import BookModel
 from aitb_nautilus.rehearsal.clock import SteppedClock, WallClock
+from aitb_nautilus.rehearsal.fault_plan import PlannedFault, read_fault_plan
 from aitb_nautilus.rehearsal.faults import Fault
-from aitb_nautilus.rehearsal.process import RehearsalProcess, serve_in_process
-from aitb_nautilus.rehearsal.rehearsal import Rehearsal, RunningRehearsal, serve_in_thread
-from aitb_nautilus.rehearsal.sources import BarSource, RecordedSource, RehearsalSettings
+from aitb_nautilus.rehearsal.rehearsal import Rehearsal
+from aitb_nautilus.rehearsal.sources import BarSource, RecordedSource, RehearsalSettings, Source
+from aitb_nautilus.rehearsal.status import status
 
 __all__ = [
     "BarSource",
     "BookModel",
     "Fault",
+    "PlannedFault",
     "RecordedSource",
     "Rehearsal",
-    "RehearsalProcess",
     "RehearsalSettings",
-    "RunningRehearsal",
+    "Source",
     "SteppedClock",
     "WallClock",
-    "serve_in_process",
-    "serve_in_thread",
+    "read_fault_plan",
+    "status",
 ]

@@ -11,7 +11,7 @@ from typing import Literal
 from aitb_nautilus.rehearsal.answers import VenueError
 from aitb_nautilus.settings import Settings
 
-__all__ = ["Fault", "FaultKind", "Faults"]
+__all__ = ["AT_ONCE", "Fault", "FaultKind", "Faults"]
 
 type FaultKind = Literal[
     "refuse",
@@ -24,7 +24,13 @@ type FaultKind = Literal[
     "delay_event",
     "reorder_event",
     "silence",
+    "disconnect",
+    "restart",
+    "skew",
+    "end_listen_key",
 ]
+AT_ONCE = ("disconnect", "restart", "skew", "end_listen_key")
+"""Kinds that happen when they are told, and wait for nothing."""
 
 
 class Fault(Settings, frozen=True):
@@ -39,14 +45,17 @@ class Fault(Settings, frozen=True):
         ``no_answer`` does it and closes the connection instead of answering.
         Events of the user data stream: ``drop_event``, ``duplicate_event``, ``delay_event`` (by
         `delay_ms`), ``reorder_event`` (sent after the next one). Sockets: ``silence`` sends
-        nothing for `delay_ms`, and what was to be sent is lost.
+        nothing for `delay_ms`, and what was to be sent is lost; ``disconnect`` breaks those that
+        are open, at once. The exchange, at once: ``restart`` is away for `delay_ms` and keeps its
+        state; ``skew`` puts its clock `skew_ms` ahead of this machine's; ``end_listen_key`` ends
+        the user data stream as if nobody had kept it alive.
     match
         Part of what it fits: of ``METHOD /path`` for requests (``POST /fapi/v1/order``; over the
         WebSocket interface ``WS order.place``), of the event's name or execution for events
         (``ORDER_TRADE_UPDATE``, ``ORDER_TRADE_UPDATE TRADE``), of ``market``, ``user`` or ``api``
         for sockets. Empty fits all.
     times
-        How often it happens, >= 1.
+        How often it happens, >= 1; what happens at once happens once.
     status, code, message
         HTTP status, Binance's code and words of ``refuse`` and ``unknown``. 418 and 429 carry
         ``Retry-After``.
@@ -54,6 +63,8 @@ class Fault(Settings, frozen=True):
         Seconds in ``Retry-After``.
     delay_ms
         How long something takes, ms, >= 0.
+    skew_ms
+        By how much the exchange's clock is ahead, ms; below 0 it is behind, 0 mends it.
     """
 
     kind: FaultKind
@@ -64,12 +75,15 @@ class Fault(Settings, frozen=True):
     message: str = ""
     retry_after: int = 1
     delay_ms: int = 0
+    skew_ms: int = 0
 
     def __post_init__(self) -> None:
         if self.times < 1:
             raise ValueError(f"times was {self.times}, must be at least 1")
         if self.delay_ms < 0:
             raise ValueError(f"delay_ms was {self.delay_ms}, must be at least 0")
+        if self.kind in AT_ONCE and self.times != 1:
+            raise ValueError(f"times was {self.times}, must be 1 for {self.kind}")
         if self.code >= 0:
             raise ValueError(f"code was {self.code}, must be below 0, as Binance's codes are")
 
@@ -102,6 +116,10 @@ class Faults:
     def arm(self, fault: Fault) -> None:
         """Let a fault happen from now on."""
         self._armed.append((fault, fault.times))
+
+    def note(self, fault: Fault, now_ms: int, what: str) -> None:
+        """Write down what has happened at once."""
+        self.happened.append((now_ms, fault.kind, what))
 
     def clear(self) -> None:
         """Disarm all faults, and end what still lasts."""

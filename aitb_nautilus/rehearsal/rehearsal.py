@@ -1,31 +1,30 @@
 """A running rehearsal: the exchange, its server, and the market that is played to it.
 
-`Rehearsal` runs on the event loop of its caller, `serve_in_thread` on a thread of its own. A test
-without sockets takes `build` and applies the events itself.
+`Rehearsal` runs on the event loop of its caller. A test without sockets takes `build` and applies
+the events itself.
 """
 
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Coroutine, Iterable, Sequence
 
-from aitb_nautilus.errors import RunError
+from aitb_nautilus.errors import ConfigError
 from aitb_nautilus.rehearsal.admin import Admin
-from aitb_nautilus.rehearsal.clock import Clock, SteppedClock, WallClock
+from aitb_nautilus.rehearsal.clock import MS, Clock, SteppedClock, WallClock
+from aitb_nautilus.rehearsal.fault_plan import PlannedFault
+from aitb_nautilus.rehearsal.faults import AT_ONCE, Fault
 from aitb_nautilus.rehearsal.feed import Event
 from aitb_nautilus.rehearsal.server import Server
 from aitb_nautilus.rehearsal.sources import RehearsalSettings, Source, build
 
-__all__ = ["Rehearsal", "RunningRehearsal", "serve_in_thread"]
+__all__ = ["Rehearsal"]
 
 _NAP_S = 0.25
 """Longest sleep between two looks at the clock."""
 _BURST = 16
 """Events that are played at once before the sockets have their turn."""
 _TICK_S = 0.05
-_START_S = 30.0
 
 
 class Rehearsal:
@@ -73,6 +72,17 @@ class Rehearsal:
         """URL of requests over WebSocket: the adapter's ``base_url_ws_trading``."""
         return f"ws://{self.server.host}:{self.server.port}/ws-fapi/v1"
 
+    def address(self) -> dict[str, str | int]:
+        """Return what a client needs to reach the exchange."""
+        return {
+            "speed": self.settings.speed,
+            "base_url_http": self.url_http,
+            "base_url_ws": self.url_ws,
+            "base_url_ws_trading": self.url_ws_api,
+            "api_key": self.settings.api_key,
+            "api_secret": self.settings.api_secret,
+        }
+
     async def start(self) -> None:
         """Listen, and play by the wall clock unless the clock is stepped."""
         self.advance(self.clock.now_ns())
@@ -97,9 +107,45 @@ class Rehearsal:
         """Let `wait` return."""
         self._ended.set()
 
-    def restart(self, down_s: float) -> None:
-        """Be away for a while, with the state kept; markets and countdowns go on."""
-        self._begin(self.server.restart(down_s))
+    def inject(self, fault: Fault) -> None:
+        """Arm a fault, or let it happen if it is one that happens at once.
+
+        Raises
+        ------
+        ConfigError
+            If the clock is stepped and cannot be skewed.
+        """
+        if fault.kind not in AT_ONCE:
+            self.exchange.faults.arm(fault)
+            return
+        what = fault.match or "all"
+        match fault.kind:
+            case "disconnect":
+                what = f"{self.server.disconnect(fault.match)} sockets of {what}"
+            case "restart":  # markets and countdowns go on meanwhile
+                what = f"away for {fault.delay_ms} ms"
+                self._begin(self.server.restart(fault.delay_ms / 1_000))
+            case "skew":
+                if not isinstance(self.clock, WallClock):
+                    raise ConfigError("skew", "the clock is stepped", "must be a wall clock")
+                what = f"{fault.skew_ms} ms"
+                self.clock.skew_ns = fault.skew_ms * MS
+            case "end_listen_key":
+                what = self.exchange.listen_key or "none"
+                self.exchange.end_listen_key(expired=True)
+        self.exchange.faults.note(fault, self.exchange.signing_ms(), what)
+
+    def plan(self, faults: Iterable[PlannedFault]) -> None:
+        """Inject faults at their times from now on."""
+        for fault in faults:
+            self._begin(self._inject_later(fault))
+
+    async def _inject_later(self, planned: PlannedFault) -> None:
+        await asyncio.sleep(planned.at_s)
+        self.inject(planned)
+        while planned.every_s is not None:
+            await asyncio.sleep(planned.every_s)
+            self.inject(planned)
 
     def advance(self, until_ns: int) -> int:
         """Play everything up to a time; return how many events there were.
@@ -153,70 +199,3 @@ class Rehearsal:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._broken = self._broken or error
             self._ended.set()
-
-
-class RunningRehearsal:
-    """A rehearsal on a thread of its own; whatever touches it runs on that thread's loop.
-
-    Parameters
-    ----------
-    rehearsal
-        The rehearsal.
-    loop
-        Its event loop.
-    """
-
-    def __init__(self, rehearsal: Rehearsal, loop: asyncio.AbstractEventLoop) -> None:
-        self.rehearsal = rehearsal
-        self._loop = loop
-        self.url_http = rehearsal.url_http
-        self.url_ws = rehearsal.url_ws
-        self.url_ws_api = rehearsal.url_ws_api
-
-    def call[T](self, work: Callable[[Rehearsal], T]) -> T:
-        """Return what a function of the rehearsal returns, run between two of its events."""
-
-        async def run() -> T:
-            return work(self.rehearsal)
-
-        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(_START_S)
-
-    def restart(self, down_s: float) -> None:
-        """Be away for a while, with the state kept; return when the exchange is back."""
-        asyncio.run_coroutine_threadsafe(self.rehearsal.server.restart(down_s), self._loop).result(
-            _START_S + down_s
-        )
-
-
-@contextmanager
-def serve_in_thread(
-    settings: RehearsalSettings, sources: Sequence[Source], clock: Clock | None = None
-) -> Iterator[RunningRehearsal]:
-    """Run a rehearsal on a thread of its own while the block runs.
-
-    Raises
-    ------
-    RunError
-        If the server does not come up.
-    """
-    rehearsal = Rehearsal(settings, sources, clock)
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=_run_loop, args=(loop,), name="rehearsal", daemon=True)
-    thread.start()
-    try:
-        asyncio.run_coroutine_threadsafe(rehearsal.start(), loop).result(_START_S)
-    except (OSError, TimeoutError) as e:
-        loop.call_soon_threadsafe(loop.stop)
-        raise RunError("rehearsal", f"did not start ({e})", "must be able to listen") from e
-    try:
-        yield RunningRehearsal(rehearsal, loop)
-    finally:
-        asyncio.run_coroutine_threadsafe(rehearsal.stop(), loop).result(_START_S)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(_START_S)
-        loop.close()
-
-
-def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
-    asyncio.set_event_loop(loop)
-    loop.run_forever()

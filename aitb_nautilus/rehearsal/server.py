@@ -77,7 +77,9 @@ class Server:
             self._runner = None
 
     async def restart(self, down_s: float) -> None:
-        """Be away for a while, with the state kept."""
+        """Be away for a while, with the state kept; nothing happens to a server that is away."""
+        if self._runner is None:
+            return
         await self.stop()
         await asyncio.sleep(down_s)
         await self.start()

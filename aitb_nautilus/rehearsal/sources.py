@@ -27,7 +27,7 @@ from aitb_nautilus.settings import Settings
 
 __all__ = ["BarSource", "RecordedSource", "RehearsalSettings", "Source", "build"]
 
-_MINUTE_MS = 60_000
+_MINUTE_NS = 60_000_000_000
 
 
 class RehearsalSettings(Settings, frozen=True):
@@ -103,10 +103,26 @@ class BarSource:
 
 @dataclass(frozen=True)
 class RecordedSource:
-    """Recorded messages of one instrument: lines of receive time and JSON, gzipped."""
+    """Recorded messages of one instrument.
+
+    Parameters
+    ----------
+    spec
+        The instrument.
+    path
+        Lines of receive time and JSON, gzipped.
+    interval_ns
+        Length of the bars that are made of the trades.
+    """
 
     spec: InstrumentSettings
     path: Path
+    interval_ns: int = _MINUTE_NS
+
+    @property
+    def start_ns(self) -> int:
+        """Recorded time of its first message, ns."""
+        return recorded_start_ns(self.path)
 
 
 type Source = BarSource | RecordedSource
@@ -144,16 +160,8 @@ def build(
 
 
 def _timeline(settings: RehearsalSettings, sources: Sequence[Source], clock: Clock) -> Timeline:
-    begins = [
-        source.start_ns if isinstance(source, BarSource) else recorded_start_ns(source.path)
-        for source in sources
-    ]
-    grid = max(
-        scaled_interval_ms(source.interval_ns, settings.speed) * MS
-        if isinstance(source, BarSource)
-        else _MINUTE_MS * MS
-        for source in sources
-    )
+    begins = [source.start_ns for source in sources]
+    grid = max(scaled_interval_ms(source.interval_ns, settings.speed) for source in sources) * MS
     now = clock.now_ns()
     recorded = min(begins) - min(begins) % (grid * settings.speed)
     exchange = now - now % grid
@@ -167,10 +175,10 @@ def _list_source(
     settings: RehearsalSettings, source: Source, timeline: Timeline, venue: Venue
 ) -> Iterator[Event]:
     rules = Rules(source.spec, Decimal(settings.maker_fee), Decimal(settings.taker_fee))
-    if isinstance(source, RecordedSource):
-        venue.list_symbol(rules, Candles(rules, _MINUTE_MS))
-        return recorded_events(rules, source.path, timeline, _MINUTE_MS)
     interval_ms = scaled_interval_ms(source.interval_ns, settings.speed)
+    if isinstance(source, RecordedSource):
+        venue.list_symbol(rules, Candles(rules, interval_ms))
+        return recorded_events(rules, source.path, timeline, interval_ms)
     frame = shifted(source.frame, timeline)
     history = source.frame.ts_close <= source.start_ns
     if history.all():

@@ -126,6 +126,9 @@ class DeskConfig(Settings, frozen=True):
     ----------
     features, model
         What ``aitb train`` computes and teaches; a back-test leaves them alone.
+    rehearsal_speed
+        Written by ``aitb rehearse --speed N`` into the config that it makes: how many seconds of
+        the market pass in one. Such a config runs against that rehearsal only.
     """
 
     risk: RiskSettings
@@ -141,6 +144,7 @@ class DeskConfig(Settings, frozen=True):
     live: LiveSettings = LiveSettings()
     features: FeatureSettings | None = None
     model: ModelSettings | None = None
+    rehearsal_speed: Annotated[int, msgspec.Meta(ge=1)] = 1
 
     def __post_init__(self) -> None:
         """Refuse names that stand twice, and balances in another currency."""

@@ -123,6 +123,13 @@ def prepare(desk: Desk, run_state: RunState) -> Preparation:
     ModelError
         If a model cannot be used.
     """
+    if desk.config.rehearsal_speed != 1:
+        raise ConfigError(
+            f"{desk.path}: rehearsal_speed",
+            f"was {desk.config.rehearsal_speed}",
+            "must be 1: bars of another length than those in the catalog are for a rehearsal alone",
+            "Back-test the config that it was made of",
+        )
     # A catalog holds bars and funding; nothing in it could answer a limit that looks at a book.
     assembly = assemble(desk, run_state, quotes=False)
     context = assembly.context

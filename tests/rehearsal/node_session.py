@@ -35,14 +35,9 @@ from nautilus_trader.model import (
 )
 from nautilus_trader.trading import Strategy, StrategyConfig
 
-from aitb_nautilus.rehearsal import (
-    Fault,
-    RehearsalSettings,
-    RunningRehearsal,
-    SteppedClock,
-    serve_in_thread,
-)
+from aitb_nautilus.rehearsal import Fault, RehearsalSettings, SteppedClock
 from tests.rehearsal_client import HOUR_NS, bar_source
+from tests.rehearsal_thread import RunningRehearsal, serve_in_thread
 
 IID = InstrumentId.from_str("BTCUSDT-PERP.BINANCE")
 BARS = BarType.from_str("BTCUSDT-PERP.BINANCE-1-HOUR-LAST-EXTERNAL")

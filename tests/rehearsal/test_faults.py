@@ -5,20 +5,21 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
-from aitb_nautilus.errors import RunError
+from aitb_nautilus.errors import ConfigError
 from aitb_nautilus.rehearsal import (
     Fault,
     Rehearsal,
     RehearsalSettings,
     SteppedClock,
     WallClock,
-    serve_in_process,
 )
+from aitb_nautilus.rehearsal.fault_plan import read_fault_plan
 from tests.rehearsal_client import HOUR_NS, Client, bar_source, connected, next_events
 from tests.rehearsal_lab import START_NS
 
@@ -179,7 +180,7 @@ def test_a_silent_socket_stays_open_and_loses_what_was_to_be_sent() -> None:
 def test_a_cut_connection_ends_and_the_others_live_on() -> None:
     async def scene(client: Client) -> None:
         async with client.account() as events, client.streams("btcusdt@aggTrade") as streams:
-            assert client.rehearsal.server.disconnect("market") == 1
+            client.rehearsal.inject(Fault(kind="disconnect", match="market"))
             ended = await asyncio.wait_for(streams.receive(), 5)
             assert ended.type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR)
             await client.buy()
@@ -192,13 +193,58 @@ def test_a_restart_keeps_orders_and_takes_the_sockets() -> None:
     async def scene(client: Client) -> None:
         await client.buy("0.010", type="LIMIT", timeInForce="GTC", price="58000.0")
         async with client.account() as events:
-            await client.rehearsal.server.restart(0.1)
+            client.rehearsal.inject(Fault(kind="restart", delay_ms=100))
             ended = await asyncio.wait_for(events.receive(), 5)
             assert ended.type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR)
+        client.rehearsal.inject(Fault(kind="restart", delay_ms=100))  # is away already
+        await asyncio.sleep(0.5)
         _, orders = await client.sign("GET", "/fapi/v1/openOrders")
         assert [order["price"] for order in orders] == ["58000.00"]
 
     run(scene)
+
+
+def test_a_plan_of_faults_happens_at_its_times(tmp_path: Path) -> None:
+    path = tmp_path / "faults.toml"
+    path.write_text(
+        """
+        [[faults]]
+        kind = "refuse"
+        match = "POST /fapi/v1/order"
+        status = 429
+        code = -1003
+
+        [[faults]]
+        at_s = 0.1
+        every_s = 0.1
+        kind = "end_listen_key"
+        """
+    )
+
+    async def scene(client: Client) -> None:
+        async with client.account() as events:
+            client.rehearsal.plan(read_fault_plan(path))
+            await asyncio.sleep(0)
+            assert (await client.buy())[0] == 429
+            await next_events(events, 1, "listenKeyExpired")
+        async with client.account() as events:
+            await next_events(events, 1, "listenKeyExpired")
+
+    run(scene)
+
+
+def test_a_plan_that_says_nonsense_is_refused_with_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "faults.toml"
+    for text, words in (
+        ("[[faults]]\nkind = 'refuze'", r"faults\[0\].kind: was 'refuze'.*refuse"),
+        ("[[faults]]\nkind = 'slow'\nat_s = -1", "at_s was -1"),
+        ("[[faults]]\nkind = 'slow'\nevery_s = 0", "every_s was 0"),
+        ("[[faults]]\nkind = 'skew'\ntimes = 2", "times was 2, must be 1 for skew"),
+        ("faults", "cannot be read"),
+    ):
+        path.write_text(text)
+        with pytest.raises(ConfigError, match=words):
+            read_fault_plan(path)
 
 
 def test_a_restart_that_finds_its_port_taken_ends_the_rehearsal_and_says_why() -> None:
@@ -206,7 +252,7 @@ def test_a_restart_that_finds_its_port_taken_ends_the_rehearsal_and_says_why() -
         rehearsal = Rehearsal(RehearsalSettings(), [bar_source()], SteppedClock(START_NS))
         await rehearsal.start()
         port = rehearsal.server.port
-        rehearsal.restart(0.2)
+        rehearsal.inject(Fault(kind="restart", delay_ms=200))
         await asyncio.sleep(0.1)
         with socket.create_server(("127.0.0.1", port)):
             await asyncio.wait_for(rehearsal.wait(), 5)
@@ -235,7 +281,7 @@ def test_a_skewed_clock_refuses_what_was_signed_just_now() -> None:
 
     async def scene(client: Client) -> None:
         assert (await client.sign("GET", "/fapi/v2/balance"))[0] == 200
-        clock.skew_ns = 10_000_000_000
+        client.rehearsal.inject(Fault(kind="skew", skew_ms=10_000))
         _, body = await client.sign("GET", "/fapi/v2/balance")
         assert body["code"] == -1021
         _, told = await client.ask("GET", "/fapi/v1/time")
@@ -244,14 +290,25 @@ def test_a_skewed_clock_refuses_what_was_signed_just_now() -> None:
     run(scene, clock=clock)
 
 
-def test_a_rehearsal_of_its_own_process_is_told_over_http() -> None:
-    with serve_in_process(RehearsalSettings(), [bar_source()]) as running:
-        assert running.tell("POST", "faults", {"kind": "refuse", "times": 2}) == {"armed": 1}
-        status = running.tell("GET", "status")
+def test_a_rehearsal_is_told_over_http() -> None:
+    async def scene(client: Client) -> None:
+        base = f"{client.rehearsal.url_http}/rehearsal"
+
+        async def tell(method: str, path: str, body: Any = None) -> tuple[int, Any]:
+            async with client.session.request(method, f"{base}/{path}", json=body) as answer:
+                return answer.status, await answer.json()
+
+        assert await tell("POST", "faults", {"kind": "refuse", "times": 2}) == (200, {"armed": 1})
+        _, status = await tell("GET", "status")
         assert status["symbols"] == ["BTCUSDT"]
         assert status["faults_armed"][0]["times"] == 2
-        assert running.tell("DELETE", "faults") == {"armed": 0}
-        assert running.tell("GET", "fills") == []
-        with pytest.raises(RunError, match="did you mean"):
-            running.tell("POST", "faults", {"kinds": "refuse"})
-        assert running.tell("POST", "disconnect", {"kind": "user"}) == {"disconnected": 0}
+        assert await tell("DELETE", "faults") == (200, {"armed": 0})
+        assert await tell("GET", "fills") == (200, [])
+        code, answer = await tell("POST", "faults", {"kinds": "refuse"})
+        assert (code, "did you mean" in answer["error"]) == (400, True)
+        assert (await tell("POST", "dance"))[0] == 404
+        await tell("POST", "faults", {"kind": "disconnect", "match": "user"})
+        _, status = await tell("GET", "status")
+        assert status["faults_happened"][-1][1:] == ["disconnect", "0 sockets of user"]
+
+    run(scene)
