@@ -84,8 +84,6 @@ def command(
     def begun(address: Mapping[str, Any]) -> None:
         answer = {
             "config": desk.path,
-            "venue": plan.venue,
-            "product": plan.product,
             **address,
             "symbols": msgspec.to_builtins(plan.symbols),
             "faults": len(planned),

@@ -17,7 +17,7 @@ from aitb_nautilus.run.time_scale import Change
 
 __all__ = ["print_beginning", "print_end"]
 
-_PRODUCTS = {"usd_m": "USDⓈ-M futures", "spot": "spot"}
+_PRODUCTS = {"usd_m": "USDⓈ-M futures"}
 
 
 def print_beginning(
@@ -33,8 +33,8 @@ def print_beginning(
     speed = plan.settings.speed
     out.print(
         f"[bold]Rehearsal of {escape(str(desk.path))}[/]: a local exchange that speaks "
-        f"{plan.venue}'s protocol for {_PRODUCTS[plan.product]}. Fills are modelled; there is no "
-        "market and no money."
+        f"Binance's protocol for {_PRODUCTS[plan.settings.product]}. Fills are modelled; there "
+        "is no market and no money."
     )
     if speed > 1:
         out.print(

@@ -75,6 +75,8 @@ class Rehearsal:
     def address(self) -> dict[str, str | int]:
         """Return what a client needs to reach the exchange."""
         return {
+            "venue": "BINANCE",
+            "product": self.settings.product,
             "speed": self.settings.speed,
             "base_url_http": self.url_http,
             "base_url_ws": self.url_ws,

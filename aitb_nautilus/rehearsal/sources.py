@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -35,6 +36,8 @@ class RehearsalSettings(Settings, frozen=True):
 
     Parameters
     ----------
+    product
+        Which of Binance's protocols it speaks: ``usd_m`` is USDⓈ-M futures.
     host, port
         Where it listens; port 0 takes a free one.
     balances
@@ -56,6 +59,7 @@ class RehearsalSettings(Settings, frozen=True):
         The book around bars.
     """
 
+    product: Literal["usd_m"] = "usd_m"
     host: str = "127.0.0.1"
     port: int = 0
     balances: dict[str, str] = msgspec.field(default_factory=lambda: {"USDT": "100000"})

@@ -55,8 +55,6 @@ class PlannedSymbol(msgspec.Struct, frozen=True):
 class RehearsalPlan(msgspec.Struct, frozen=True):
     """A rehearsal that is ready to begin."""
 
-    venue: str
-    product: str
     settings: RehearsalSettings
     sources: Sequence[Source]
     symbols: Sequence[PlannedSymbol]
@@ -104,8 +102,6 @@ def plan_rehearsal(
     else:
         made += [_from_catalog(desk, bar_type, spec, start_ns) for bar_type, spec in specs.items()]
     return RehearsalPlan(
-        venue.name,
-        "spot" if venue.account == "cash" else "usd_m",
         settings,
         [source for source, _ in made],
         [symbol for _, symbol in made],

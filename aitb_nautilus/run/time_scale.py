@@ -1,9 +1,9 @@
 """A desk whose time runs faster: the same config with shorter bars, for a rehearsal under load.
 
 What is shortened: every ``interval``, and every duration in seconds, minutes, hours or days of
-venues, risk, actors and strategies; rates per minute, hour or day rise. What is written in
-milliseconds belongs to the machine and stays. So do the sections that describe the past: catalog,
-instruments, features, model and back-test.
+risk, actors and strategies; rates per minute, hour or day rise. What is written in milliseconds
+belongs to the machine and stays, and so do the sections that describe the past, the venue or the
+node.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from aitb_nautilus.run.load import Desk, load_config
 
 __all__ = ["Change", "scale_config", "scale_desk"]
 
-_SECTIONS = ("venues", "risk", "actors", "strategies", "live")
+_SECTIONS = ("risk", "actors", "strategies")
 _DURATION = re.compile(r".+_(secs|seconds|minutes|hours|days)")
 _RATE = re.compile(r".+_per_(second|minute|hour|day)")
 

@@ -17,8 +17,11 @@ from urllib.request import Request, urlopen
 import pytest
 
 from aitb_nautilus.cli import main
+from aitb_nautilus.errors import AitbError, ConfigError
 from aitb_nautilus.market.bars import Interval
 from aitb_nautilus.market.instruments import find_instrument
+from aitb_nautilus.run.load import load_config
+from aitb_nautilus.run.rehearsed import ask_rehearsal, at_rehearsal
 from catalog.store import BarStore
 from tests.rehearsal_lab import hour_bars
 
@@ -105,6 +108,11 @@ def test_it_serves_the_desks_market_and_account_until_a_signal(
         assert status["wallet"] == {"USDT": "10000"}
         told = ask(address, "/rehearsal/address")
         assert told == {name: address[name] for name in told}
+        pointed = at_rehearsal(load_config(desk / "desk.toml"), address["base_url_http"])
+        (venue,) = pointed.config.venues
+        assert venue.base_url_ws_trading == address["base_url_ws_trading"]
+        assert venue.api_secret is not None
+        assert venue.api_secret.reveal() == "rehearsal"
         child.send_signal(number)
         out, err = child.communicate(timeout=10)
         assert (child.returncode, out, err) == (0, "", "")
@@ -138,9 +146,20 @@ def test_a_faster_rehearsal_writes_the_config_for_it_and_says_what_changed(desk:
         ]
         rows = ask(address, "/fapi/v1/klines?symbol=BTCUSDT&interval=1m&limit=2")
         assert rows[1][0] - rows[0][0] == 60_000
+        with pytest.raises(ConfigError, match="was 1, must be 60"):
+            at_rehearsal(load_config(desk / "desk.toml"), address["base_url_http"])
+        at_rehearsal(load_config(desk / "desk-x60.toml"), address["base_url_http"])
     text = (desk / "desk-x60.toml").read_text()
     assert "For load and faults only" in text
     assert main(["backtest", "desk-x60.toml"]) == 3
+
+
+def test_a_node_is_not_pointed_at_something_that_is_no_rehearsal() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    for text, words in (("ftp://x", "is no URL"), (url, "does not answer.*aitb rehearse")):
+        with pytest.raises(AitbError, match=words):
+            ask_rehearsal(text)
 
 
 def test_what_cannot_be_rehearsed_is_refused(
