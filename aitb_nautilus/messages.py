@@ -121,11 +121,6 @@ class Quote(msgspec.Struct, frozen=True, gc=False):
     bid_size: float
     ask_size: float
 
-    @property
-    def mid(self) -> float:
-        """Return the price in the middle, quote currency."""
-        return (self.bid + self.ask) / 2
-
 
 class Prediction(msgspec.Struct, frozen=True, gc=False):
     """What a model foresees for one instrument at the close of one bar.

@@ -35,6 +35,8 @@ class Order:
     """
 
     __slots__ = (
+        "_amount",
+        "_terms",
         "asked",
         "asked_prices",
         "changes",
@@ -86,6 +88,8 @@ class Order:
         self.ts_sent = ts_sent
         self.is_exit = is_exit
         self.filled = ZERO
+        self._terms: tuple[Decimal, Decimal, Decimal] | None = None
+        self._amount = 0.0
         self.ts_terms = 0
         self.told: tuple[object, ...] = ()
         self.changes = 0
@@ -113,6 +117,14 @@ class Order:
     def most_leaves(self) -> Decimal:
         """Return the largest quantity that may still be filled, unanswered changes included."""
         return max(self.quantity, self.asked) - self.filled
+
+    @property
+    def most_amount(self) -> float:
+        """Return the same as float64; kept, since the limits ask for it at every order."""
+        terms = (self.quantity, self.asked, self.filled)
+        if terms != self._terms:
+            self._terms, self._amount = terms, float(self.most_leaves)
+        return self._amount
 
     def ask_change(
         self,

@@ -73,7 +73,7 @@ class EwmaCovariance:
     index
         Place of each instrument in the matrix.
     version
-        Grows whenever the matrix changes; up to date after any question.
+        Grows whenever the matrix changes; up to date after `settle` and after any question.
     """
 
     def __init__(self, half_life_bars: int, shrinkage: float) -> None:
@@ -133,6 +133,11 @@ class EwmaCovariance:
             years = (bar.ts - ts) / _YEAR_NS
             self._returns[i] = math.log(bar.close / close) / math.sqrt(years)
         self._last[i] = (bar.ts, bar.close)
+
+    def settle(self) -> int:
+        """Take in the bars of the last time if all are there, and return the version."""
+        self._fold_if_whole()
+        return self.version
 
     def seen(self, instrument_id: str) -> int:
         """Return how many returns of an instrument are known."""

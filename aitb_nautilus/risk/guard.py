@@ -286,19 +286,21 @@ class Guard:
             refusal = self._refuse(strategy_id, instrument_id, ts, limit, line)
             return replace(refusal, outside=limit in self.withheld)
         mark = self.ledger.marks[instrument_id]
-        quotes = [p for p in (intent.price, intent.trigger_price) if p is not None]
+        quoted = intent.price if intent.trigger_price is None else intent.trigger_price
+        if intent.price is not None and intent.trigger_price is not None:
+            quoted = max(intent.price, intent.trigger_price, key=lambda p: abs(p - mark))
         proposal = Proposal(
             strategy_id,
             instrument_id,
             intent.side,
             quantity,
             dearest(intent.side, intent.price, intent.trigger_price, mark),
-            max(quotes, key=lambda p: abs(p - mark), default=None),
+            quoted,
             mark,
             ts,
             replaces,
             self._looks,
-            None if self.clock is None else self.clock(),
+            -1 if self.clock is None else self.clock(),
             self.hearing.quotes.get(instrument_id),
         )
         return self._through_limits(proposal, whole=whole)

@@ -36,7 +36,7 @@ class Hearing:
     Attributes
     ----------
     quotes
-        The last quote by instrument id.
+        The last quote by instrument id, where it has both sides.
     wants_quotes
         Whether some limit looks at them.
     references
@@ -87,10 +87,18 @@ class Hearing:
         return why
 
     def quote(self, quote: Quote) -> None:
-        """Keep the top of a book for the next order; an older one than is known does not count."""
-        known = self.quotes.get(quote.instrument_id)
-        if known is None or quote.ts >= known.ts:
-            self.quotes[quote.instrument_id] = quote
+        """Keep the top of a book for the next order; an older one than is known does not count.
+
+        After one without both sides, or with the higher one to buy, nothing is known of the book.
+        """
+        instrument_id = quote.instrument_id
+        known = self.quotes.get(instrument_id)
+        if known is not None and quote.ts < known.ts:
+            return
+        if 0 < quote.bid <= quote.ask:  # written so that what is no number fails as well
+            self.quotes[instrument_id] = quote
+        else:
+            self.quotes.pop(instrument_id, None)
 
     def reference(self, bar: BarClosed) -> None:
         """Tell of a bar of an instrument that is only looked at."""

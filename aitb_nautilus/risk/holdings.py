@@ -62,6 +62,11 @@ class Scope:
 
 
 EVERYTHING = Scope()
+_UNIT = 2.0**60
+"""Totals are kept in whole numbers of so small a part that adding and taking away is exact: the
+total of an instrument that changed a million times is that of its last state, not of all errors.
+"""
+_NOTHING = (0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 class Holdings:
@@ -87,6 +92,8 @@ class Holdings:
         Value of what is held, by side and instrument id; all values are positive.
     pending
         Value of open orders that may add to it, likewise.
+    waiting
+        Value of open orders that may add to it, by side.
     side
         Value of all that is held or pending, by side.
     net
@@ -104,11 +111,16 @@ class Holdings:
     """
 
     __slots__ = (
+        "_buying",
         "_everything",
+        "_known",
         "_leave_out",
         "_ledger",
+        "_long",
         "_pnl",
         "_scope",
+        "_selling",
+        "_short",
         "equity",
         "filled",
         "gross",
@@ -120,6 +132,7 @@ class Holdings:
         "revision",
         "side",
         "signed",
+        "waiting",
     )
 
     def __init__(
@@ -129,9 +142,11 @@ class Holdings:
         self._scope = scope
         self._everything = scope is EVERYTHING
         self._leave_out = leave_out
-        self._pnl: dict[str, float] = {}
+        self._known: dict[str, tuple[float, float, float, float, float]] = {}
+        self._long = self._short = self._buying = self._selling = self._pnl = 0
         self.held: dict[Side, dict[str, float]] = {"BUY": {}, "SELL": {}}
         self.pending: dict[Side, dict[str, float]] = {"BUY": {}, "SELL": {}}
+        self.waiting: dict[Side, float] = {"BUY": 0.0, "SELL": 0.0}
         self.side: dict[Side, float] = {"BUY": 0.0, "SELL": 0.0}
         self.signed: dict[str, float] = {}
         self.filled: dict[str, float] = {}
@@ -149,19 +164,15 @@ class Holdings:
         for instrument_id, revision in reversed(ledger.revisions.items()):
             if revision <= known:
                 break
-            self._look(instrument_id)
             self.news.add(instrument_id)
+            self._look(instrument_id)
         self.revision = ledger.revision
-        held, pending = self.held, self.pending
-        buying = long = sum(held["BUY"].values())
-        selling = short = sum(held["SELL"].values())
-        if pending["BUY"]:
-            buying += sum(pending["BUY"].values())
-        if pending["SELL"]:
-            selling += sum(pending["SELL"].values())
-        self.side["BUY"], self.side["SELL"] = buying, selling
-        self.net, self.gross = long - short, buying + selling
-        self.pnl = sum(self._pnl.values())
+        long, short, buying, selling = self._long, self._short, self._buying, self._selling
+        self.waiting["BUY"], self.waiting["SELL"] = buying / _UNIT, selling / _UNIT
+        self.side["BUY"], self.side["SELL"] = (long + buying) / _UNIT, (short + selling) / _UNIT
+        self.net = (long - short) / _UNIT
+        self.gross = (long + short + buying + selling) / _UNIT
+        self.pnl = self._pnl / _UNIT
         if self._everything:
             self.equity = ledger.starting_equity + self.pnl
 
@@ -180,25 +191,26 @@ class Holdings:
         return self.one_sided("BUY", instrument_id) + self.one_sided("SELL", instrument_id)
 
     def _look(self, instrument_id: str) -> None:
+        """Bring one instrument and the totals up to date; most facts change one or two of them."""
         mark = self._ledger.marks.get(instrument_id)
         if mark is None:
             return  # Nothing was traded yet; an order without a price has no value.
         long, short, pnl = self._look_at_positions(instrument_id, mark)
         buying, selling = self._look_at_orders(instrument_id, mark)
-        self._pnl[instrument_id] = pnl
-        self.signed[instrument_id] = long - short
-        self.filled[instrument_id] = long - short + buying - selling
-        held, pending = self.held, self.pending
-        for values, value in (
-            (held["BUY"], long),
-            (held["SELL"], short),
-            (pending["BUY"], buying),
-            (pending["SELL"], selling),
-        ):
-            if value:
-                values[instrument_id] = value
-            elif instrument_id in values:
-                del values[instrument_id]
+        before = self._known.get(instrument_id, _NOTHING)
+        self._known[instrument_id] = long, short, buying, selling, pnl
+        if long != before[0]:
+            self._long += _change(self.held["BUY"], instrument_id, long, before[0])
+        if short != before[1]:
+            self._short += _change(self.held["SELL"], instrument_id, short, before[1])
+        if buying != before[2]:
+            self._buying += _change(self.pending["BUY"], instrument_id, buying, before[2])
+        if selling != before[3]:
+            self._selling += _change(self.pending["SELL"], instrument_id, selling, before[3])
+        if pnl != before[4]:
+            self._pnl += int(pnl * _UNIT) - int(before[4] * _UNIT)
+        self.signed[instrument_id] = net = long - short
+        self.filled[instrument_id] = net + buying - selling
 
     def _look_at_positions(self, instrument_id: str, mark: float) -> tuple[float, float, float]:
         """Return the value of longs and of shorts, and the profit."""
@@ -221,20 +233,21 @@ class Holdings:
     def _look_at_orders(self, instrument_id: str, mark: float) -> tuple[float, float]:
         """Return what open orders may add to longs and to shorts."""
         covers = None if self._everything else self._scope.covers
+        leave_out = self._leave_out
         buying = selling = 0.0
         for order in self._ledger.open_orders(instrument_id):
-            if order.reduce_only or order is self._leave_out:
+            if order.reduce_only or order is leave_out:
                 continue
             if covers is not None and not covers(order.strategy_id, instrument_id):
                 continue
-            price = dearest(order.side, order.price, order.trigger_price, mark)
+            side = order.side
+            price = dearest(side, order.price, order.trigger_price, mark)
             for asked in order.asked_prices:
-                price = max(price, dearest(order.side, *asked, mark))
-            value = float(order.most_leaves) * price
-            if order.side == "BUY":
-                buying += value
+                price = max(price, dearest(side, *asked, mark))
+            if side == "BUY":
+                buying += order.most_amount * price
             else:
-                selling += value
+                selling += order.most_amount * price
         return buying, selling
 
 
@@ -277,6 +290,15 @@ class Looks:
         return found
 
 
+def _change(values: dict[str, float], instrument_id: str, value: float, before: float) -> int:
+    """Keep a value, if it is one, and return by how many units it has grown."""
+    if value:
+        values[instrument_id] = value
+    else:
+        del values[instrument_id]
+    return int(value * _UNIT) - int(before * _UNIT)
+
+
 def dearest(side: Side, price: float | None, trigger_price: float | None, mark: float) -> float:
     """Return what one unit of an order is worth at most when it fills, quote currency."""
     if price is not None:
@@ -300,7 +322,7 @@ def one_sided_amount(
         if order.side != side or order.reduce_only or order is leave_out:
             continue
         if covers is None or covers(order.strategy_id, instrument_id):
-            total += float(order.most_leaves)
+            total += order.most_amount
     return total
 
 

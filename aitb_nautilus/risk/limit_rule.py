@@ -41,6 +41,9 @@ NEARLY = 1 - 1e-9
 """What lies below this part of a limit in float64 needs no exact account."""
 
 
+_set = msgspec.structs.force_setattr
+
+
 class Proposal(msgspec.Struct, frozen=True, gc=False):
     """An opening order as the limits see it.
 
@@ -63,11 +66,14 @@ class Proposal(msgspec.Struct, frozen=True, gc=False):
     seen
         Gives what is held and pending, worked out once for all limits; None: each works it out.
     clock
-        The node's clock, ns UTC, which tells how old a fact is; None: that is `ts`.
+        The node's clock, ns UTC, which tells how old a fact is; if it is not given, `ts`.
     quote
         The last quote of the instrument; None: none was seen.
-    value
-        What the order is worth at most, quote currency. It is worked out, never given.
+    amount, value
+        Its quantity as float64, and what it is worth at most, quote currency. Both are worked out,
+        never given.
+    whole
+        What is held and pending everywhere, once a limit has asked for it.
     """
 
     strategy_id: str
@@ -80,24 +86,31 @@ class Proposal(msgspec.Struct, frozen=True, gc=False):
     ts: int
     replaces: Order | None = None
     seen: Looks | None = None
-    clock: int | None = None
+    clock: int = -1
     quote: Quote | None = None
+    amount: float = 0.0
     value: float = 0.0
+    whole: Holdings | None = None
 
     def __post_init__(self) -> None:
-        """Work out the value once: nearly every limit asks for it."""
-        msgspec.structs.force_setattr(self, "value", float(self.quantity) * self.price)
-
-    @property
-    def now(self) -> int:
-        """Return the node's clock, ns UTC."""
-        return self.ts if self.clock is None else self.clock
+        """Work out once what nearly every limit asks for; a `Decimal` is slow to turn."""
+        amount = float(self.quantity)
+        _set(self, "amount", amount)
+        _set(self, "value", amount * self.price)
+        if self.clock < 0:
+            _set(self, "clock", self.ts)
 
     def holdings(self, ledger: Ledger, scope: Scope = EVERYTHING) -> Holdings:
         """Return what is held and pending in a scope, without the order that is replaced."""
+        if scope is EVERYTHING and self.whole is not None:
+            return self.whole
         if self.seen is None:
-            return Holdings(ledger, scope, self.replaces)
-        return self.seen.at(scope, self.replaces)
+            found = Holdings(ledger, scope, self.replaces)
+        else:
+            found = self.seen.at(scope, self.replaces)
+        if scope is EVERYTHING:
+            _set(self, "whole", found)
+        return found
 
 
 class Verdict(msgspec.Struct, frozen=True, gc=False):

@@ -6,7 +6,6 @@ reason to trust it. A run whose data hold no quotes leaves these limits out and 
 
 from __future__ import annotations
 
-from aitb_nautilus.messages import Quote
 from aitb_nautilus.risk.book import ZERO
 from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.limit_rule import PASS, ROUNDING, Limit, Proposal, Verdict
@@ -27,29 +26,13 @@ class _Book(Limit):
         """Return where in the config it can be changed."""
         return f"{self.place}.book.{self.name}"
 
-    def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:  # noqa: ARG002
-        """Refuse the order if there is no quote that can be used, or if it is not as it must be."""
-        quote = proposal.quote
-        if quote is None:
-            return Verdict(
-                ZERO,
-                f"no quote of {proposal.instrument_id} was seen yet, and {self.name} needs one; "
-                f"wait for it or take out {self.key}",
-            )
-        # Written so that what is no number does not pass either.
-        if not 0 < quote.bid <= quote.ask:
-            return Verdict(
-                ZERO,
-                f"the book of {proposal.instrument_id} is {quote.bid:g} to {quote.ask:g}, and "
-                f"{self.name} needs both sides, the lower one to buy; wait for a whole book or "
-                f"take out {self.key}",
-            )
-        line = self.objection(proposal, quote)
-        return Verdict(ZERO, line) if line else PASS
-
-    def objection(self, proposal: Proposal, quote: Quote) -> str:
-        """Return what is wrong with the quote, or nothing."""
-        raise NotImplementedError
+    def without_quote(self, proposal: Proposal) -> Verdict:
+        """Refuse an order since nothing is known of the book."""
+        return Verdict(
+            ZERO,
+            f"no quote of {proposal.instrument_id} is known that has both a bid and an ask, and "
+            f"{self.name} needs one; wait for it or take out {self.key}",
+        )
 
 
 class StaleQuote(_Book):
@@ -57,14 +40,18 @@ class StaleQuote(_Book):
 
     name = "max_quote_age_ms"
 
-    def objection(self, proposal: Proposal, quote: Quote) -> str:
+    def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:  # noqa: ARG002
         """Compare its time with the clock."""
-        age = (proposal.now - quote.ts) / 1e6
+        quote = proposal.quote
+        if quote is None:
+            return self.without_quote(proposal)
+        age = (proposal.clock - quote.ts) / 1e6
         if age <= self.bound:
-            return ""
-        return (
+            return PASS
+        return Verdict(
+            ZERO,
             f"the last quote of {quote.instrument_id} is {age:,.0f} ms old, and max_quote_age_ms "
-            f"is {self.bound:g}; wait for a quote or raise {self.key}"
+            f"is {self.bound:g}; wait for a quote or raise {self.key}",
         )
 
 
@@ -73,15 +60,19 @@ class MaxSpread(_Book):
 
     name = "max_spread_frac"
 
-    def objection(self, proposal: Proposal, quote: Quote) -> str:  # noqa: ARG002
+    def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:  # noqa: ARG002
         """Compare the spread with the cap."""
-        spread = (quote.ask - quote.bid) / quote.mid
+        quote = proposal.quote
+        if quote is None:
+            return self.without_quote(proposal)
+        spread = 2 * (quote.ask - quote.bid) / (quote.ask + quote.bid)
         if spread <= self.bound + ROUNDING:
-            return ""
-        return (
+            return PASS
+        return Verdict(
+            ZERO,
             f"the spread of {quote.instrument_id} is {spread:.3%} ({quote.bid:g} to "
             f"{quote.ask:g}), above max_spread_frac {self.bound:.3%}; wait until it is narrower "
-            f"or raise {self.key}"
+            f"or raise {self.key}",
         )
 
 
@@ -93,14 +84,18 @@ class MinBookNotional(_Book):
 
     name = "min_book_notional"
 
-    def objection(self, proposal: Proposal, quote: Quote) -> str:  # noqa: ARG002
+    def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:  # noqa: ARG002
         """Compare what stands there with the floor."""
+        quote = proposal.quote
+        if quote is None:
+            return self.without_quote(proposal)
         value = min(quote.bid * quote.bid_size, quote.ask * quote.ask_size)
         if value >= self.bound * (1 - ROUNDING):
-            return ""
-        return (
+            return PASS
+        return Verdict(
+            ZERO,
             f"only {value:,.2f} stand at the best prices of {quote.instrument_id}, below "
-            f"min_book_notional {self.bound:,.2f}; wait for a deeper book or lower {self.key}"
+            f"min_book_notional {self.bound:,.2f}; wait for a deeper book or lower {self.key}",
         )
 
 
@@ -109,17 +104,22 @@ class BookBand(_Book):
 
     name = "book_band_frac"
 
-    def objection(self, proposal: Proposal, quote: Quote) -> str:
+    def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:  # noqa: ARG002
         """Compare the price, if the order has one, with the book."""
+        quote = proposal.quote
+        if quote is None:
+            return self.without_quote(proposal)
         quoted = proposal.quoted_price
         if quoted is None:
-            return ""
-        distance = abs(quoted / quote.mid - 1)
+            return PASS
+        mid = (quote.bid + quote.ask) / 2
+        distance = abs(quoted / mid - 1)
         if distance <= self.bound + ROUNDING:
-            return ""
-        return (
-            f"price {quoted:g} lies {distance:.2%} from the middle of the book {quote.mid:g}, "
-            f"beyond book_band_frac {self.bound:.2%}; quote nearer or raise {self.key}"
+            return PASS
+        return Verdict(
+            ZERO,
+            f"price {quoted:g} lies {distance:.2%} from the middle of the book {mid:g}, "
+            f"beyond book_band_frac {self.bound:.2%}; quote nearer or raise {self.key}",
         )
 
 
@@ -128,13 +128,18 @@ class Divergence(_Book):
 
     name = "max_divergence_frac"
 
-    def objection(self, proposal: Proposal, quote: Quote) -> str:
+    def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:  # noqa: ARG002
         """Compare the last price with the book."""
-        distance = abs(proposal.mark / quote.mid - 1)
+        quote = proposal.quote
+        if quote is None:
+            return self.without_quote(proposal)
+        mid = (quote.bid + quote.ask) / 2
+        distance = abs(proposal.mark / mid - 1)
         if distance <= self.bound + ROUNDING:
-            return ""
-        return (
+            return PASS
+        return Verdict(
+            ZERO,
             f"the last price {proposal.mark:g} of {quote.instrument_id} lies {distance:.2%} from "
-            f"the middle of its book {quote.mid:g}, beyond max_divergence_frac {self.bound:.2%}; "
-            f"wait until they agree or raise {self.key}"
+            f"the middle of its book {mid:g}, beyond max_divergence_frac {self.bound:.2%}; "
+            f"wait until they agree or raise {self.key}",
         )

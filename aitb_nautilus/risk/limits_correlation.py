@@ -194,7 +194,9 @@ class MaxCluster(_Correlated):
             there = holdings.side[side]
         else:
             held, pending = holdings.held[side], holdings.pending[side]
-            there = sum(held.get(name, 0.0) + pending.get(name, 0.0) for name in cluster)
+            there = 0.0
+            for name in cluster:
+                there += held.get(name, 0.0) + pending.get(name, 0.0)
         after = there + proposal.value
         if after <= self.maximum * (1 + ROUNDING):
             return PASS

@@ -39,7 +39,7 @@ class StaleData(Limit):
         interval = self._interval.get(instrument_id)
         if interval is None:
             return PASS
-        age = (proposal.now - self._last[instrument_id]) / interval
+        age = (proposal.clock - self._last[instrument_id]) / interval
         if age <= self.maximum:
             return PASS
         return Verdict(
@@ -73,7 +73,7 @@ class ClockSkew(Limit):
         last, what = self._last.get(proposal.instrument_id, 0), "bar"
         if proposal.quote is not None and proposal.quote.ts > last:
             last, what = proposal.quote.ts, "quote"
-        ahead = (last - proposal.now) / 1e6
+        ahead = (last - proposal.clock) / 1e6
         if ahead <= self.maximum_ms:
             return PASS
         return Verdict(
@@ -126,7 +126,7 @@ class Liquidity(Limit):
             )
         if self.volume_frac is not None:
             most = self.volume_frac * volume
-            quantity = float(proposal.quantity)
+            quantity = proposal.amount
             if quantity > most * (1 + ROUNDING):
                 return Verdict(
                     quantity_of(most, 1.0),

@@ -46,7 +46,7 @@ class MaxPositionNotional(Limit):
     def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:
         """Shrink the order to what the cap leaves."""
         which = self.scope, proposal.side, proposal.instrument_id, proposal.replaces
-        amount = one_sided_amount(ledger, *which) + float(proposal.quantity)
+        amount = one_sided_amount(ledger, *which) + proposal.amount
         if amount * proposal.price < self.maximum * NEARLY:
             return PASS
         there = one_sided_quantity(ledger, *which)
@@ -73,6 +73,8 @@ class MaxGrossNotional(Limit):
 
     def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:
         """Shrink the order to what the cap leaves."""
+        if proposal.holdings(ledger).gross + proposal.value < self.maximum * NEARLY:
+            return PASS  # Nothing in scope is more than the whole.
         gross = proposal.holdings(ledger, self.scope).gross
         after = gross + proposal.value
         if after <= self.maximum * (1 + ROUNDING):
@@ -101,8 +103,7 @@ class MaxNetNotional(Limit):
         """Shrink the order to what the cap leaves."""
         holdings, side = proposal.holdings(ledger, self.scope), proposal.side
         net = holdings.net if side == "BUY" else -holdings.net
-        if holdings.pending[side]:
-            net += sum(holdings.pending[side].values())
+        net += holdings.waiting[side]
         after = net + proposal.value
         if after <= self.maximum * (1 + ROUNDING):
             return PASS

@@ -50,15 +50,12 @@ class _Day(Limit):
         """Return what is compared with that of the day's beginning, quote currency."""
         raise NotImplementedError
 
-    def lost(self, ts: int, worth: float) -> float:
-        """Return the largest loss of the day of `ts`, quote currency."""
-        if ts // DAY_NS > self._day >= 0:
-            return max(self._last - worth, 0.0)
-        return max(self._worst, self._first - worth)
-
-    def first(self, ts: int) -> float:
-        """Return the worth at the beginning of the day of `ts`."""
-        return self._last if ts // DAY_NS > self._day else self._first
+    def lost(self, ts: int, worth: float) -> tuple[float, float]:
+        """Return the largest loss of the day of `ts`, and the worth at its beginning."""
+        if ts // DAY_NS <= self._day:
+            first = self._first
+            return max(self._worst, first - worth), first
+        return max(self._last - worth, 0.0), self._last
 
     def hear_close(self, ts: int, looks: Looks) -> str:
         """Note the day's first worth and its largest loss."""
@@ -91,8 +88,7 @@ class DailyLoss(_Day):
         """Refuse the order if the day's loss has reached the limit."""
         if self._day < 0:
             return PASS
-        first = self.first(proposal.ts)
-        lost = self.lost(proposal.ts, proposal.holdings(ledger).equity)
+        lost, first = self.lost(proposal.ts, proposal.holdings(ledger).equity)
         if lost < self.maximum * first:
             return PASS
         part = lost / first if first > 0 else 1.0
@@ -120,7 +116,7 @@ class DailyLossAmount(_Day):
         """Refuse the order if the day's loss has reached the limit."""
         if self._day < 0:
             return PASS
-        lost = self.lost(proposal.ts, proposal.holdings(ledger, self.scope).pnl)
+        lost, _ = self.lost(proposal.ts, proposal.holdings(ledger, self.scope).pnl)
         if lost < self.maximum:
             return PASS
         return Verdict(

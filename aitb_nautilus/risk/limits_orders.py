@@ -163,11 +163,8 @@ class MaxTurnover(Limit):
         """Shrink the order to what is left of the day's turnover."""
         day = max(proposal.ts // DAY_NS, self._day)
         traded = self._traded if day == self._day else 0.0
-        pending = proposal.holdings(ledger, self.scope).pending
-        used = traded
-        for values in pending.values():
-            if values:
-                used += sum(values.values())
+        waiting = proposal.holdings(ledger, self.scope).waiting
+        used = traded + waiting["BUY"] + waiting["SELL"]
         after = used + proposal.value
         if after <= self.maximum * (1 + ROUNDING):
             return PASS

@@ -52,7 +52,7 @@ class Reference(Limit):
                 f"no bar of {one} was seen yet, the reference of {instrument_id}; wait for one or "
                 f"take out {self.key}",
             )
-        age = (proposal.now - self._ts) / MINUTE_NS
+        age = (proposal.clock - self._ts) / MINUTE_NS
         if age > self.max_age_minutes:
             return Verdict(
                 ZERO,
@@ -98,6 +98,7 @@ class MissingPrediction(Limit):
 
     def __init__(self, max_age_minutes: float) -> None:
         self.max_age_minutes = max_age_minutes
+        self._max_age_ns = round(max_age_minutes * MINUTE_NS)
         self._listens: dict[str, Sequence[tuple[str, str]]] = {}
         self._needed: dict[tuple[str, str], Sequence[tuple[str, str]]] = {}
         self._last: dict[tuple[str, str], Prediction] = {}
@@ -108,13 +109,12 @@ class MissingPrediction(Limit):
         needed = self._needed.get(key)
         if needed is None:
             needed = self._needed[key] = self._needs(*key)
+        now = proposal.clock
+        oldest = now - self._max_age_ns
         for source in needed:
             last = self._last.get(source)
-            if last is not None and proposal.now < last.expires_ns:
-                age = (proposal.now - last.ts_event) / MINUTE_NS
-                if age <= self.max_age_minutes:
-                    continue
-            return Verdict(ZERO, self._line(*source, last, proposal.now))
+            if last is None or now >= last.expires_ns or last.ts_event < oldest:
+                return Verdict(ZERO, self._line(*source, last, now))
         return PASS
 
     def expect_predictions(self, strategy_id: str, listens: Sequence[tuple[str, str]]) -> None:

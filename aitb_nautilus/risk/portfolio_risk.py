@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from operator import mul
 from typing import NamedTuple
 
 import numpy as np
@@ -36,8 +36,7 @@ class Portfolio:
 
     def risk(self, i: int) -> float:
         """Return ``(C w)[i]``."""
-        risk: float = sum(map(mul, self._rows[i], self.values))
-        return risk
+        return math.sumprod(self._rows[i], self.values)
 
     def move(self, i: int, value: float) -> None:
         """Give an instrument a new value."""
@@ -85,26 +84,31 @@ class PortfolioRisk:
         self._rows: list[list[float]] = []
         self._held: Portfolio | None = None
         self._filled: Portfolio | None = None
+        self._all_known: tuple[Holdings, int] | None = None
         self._sight: Sight | None = None
         self._seen: tuple[Holdings, str, int, int] | None = None
 
     def sight(self, instrument_id: str, holdings: Holdings) -> Sight:
         """Return an instrument in the portfolio; worked out once for all limits that ask."""
-        known = self.covariance.knows((instrument_id,), self.min_bars)
-        seen = (holdings, instrument_id, holdings.revision, self.covariance.version)
+        version = self.covariance.settle()
+        seen = (holdings, instrument_id, holdings.revision, version)
         if self._sight is None or seen != self._seen:
-            self._sight, self._seen = self._look(instrument_id, holdings, known=known), seen
+            self._sight, self._seen = self._look(instrument_id, holdings, version), seen
         return self._sight
 
-    def _look(self, instrument_id: str, holdings: Holdings, *, known: bool) -> Sight:
+    def _look(self, instrument_id: str, holdings: Holdings, version: int) -> Sight:
         unknown = self._unknown(holdings)
-        if unknown or not known:
+        if unknown or not self.knows(instrument_id):
             return Sight(unknown or instrument_id)
+        if self._version != version:
+            self._rows, self._version = self.covariance.matrix().tolist(), version
+            self._held = self._filled = None
         i = self.covariance.index[instrument_id]
-        portfolios = self._portfolios(holdings)
-        return Sight(
-            "", self._rows[i][i], tuple((p.values[i], p.risk(i), p.variance) for p in portfolios)
-        )
+        row, seen = self._rows[i], []
+        for portfolio in self._portfolios(holdings):
+            values = portfolio.values
+            seen.append((values[i], math.sumprod(row, values), portfolio.variance))
+        return Sight("", row[i], tuple(seen))
 
     def knows(self, instrument_id: str) -> bool:
         """Return whether enough returns of an instrument were seen."""
@@ -112,26 +116,23 @@ class PortfolioRisk:
 
     def _unknown(self, holdings: Holdings) -> str:
         """Return the instrument that is held or pending and least known; empty if all are."""
+        # No instrument leaves `signed`, and none is forgotten: what was known stays so.
+        seen = (holdings, len(holdings.signed))
+        if seen == self._all_known:
+            return ""
         if self.covariance.knows(holdings.signed.keys(), self.min_bars):
+            self._all_known = seen
             return ""
         there = holdings.instruments()
         if self.covariance.knows(there, self.min_bars):
             return ""
         return min((self.covariance.seen(name), name) for name in there)[1]
 
-    def _refresh(self) -> None:
-        """Take over a new covariance matrix, row by row."""
-        matrix = self.covariance.matrix()
-        if self._version != self.covariance.version:
-            self._rows, self._version = matrix.tolist(), self.covariance.version
-            self._held = self._filled = None
-
     def _portfolios(self, holdings: Holdings) -> tuple[Portfolio, ...]:
         """Return the portfolio as held, and with every open order filled if there are any.
 
         All instruments in it must be known.
         """
-        self._refresh()
         rows, index = self._rows, self.covariance.index
         held, filled = self._held, self._filled
         if holdings is not self._holdings or held is None or filled is None:

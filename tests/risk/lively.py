@@ -112,7 +112,7 @@ def journal_of(context: Context, path: Path) -> Journal:
 def state_of(ledger: Ledger) -> Any:
     """Return what a ledger holds of orders and positions, to the last field."""
     orders = {
-        name: {slot: getattr(order, slot) for slot in order.__slots__}
+        name: {slot: getattr(order, slot) for slot in order.__slots__ if slot[0] != "_"}
         for name, order in ledger.orders.items()
     }
     positions = {

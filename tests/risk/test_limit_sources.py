@@ -31,7 +31,7 @@ def test_without_a_quote_nothing_opens_and_an_exit_passes(key: str) -> None:
     desk.quote(99, 101, Y)
     refused = desk.ask("1")
     assert not refused.allowed
-    assert "no quote of X.V was seen yet" in refused.line
+    assert "no quote of X.V is known that has both a bid and an ask" in refused.line
     assert desk.ask("1", instrument=Y).line == ""
     desk.trade("1")
     assert desk.ask("1", "SELL").reducing
@@ -44,7 +44,7 @@ def test_without_a_quote_nothing_opens_and_an_exit_passes(key: str) -> None:
 def test_book_that_cannot_be_is_refused(key: str, bid: float, ask: float) -> None:
     desk = desk_with(book=BOOK | {key: BOUNDS[key]})
     desk.quote(bid, ask)
-    assert "needs both sides" in desk.ask("1").line
+    assert "no quote of X.V is known" in desk.ask("1").line
     desk.quote(99.0, 101.0)
     assert desk.ask("1").line == ""
 

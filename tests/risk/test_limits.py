@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from aitb_nautilus.errors import ConfigError
 from aitb_nautilus.messages import Fill, OrderUpdate, Side
@@ -234,3 +235,13 @@ def test_impossible_limit_is_refused(key: str, value: float) -> None:
     data = {"max_order_notional": 1.0, "max_position_notional": 2.0, key: value}
     with pytest.raises(ConfigError, match=rf"desk.toml: {key}: was {value}, must be"):
         decode(data, RiskSettings, "desk.toml")
+
+
+def test_shrunk_proposal_is_worth_less_and_asks_for_no_new_look() -> None:
+    ledger = Ledger(1000.0)
+    whole = proposal("4")
+    look = whole.holdings(ledger)
+    part = replace(whole, quantity=Decimal(1))
+    assert (whole.value, part.value, part.amount) == (400.0, 100.0, 1.0)
+    assert part.holdings(ledger) is look
+    assert (proposal(ts=7).clock, proposal(ts=7, clock=9).clock) == (7, 9)
