@@ -28,6 +28,10 @@ VERBS = {
     "rehearse": "Serve a local exchange for the desk of one config file.",
     "report": "Show one run, or compare several with the first of them.",
     "risk": "Take a run's decisions again, under other limits.",
+    "status": "Show how the node of a config stands, and what holds it up.",
+    "halt": "Let nothing open any more, until somebody resumes.",
+    "resume": "Let trading go on after a halt.",
+    "flatten": "Close everything, and let nothing open any more.",
     "audit": "Prove a journal of decisions whole, and read it.",
     "show-config": "Print a config as the program understands it.",
 }

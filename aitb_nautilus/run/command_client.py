@@ -13,7 +13,13 @@ from aitb_nautilus.errors import ConfigError, RunError
 from aitb_nautilus.market.instruments import known_instruments
 from aitb_nautilus.risk.state_file import Change, StateFile, StateLock
 from aitb_nautilus.risk.trading_states import StateError, StateScope, TradingStates
-from aitb_nautilus.run.command_messages import LONGEST_ANSWER, Answer, Command, ScopeState
+from aitb_nautilus.run.command_messages import (
+    LONGEST_ANSWER,
+    Answer,
+    Command,
+    NodeStatus,
+    ScopeState,
+)
 from aitb_nautilus.run.command_socket import socket_address, user_at_host
 from aitb_nautilus.run.command_words import halt_of, resume_of, said_of_halt, said_of_resume
 from aitb_nautilus.run.config import DeskConfig
@@ -22,7 +28,7 @@ from aitb_nautilus.run.node_status import scope_states
 from aitb_nautilus.run.state_place import StatePlace
 from aitb_nautilus.settings import decode, nearest
 
-__all__ = ["Kept", "give", "kept"]
+__all__ = ["Kept", "give", "kept", "status_of"]
 
 _CONNECT_S = 3.0
 _LONGER_S = 5.0
@@ -93,6 +99,22 @@ def give(place: StatePlace, command: Command) -> tuple[Answer, bool]:
                 f"must answer at {place.socket}",
                 "End that process, or wait until it has started",
             ) from e
+
+
+def status_of(place: StatePlace, timeout_s: float) -> NodeStatus | None:
+    """Return how the node of a trader stands; None if none runs.
+
+    Raises
+    ------
+    RunError
+        If one runs that does not answer in time.
+    """
+    answer = _ask(place, Command(verb="status", timeout_s=timeout_s))
+    if answer is None:
+        return None
+    if answer.status is None:
+        raise RunError(f"trader {place.trader_id}", answer.said, todo=answer.todo)
+    return answer.status
 
 
 def kept(place: StatePlace) -> Kept:

@@ -1,0 +1,43 @@
+"""``aitb flatten CONFIG``: close everything, and let nothing open any more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from aitb_nautilus.cli.plumbing import json_option
+from aitb_nautilus.cli.trading_commands import command_options, order, scope_of
+from aitb_nautilus.run.command_messages import Command
+
+__all__ = ["command"]
+
+
+@click.command("flatten")
+@command_options
+@click.option("--reason", default="", help="Why; kept, and shown at every refusal.")
+@click.option(
+    "--timeout", default=30.0, type=click.FloatRange(0.1, 600), help="Seconds to wait until flat."
+)
+@json_option
+def command(
+    config: Path,
+    *,
+    strategy: str | None,
+    instrument: str | None,
+    reason: str,
+    timeout: float,
+    as_json: bool,
+) -> int:
+    """Close what is held at the market, and let nothing open any more until somebody resumes.
+
+    Opening orders are cancelled first; stops stay until the position is gone. Answers once
+    everything is flat. Needs a node that runs.
+    """
+    wanted = Command(
+        verb="flatten",
+        scope=scope_of("flatten", strategy, instrument),
+        reason=reason,
+        timeout_s=timeout,
+    )
+    return order(config, wanted, as_json)
