@@ -29,10 +29,11 @@ def command(
     timeout: float,
     as_json: bool,
 ) -> int:
-    """Close what is held at the market, and let nothing open any more until somebody resumes.
+    """Close everything, and let nothing open any more.
 
-    Opening orders are cancelled first; stops stay until the position is gone. Answers once
-    everything is flat. Needs a node that runs.
+    Opening orders are cancelled, positions closed at the market; stops stay until the position is
+    gone. Answers once everything is flat, and stays halted until somebody resumes. Needs a node
+    that runs.
     """
     wanted = Command(
         verb="flatten",

@@ -32,11 +32,11 @@ def command(
     timeout: float,
     as_json: bool,
 ) -> int:
-    """Let trading go on after a halt, whoever or whatever halted it.
+    """Let trading go on after a halt.
 
-    Lifts what holds for that very scope: a strategy that was halted by itself stays halted when the
-    trader is resumed. After a halt by the drawdown ladder, the drawdown counts anew from the equity
-    of this moment.
+    Whoever or whatever halted it. Lifts what holds for that very scope: a strategy that was halted
+    by itself stays halted when the trader is resumed. After a halt by the drawdown ladder, the
+    drawdown counts anew from the equity of this moment.
     """
     if not reason.strip():
         raise UsageError(

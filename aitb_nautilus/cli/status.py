@@ -22,9 +22,10 @@ __all__ = ["command"]
 )
 @json_option
 def command(config: Path, timeout: float, as_json: bool) -> None:
-    """Show trading states, positions, orders, equity, last bars and journal of the node that runs.
+    """Show how the node of a config stands, and what holds it up.
 
-    If none runs: what holds from the next start, and the last halts and resumes.
+    Trading states, positions, orders, equity, last bars, journal. If no node runs: what holds from
+    the next start, and the last halts and resumes.
     """
     place = StatePlace.read(config)
     node = status_of(place, timeout)

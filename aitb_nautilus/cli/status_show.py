@@ -45,7 +45,8 @@ def show_node(out: Console, node: NodeStatus) -> None:
 
 def show_kept(out: Console, place: StatePlace, kept: Kept) -> None:
     """Print what holds from the next start, where no node runs."""
-    out.print(f"No node runs for [bold]{place.trader_id}[/] ({escape(str(place.folder))}).")
+    where = escape(str(place.folder))
+    out.print(f"No node runs for [bold]{place.trader_id}[/] ({where}).", soft_wrap=True)
     out.print("From the next start:")
     out.print(_scopes(kept.scopes))
     if not kept.changes:
