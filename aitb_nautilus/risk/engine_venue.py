@@ -75,6 +75,7 @@ def find_order(cache: Cache, client_order_id: str) -> tuple[VenueOrder, list[Ven
 def venue_facts(cache: Cache, venues: Sequence[str]) -> VenueFacts:
     """Return open orders, positions and balances of some venues."""
     orders, positions, balances = [], dict[str, Decimal](), dict[str, Decimal]()
+    entry_prices: dict[str, float] = {}
     for name in venues:
         venue = Venue(name)
         orders += [venue_order(order) for order in cache.orders_open(venue=venue)]
@@ -84,9 +85,16 @@ def venue_facts(cache: Cache, venues: Sequence[str]) -> VenueFacts:
                 -1 if position.side == PositionSide.SHORT else 1
             )
             positions[instrument_id] = positions.get(instrument_id, Decimal(0)) + held
+            entry_prices[instrument_id] = float(position.avg_px_open)
         account = cache.account_for_venue(venue)
         if account is not None:
             for currency, money in account.balances_total().items():
                 code = currency.code
                 balances[code] = balances.get(code, Decimal(0)) + money.as_decimal()
-    return VenueFacts(orders=tuple(orders), positions=positions, balances=balances)
+    return VenueFacts(
+        venues=tuple(venues),
+        orders=tuple(orders),
+        positions=positions,
+        entry_prices=entry_prices,
+        balances=balances,
+    )

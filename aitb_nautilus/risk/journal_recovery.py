@@ -53,7 +53,8 @@ class Unresolved(msgspec.Struct, frozen=True):
     stage
         ``sent``: it was about to leave, and may be there. ``decided``: it was allowed, and the
         node ended before it could be sent. ``lost``: it was sent while the journal could not be
-        written.
+        written. ``resting``: it was answered, and may have been filled since; see
+        `recovery.resting`.
     seq
         Number of the record that says so.
     side, order_kind, quantity, price, trigger_price
@@ -64,7 +65,7 @@ class Unresolved(msgspec.Struct, frozen=True):
     strategy_id: str
     instrument_id: str
     action: Action
-    stage: Literal["sent", "decided", "lost"]
+    stage: Literal["sent", "decided", "lost", "resting"]
     seq: int
     ts: int
     side: Side | None = None

@@ -4,7 +4,8 @@ A node that starts on the journal of one before it does this before any strategy
 
     rebuild(journal, ledger, guard.hear_fill)              # what the last node knew
     guard.permits.remember_sent(sent_ids(journal))         # no decision is sent twice
-    recovery = Recovery(unresolved(journal), ledger, now, timeout_ns)
+    asked = unresolved(journal)
+    recovery = Recovery([*asked, *resting(ledger, asked)], ledger, now, timeout_ns)
     while not recovery.done:
         for question in recovery.questions:                # again and again until answered
             order, fills = ...ask the venue by client_order_id...
@@ -39,7 +40,7 @@ from aitb_nautilus.risk.journal_recovery import Unresolved
 from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.venue_facts import VenueFill, VenueOrder
 
-__all__ = ["Finding", "Question", "Recovery", "Unknown", "follow"]
+__all__ = ["Finding", "Question", "Recovery", "Unknown", "follow", "resting"]
 
 _OF: dict[Action, str] = {"submit": "", "modify": "change of ", "cancel": "cancel of "}
 
@@ -90,13 +91,39 @@ class Finding(msgspec.Struct, frozen=True):
     halt: str = ""
 
 
+def resting(ledger: Ledger, asked: Sequence[Unresolved]) -> list[Unresolved]:
+    """Return the open orders that nobody asks for yet: they may have been filled meanwhile.
+
+    A venue that forgets its orders when it is stopped, such as a simulated one, knows none of them.
+    """
+    names = {command.client_order_id for command in asked}
+    return [
+        Unresolved(
+            order.client_order_id,
+            order.strategy_id,
+            order.instrument_id,
+            "submit",
+            "resting",
+            0,
+            order.ts_sent,
+            order.side,
+            order.kind,
+            order.quantity,
+            order.price,
+            order.trigger_price,
+        )
+        for order in ledger.every_open_order()
+        if order.client_order_id not in names
+    ]
+
+
 class Recovery:
     """Ask for every unanswered order until it is answered or the time is up.
 
     Parameters
     ----------
     commands
-        From `journal_recovery.unresolved`.
+        From `journal_recovery.unresolved`, and `resting`.
     ledger
         Of the trader, rebuilt from the same journal; only read.
     now
@@ -170,8 +197,8 @@ class Recovery:
         more = f", and {len(lost) - 1} more" if len(lost) > 1 else ""
         return Finding(
             facts,
-            f"order {first.client_order_id} ({first.line}){more} was sent and never answered, and "
-            f"the venue does not know it: see what is held there before you resume",
+            f"order {first.client_order_id} ({first.line}){more} was sent, and the venue does not "
+            f"know it: see what is held there before you resume",
         )
 
     def _missed(

@@ -84,15 +84,25 @@ class VenueFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes
     ----------
+    venues
+        Of which venues these are; of others they say nothing.
     orders
         Open orders.
     positions
         Signed quantity by instrument id; what is absent is flat. On a spot market, what of the base
         currency the trader counts as a position.
+    entry_prices
+        Average price of a position by instrument id, where the venue says it.
     balances
         Total by currency code, what is locked by orders included, without unrealized profit.
     """
 
+    venues: tuple[str, ...]
     orders: tuple[VenueOrder, ...] = ()
     positions: Mapping[str, Decimal] = {}
+    entry_prices: Mapping[str, float] = {}
     balances: Mapping[str, Decimal] = {}
+
+    def speaks_of(self, instrument_id: str) -> bool:
+        """Return whether an instrument is traded on one of the venues."""
+        return instrument_id.rpartition(".")[2] in self.venues

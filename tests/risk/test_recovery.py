@@ -18,7 +18,7 @@ from aitb_nautilus.risk.journal_rebuild import rebuild
 from aitb_nautilus.risk.journal_records import Gap
 from aitb_nautilus.risk.journal_recovery import sent_ids, unresolved
 from aitb_nautilus.risk.ledger import Ledger
-from aitb_nautilus.risk.recovery import Finding, Recovery, follow
+from aitb_nautilus.risk.recovery import Finding, Recovery, follow, resting
 from aitb_nautilus.risk.venue_facts import VenueFill, VenueOrder
 from aitb_nautilus.settings import Settings
 from tests.journal_samples import OPENED
@@ -72,7 +72,8 @@ class Crash:
         self.context.guard.permits.remember_sent(sent_ids(self.path))
         self.strategy = Scripted(Settings(), self.context, "S-001")
         self.desk.add(self.strategy)
-        self.recovery = Recovery(unresolved(self.path), self.context.ledger, NOW, 10 * SECOND)
+        asked, ledger = unresolved(self.path), self.context.ledger
+        self.recovery = Recovery([*asked, *resting(ledger, asked)], ledger, NOW, 10 * SECOND)
         self.journal = self.context.chronicle.journal = Journal(
             self.path, OPENED, NOW, durable=False
         )
@@ -275,7 +276,7 @@ def test_unknown_order_is_asked_for_until_the_timeout_then_journalled_and_tradin
     assert crash.context.guard.state == "halted"
     halt = crash.context.guard.halts[0]
     assert crash.order().client_order_id in halt.reason
-    assert f"(BUY 0.010 {BTC} LIMIT at 29500 by S-001) was sent and never answered" in halt.reason
+    assert f"(BUY 0.010 {BTC} LIMIT at 29500 by S-001) was sent, and the venue" in halt.reason
     # The same decision, taken again at the same bar, is not sent again.
     crash.context.guard.states.in_force.clear()
     crash.context.guard.states.put_in_force([])
@@ -318,6 +319,25 @@ def test_exit_that_is_unknown_is_sent_again_in_a_halt_if_it_is_decided_again(
     assert command.terms is not None
     assert command.terms.reduce_only
     assert command.client_order_id not in crash.before.context.ledger.orders
+
+
+def test_order_that_rested_and_was_filled_in_part_meanwhile_is_brought_up_to_date(
+    tmp_path: Path,
+) -> None:
+    crash = Crash(tmp_path, lambda _: [LIMIT], answers=[accept])
+    (question,) = crash.recovery.questions
+    assert question.client_order_id == crash.order().client_order_id
+    assert unresolved(crash.path) == []
+    crash.answer(at_venue(crash.order(), filled=Decimal("0.004")), part("t1", "0.004"))
+    assert (crash.order().status, crash.order().leaves) == ("ACCEPTED", Decimal("0.006"))
+    assert [r.kind for r in crash.records()] == ["filled"]
+
+
+def test_order_that_rests_as_it_did_is_no_news(tmp_path: Path) -> None:
+    crash = Crash(tmp_path, lambda _: [LIMIT], answers=[accept])
+    assert crash.answer(at_venue(crash.order())) == Finding()
+    assert crash.recovery.done
+    assert crash.records() == []
 
 
 def test_venue_that_has_filled_less_than_the_journal_halts(tmp_path: Path) -> None:
