@@ -32,6 +32,7 @@ VERBS = {
     "halt": "Let nothing open any more, until somebody resumes.",
     "resume": "Let trading go on after a halt.",
     "flatten": "Close everything, and let nothing open any more.",
+    "firewall": "Show and answer what a venue holds and no journal explains.",
     "audit": "Prove a journal of decisions whole, and read it.",
     "show-config": "Print a config as the program understands it.",
 }

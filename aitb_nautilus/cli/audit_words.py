@@ -10,12 +10,14 @@ from aitb_nautilus.risk.journal_records import (
     Closed,
     Decided,
     Filled,
+    Found,
     Gap,
     Halted,
     Intended,
     Opened,
     Resumed,
     Sent,
+    Settled,
 )
 
 __all__ = ["spell_record"]
@@ -58,6 +60,12 @@ def spell_record(body: Body) -> str:  # noqa: PLR0911 - one line a kind
             return f"{_of(body)}{body.state}{flat} by {body.who}{_tail(body.reason)}"
         case Resumed():
             return f"{_of(body)}{body.state} again by {body.who}{_tail(body.reason)}"
+        case Found():
+            return f"{body.what}: {body.line}; choose {', '.join(body.choices) or 'nothing'}"
+        case Settled():
+            to = f" to {body.strategy}" if body.strategy else ""
+            failed = f"; not done: {body.failed}" if body.failed else ""
+            return f"{body.choice}{to} {body.key} by {body.who}{_tail(body.reason)}{failed}"
         case Gap():
             return f"{body.lost} records could not be written{_tail(body.why)}"
         case Closed():

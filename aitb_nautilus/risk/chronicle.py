@@ -13,6 +13,8 @@ from decimal import Decimal
 from aitb_nautilus.messages import CancelIntent, Fill, Intent, OrderUpdate
 from aitb_nautilus.risk.book import ZERO, Order
 from aitb_nautilus.risk.decision import Decision
+from aitb_nautilus.risk.firewall import Unexplained
+from aitb_nautilus.risk.firewall_file import Answer
 from aitb_nautilus.risk.guard import Guard
 from aitb_nautilus.risk.journal import Journal
 from aitb_nautilus.risk.journal_file import JournalError
@@ -22,10 +24,12 @@ from aitb_nautilus.risk.journal_records import (
     Body,
     Decided,
     Filled,
+    Found,
     Halted,
     Intended,
     Resumed,
     Sent,
+    Settled,
     Verb,
 )
 from aitb_nautilus.risk.ledger import Ledger
@@ -163,6 +167,31 @@ class Chronicle:
         """Write that the venue was asked for an order, and does not know it."""
         body = Acknowledged(answer="unknown", reason=reason, heard=self._ledger.heard)
         self._append(body, ts, strategy_id, instrument_id, client_order_id)
+
+    def found(self, row: Unexplained, ts: int) -> None:
+        """Write what the firewall found."""
+        body = Found(
+            key=row.key,
+            what=row.what,
+            at_venue=row.at_venue,
+            in_journal=row.in_journal,
+            line=row.line,
+            choices=row.choices,
+        )
+        self._append(body, ts, "", row.instrument_id, "")
+
+    def settled(self, row: Unexplained, answer: Answer, failed: str, ts: int) -> None:
+        """Write what a person answered, and why it could not be done if it could not."""
+        body = Settled(
+            key=row.key,
+            at_venue=row.at_venue,
+            choice=answer.choice,
+            strategy=answer.strategy,
+            who=answer.who,
+            reason=answer.reason,
+            failed=failed,
+        )
+        self._append(body, ts, "", row.instrument_id, "")
 
     def filled(self, fill: Fill) -> None:
         """Write a fill; the ledger has taken it already."""

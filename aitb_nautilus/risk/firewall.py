@@ -141,6 +141,8 @@ def _look_at_order(order: VenueOrder, ledger: Ledger, explained: Explained) -> U
             known = "it was sent while the journal could not be written; whose it is, nobody knows"
         line = f"order {name or order.venue_order_id}, {theirs} {where}, is open: {known}"
         choices: tuple[Choice, ...] = ("cancel", "adopt", "ignore")
+        if not name:
+            choices = ("cancel", "ignore")  # It could not be told from another one later.
         return Unexplained(key, "foreign order", where, theirs, "-", line, choices, True)
     said = _spell(ours)
     if not ours.is_open:

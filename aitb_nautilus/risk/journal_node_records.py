@@ -1,4 +1,4 @@
-"""What the journal says of the node itself: opened, halted, resumed, closed, and what it lost.
+"""What the journal says of the node itself: opened, halted, found, closed, and what it lost.
 
 See `journal_records`, which has all kinds.
 """
@@ -13,11 +13,13 @@ import msgspec
 __all__ = [
     "Body",
     "Closed",
+    "Found",
     "Gap",
     "Halted",
     "Opened",
     "Resumed",
     "ScopeKind",
+    "Settled",
     "TradingLevel",
     "Verb",
 ]
@@ -103,6 +105,49 @@ class Resumed(Body, frozen=True):
     state: TradingLevel = "active"
     scope: ScopeKind = "trader"
     heard: int = 0
+
+
+class Found(Body, frozen=True):
+    """The firewall found something at a venue that the journal does not explain.
+
+    Attributes
+    ----------
+    key, what, at_venue, in_journal, line, choices
+        As in `firewall.Unexplained`.
+    """
+
+    kind: ClassVar[str] = "found"
+    key: str
+    what: str
+    at_venue: str = ""
+    in_journal: str = ""
+    line: str = ""
+    choices: tuple[str, ...] = ()
+
+
+class Settled(Body, frozen=True):
+    """A person answered what the firewall had found, and the node did it.
+
+    Attributes
+    ----------
+    key, at_venue
+        Of what was found.
+    choice, strategy
+        The answer, and to which strategy the thing belongs from now on.
+    who, reason
+        User and machine, and why.
+    failed
+        Why it could not be done; empty if it was.
+    """
+
+    kind: ClassVar[str] = "settled"
+    key: str
+    at_venue: str = ""
+    choice: str = ""
+    strategy: str = ""
+    who: str = ""
+    reason: str = ""
+    failed: str = ""
 
 
 class Gap(Body, frozen=True):

@@ -26,11 +26,13 @@ from aitb_nautilus.messages import (
 from aitb_nautilus.risk.journal_node_records import (
     Body,
     Closed,
+    Found,
     Gap,
     Halted,
     Opened,
     Resumed,
     ScopeKind,
+    Settled,
     TradingLevel,
     Verb,
 )
@@ -44,6 +46,7 @@ __all__ = [
     "Closed",
     "Decided",
     "Filled",
+    "Found",
     "Gap",
     "Halted",
     "Intended",
@@ -51,6 +54,7 @@ __all__ = [
     "Resumed",
     "ScopeKind",
     "Sent",
+    "Settled",
     "TradingLevel",
     "Verb",
 ]
@@ -311,6 +315,8 @@ KINDS: dict[str, type[Body]] = {
         Filled,
         Halted,
         Resumed,
+        Found,
+        Settled,
         Gap,
         Closed,
     )

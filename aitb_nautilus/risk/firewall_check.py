@@ -1,0 +1,233 @@
+"""Look, restrict, and carry out what a person answered.
+
+A node makes one `Firewall`, and lets it check when it starts, after `recovery`, and whenever a
+connection came back, at a moment at which nothing is on its way. Anything unexplained puts the
+trader into reducing: exits pass, nothing opens, until a person has answered each row (`aitb
+firewall`) and resumed. Each row and each answer is a record of the journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Protocol
+
+from aitb_nautilus.messages import Fill, Side
+from aitb_nautilus.risk.book import Order
+from aitb_nautilus.risk.context import Context
+from aitb_nautilus.risk.firewall import Explained, Unexplained, spell_rows, unexplained
+from aitb_nautilus.risk.firewall_file import Answer, FirewallFile, Settled, Table
+from aitb_nautilus.risk.journal_records import Sent
+from aitb_nautilus.risk.journal_recovery import Unresolved
+from aitb_nautilus.risk.permits import Permit
+from aitb_nautilus.risk.recovery import Finding, Question, Recovery, Unknown, follow
+from aitb_nautilus.risk.trading_states import Halt
+from aitb_nautilus.risk.venue_facts import VenueFacts, VenueOrder
+
+__all__ = ["Firewall", "VenueHands"]
+
+_SETTLED_KEPT = 1_000
+
+
+class VenueHands(Protocol):
+    """What a node can do at a venue about things that no strategy owns."""
+
+    def cancel(self, order: VenueOrder) -> None:
+        """Cancel an order, whoever sent it."""
+        ...
+
+    def close(self, instrument_id: str, side: Side, quantity: Decimal) -> None:
+        """Send a reduce-only order at the market that belongs to no strategy."""
+        ...
+
+
+class Firewall:
+    """Keep the trader in reducing while there is anything that the journal cannot explain.
+
+    Parameters
+    ----------
+    context
+        What the node's components share.
+    strategies
+        Ids of the node's strategies.
+    file
+        Where table and answers are.
+    hands
+        Cancels and closes what a person wants gone.
+    """
+
+    def __init__(
+        self, context: Context, strategies: Sequence[str], file: FirewallFile, hands: VenueHands
+    ) -> None:
+        self._context = context
+        self._strategies = strategies
+        self._file = file
+        self._hands = hands
+        before = file.table()
+        self._rows: tuple[Unexplained, ...] = ()
+        self._settled = () if before is None else before.settled
+
+    def check(self, facts: VenueFacts, explained: Explained, now: int) -> tuple[Unexplained, ...]:
+        """Compare, carry out new answers, and return the rows that are still open.
+
+        Parameters
+        ----------
+        facts
+            What the venues say now.
+        explained
+            What explains it beside the ledger.
+        now
+            ns UTC.
+
+        Raises
+        ------
+        RunError
+            If the table cannot be written. The trader is in reducing all the same.
+        DataError
+            If table or answers are damaged.
+        """
+        ledger = self._context.ledger
+        rows = unexplained(facts, ledger, explained)
+        answers = {(a.key, a.at_venue): a for a in self._file.answers()}
+        done = {s.answer for s in self._settled}
+        for row in rows:
+            answer = answers.get((row.key, row.at_venue))
+            if answer is not None and answer not in done:
+                self._settle(row, answer, facts, now)
+        ignored = {pair for pair, answer in answers.items() if answer.choice == "ignore"}
+        rows = unexplained(facts, ledger, explained)
+        left = tuple(row for row in rows if (row.key, row.at_venue) not in ignored)
+        self._restrict(left, now)
+        self._rows = left
+        self._file.put_table(Table(now, left, self._settled))
+        return left
+
+    def _restrict(self, rows: Sequence[Unexplained], now: int) -> None:
+        new = [row for row in rows if row not in self._rows]
+        for row in new:
+            self._context.chronicle.found(row, now)
+        if rows and (new or self._context.guard.state == "active"):
+            self._context.guard.restrict(
+                Halt(now, spell_rows(rows), level="reducing", who="firewall")
+            )
+
+    def _settle(self, row: Unexplained, answer: Answer, facts: VenueFacts, now: int) -> None:
+        """Carry out an answer, once; write down what became of it."""
+        said = ""
+        if answer.choice not in row.choices:
+            said = f"{answer.choice} does not fit; choose one of {', '.join(row.choices)}"
+        elif answer.choice == "cancel":
+            self._hands.cancel(_order_of(row, facts))
+        elif answer.choice == "close":
+            held, ours = Decimal(row.at_venue), Decimal(row.in_journal)
+            quantity = min(abs(held - ours), abs(held))
+            self._hands.close(row.instrument_id, "SELL" if held > 0 else "BUY", quantity)
+        elif answer.choice == "adopt":
+            said = self._adopt(row, answer, facts, now)
+        self._settled = (*self._settled, Settled(answer, now, said))[-_SETTLED_KEPT:]
+        self._context.chronicle.settled(row, answer, said, now)
+
+    def _adopt(self, row: Unexplained, answer: Answer, facts: VenueFacts, now: int) -> str:
+        """Let the ledger follow the venue; return why that cannot be, or nothing."""
+        owner = self._owner(answer.strategy)
+        if row.needs_strategy and not owner:
+            have = ", ".join(self._strategies)
+            return f"there is no strategy {answer.strategy!r} that it could belong to, only {have}"
+        match row.what:
+            case "order gone":
+                self._end(row, f"taken as ended by {answer.who}: {answer.reason}", now)
+            case "changed order":
+                self._bring_up(_order_of(row, facts), now)
+            case "foreign order":
+                return self._take_order(_order_of(row, facts), owner, now)
+            case "position":
+                return self._take_position(row, owner, facts, now)
+            case "balance":
+                off = Decimal(row.at_venue) - Decimal(row.in_journal)
+                self._context.ledger.starting_equity += float(off)
+        return ""
+
+    def _end(self, row: Unexplained, reason: str, now: int) -> None:
+        ours = self._context.ledger.orders[row.key.partition(":")[2]]
+        question = Question(
+            ours.client_order_id, ours.strategy_id, ours.instrument_id, (), True, row.line
+        )
+        follow(Finding((Unknown(question, now, reason),)), self._context, {}, now)
+
+    def _bring_up(self, order: VenueOrder, now: int) -> None:
+        """Take fills and terms of an order of ours as the venue has them."""
+        name, ledger = order.client_order_id, self._context.ledger
+        ours = ledger.orders[name]
+        command = Unresolved(
+            name, ours.strategy_id, ours.instrument_id, "submit", "resting", 0, now
+        )
+        finding = Recovery([command], ledger, now, 0).answer(name, order, [], now)
+        follow(finding, self._context, {}, now)
+
+    def _take_order(self, order: VenueOrder, owner: str, now: int) -> str:
+        """Make an order that nobody here sent one of a strategy's."""
+        name = order.client_order_id
+        ours = Order(
+            client_order_id=name,
+            strategy_id=owner,
+            instrument_id=order.instrument_id,
+            side=order.side,
+            kind=order.kind,
+            quantity=order.quantity,
+            price=order.price,
+            trigger_price=order.trigger_price,
+            reduce_only=order.reduce_only,
+            purpose="adopted",
+            ts_sent=now,
+            is_exit=order.reduce_only,
+        )
+        sent = Sent(
+            action="submit",
+            side=order.side,
+            order_kind=order.kind,
+            quantity=order.quantity,
+            price=order.price,
+            trigger_price=order.trigger_price,
+            reduce_only=order.reduce_only,
+            purpose="adopted",
+        )
+        why = self._context.chronicle.sent([(ours, sent)], now)
+        if why:
+            return f"it cannot be journalled: {why}"
+        permit = Permit(order.instrument_id, order.side, order.quantity, order.reduce_only)
+        self._context.guard.permits.give(name, permit)
+        self._context.ledger.apply_order(ours)
+        self._bring_up(order, now)
+        return ""
+
+    def _take_position(self, row: Unexplained, owner: str, facts: VenueFacts, now: int) -> str:
+        """Give a strategy what is held beyond what we know, as if it had just been filled."""
+        where, ledger = row.instrument_id, self._context.ledger
+        price = facts.entry_prices.get(where) or ledger.marks.get(where)
+        if not price:
+            return f"no price of {where} was seen yet; answer again once the node has heard a bar"
+        off = Decimal(row.at_venue) - Decimal(row.in_journal)
+        fill = Fill(
+            owner,
+            where,
+            f"adopted-{now}",
+            f"adopted-{now}-{where}",
+            now,
+            "BUY" if off > 0 else "SELL",
+            price,
+            abs(off),
+            0.0,
+            "",
+        )
+        follow(Finding((fill,)), self._context, {}, now)
+        return ""
+
+    def _owner(self, strategy: str) -> str:
+        """Return the id of the strategy that an answer names, with or without its tag."""
+        named = (one for one in self._strategies if strategy in (one, one.rpartition("-")[0]))
+        return next(named, "") if strategy else ""
+
+
+def _order_of(row: Unexplained, facts: VenueFacts) -> VenueOrder:
+    name = row.key.partition(":")[2]
+    return next(o for o in facts.orders if name == (o.client_order_id or o.venue_order_id))
