@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
+import re
+import tomllib
 from typing import Any
 
 import pytest
 
 from aitb_nautilus.errors import ConfigError
+from aitb_nautilus.risk import limit_blocks
+from aitb_nautilus.risk.limit_settings import RuleSettings
 from aitb_nautilus.risk.limits import RiskSettings, build_limits, refuse_unknown_scopes
 from aitb_nautilus.settings import decode
+from tests.conftest import CHECKOUT
 
 BOTH = {"max_order_notional": 1_000.0, "max_position_notional": 2_000.0}
 STREAK = {"losses": 3, "pause_minutes": 60}
@@ -187,3 +192,19 @@ def test_order_of_limits_is_refusing_first_and_the_ladder_before_what_else_shrin
         "risk.rules[0].max_orders_per_day",
         "risk.rules[0].max_order_notional",
     ]
+
+
+DOCS = (CHECKOUT / "docs" / "risk.md").read_text()
+
+
+def test_example_in_the_docs_is_read() -> None:
+    text = DOCS.partition("```toml\n")[2].partition("```")[0]
+    risk = decode(tomllib.loads(text)["risk"], RiskSettings, "docs/risk.md")
+    assert len(build_limits(risk)) > 15
+
+
+def test_every_key_stands_in_the_docs() -> None:
+    blocks = [RiskSettings, RuleSettings, *(vars(limit_blocks)[n] for n in limit_blocks.__all__)]
+    keys = {key for b in blocks if hasattr(b, "__struct_fields__") for key in b.__struct_fields__}
+    missing = {key for key in keys if not re.search(rf"\b{key}\b", DOCS)}
+    assert missing <= {"stops", "losses", "trades", "rules"}, missing
