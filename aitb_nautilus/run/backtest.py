@@ -18,6 +18,7 @@ from aitb_nautilus.observe.report import write_report
 from aitb_nautilus.observe.run_record import RunRecord, Seconds
 from aitb_nautilus.observe.run_tables import TABLES
 from aitb_nautilus.risk.capture import RunState
+from aitb_nautilus.run.backtest_traded import traded_in_backtest
 from aitb_nautilus.run.engine import BuiltEngine, build_engine
 from aitb_nautilus.run.feed import Feed
 from aitb_nautilus.run.journalling import RunJournal, journalled
@@ -107,7 +108,7 @@ class _Run:
                 self._feed(progress)
             engine_done = time.perf_counter()
             self._look_for_strangers()
-            results = collect(self._preparation, self._built)
+            results = collect(self._preparation, traded_in_backtest(self._preparation, self._built))
             predictions = self._predictions()
         except AitbError as e:
             self._finish_broken(e)

@@ -1,16 +1,14 @@
-"""From a finished engine to the tables and figures of a run folder."""
+"""From what was traded to the tables and figures of a run folder."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 import numpy as np
 import pyarrow as pa
-from nautilus_trader.model import Venue
 
 from aitb_nautilus.errors import RunError
 from aitb_nautilus.market.bars import RAW_SCALE
@@ -19,14 +17,11 @@ from aitb_nautilus.observe.run_record import Ambiguous, Costs
 from aitb_nautilus.observe.run_tables import TABLES
 from aitb_nautilus.observe.stats import Stats, compute_stats
 from aitb_nautilus.risk.book import Position
-from aitb_nautilus.risk.ledger import Ledger
-from aitb_nautilus.risk.translate import fill_fact, price_of, side_of
 from aitb_nautilus.run.accounting import Curve, equity_curve, funding_payments, signed_cash
-from aitb_nautilus.run.engine import BuiltEngine
 from aitb_nautilus.run.preparation import Preparation
 from aitb_nautilus.run.round_trips import round_trips
 from aitb_nautilus.run.run_writer import bars_table, heard_in_turn, table_of, thin
-from aitb_nautilus.run.venue_model import slipped
+from aitb_nautilus.run.traded import Traded
 
 __all__ = ["Results", "collect"]
 
@@ -58,17 +53,15 @@ class Results(msgspec.Struct, frozen=True):
     ts_liquidated: int | None
 
 
-def collect(preparation: Preparation, built: BuiltEngine) -> Results:
-    """Return tables and figures of a run.
+def collect(preparation: Preparation, traded: Traded) -> Results:
+    """Return tables and figures of a run, or of what there is of it so far.
 
     Raises
     ------
     RunError
         If our accounts and the engine's do not end at the same balance.
     """
-    orders = _in_order(built.engine.cache.orders(), preparation.context.ledger)
-    fills = _fills(orders, preparation.context.ledger)
-    until = _reached(preparation)
+    fills, until = traded.fills, traded.until
     payments = funding_payments(
         fills,
         preparation.frames,
@@ -78,16 +71,9 @@ def collect(preparation: Preparation, built: BuiltEngine) -> Results:
     )
     curve = equity_curve(preparation.starting_equity, fills, payments, preparation.frames, until)
     frames = {i: f.between(None, int(curve.ts[-1])) for i, f in preparation.frames.items()}
-    _reconcile(preparation, built, fills, float(sum(p.amount for p in payments)))
-    purposes = {
-        client_order_id: order.purpose
-        for client_order_id, order in preparation.context.ledger.orders.items()
-    }
-    references = {
-        client_order_id: price
-        for model in built.fill_models.values()
-        for client_order_id, price in model.references.items()
-    }
+    paid = float(sum(p.amount for p in payments)) if traded.settles_funding else 0.0
+    _reconcile(preparation, traded, paid)
+    purposes, references = traded.purposes, traded.references
     slippage = {f.trade_id: _slippage(f, references.get(f.client_order_id)) for f in fills}
     interval_ns = {str(s.instrument_id): s.interval_ns for s in preparation.series}
     trips = round_trips(
@@ -102,9 +88,7 @@ def collect(preparation: Preparation, built: BuiltEngine) -> Results:
     tables = {
         "equity": _equity_table(curve),
         "fills": table_of("fills", [_fill_row(f, purposes, references, slippage) for f in fills]),
-        "orders": table_of(
-            "orders", [_order_row(o, preparation.context.ledger, purposes) for o in orders]
-        ),
+        "orders": table_of("orders", traded.orders),
         "positions": table_of(
             "positions", [msgspec.structs.asdict(t) | {"funding": 0.0 - t.funding} for t in trips]
         ),
@@ -140,12 +124,12 @@ def collect(preparation: Preparation, built: BuiltEngine) -> Results:
     )
     return Results(
         sum(map(len, frames.values())),
-        _fingerprint(fills, built, preparation),
-        len(orders),
+        _fingerprint(traded),
+        len(traded.orders),
         len(fills),
         final_equity,
         costs,
-        _ambiguous(preparation, built),
+        traded.ambiguous,
         msgspec.convert(stats, Stats),
         tables,
         _liquidated_at(preparation, curve),
@@ -167,45 +151,6 @@ def _liquidated_at(preparation: Preparation, curve: Curve) -> int | None:
     return int(curve.ts[short[0]]) if len(short) else None
 
 
-def _fills(orders: Sequence[Any], ledger: Ledger) -> list[Fill]:
-    """Return all fills of all orders, in the order in which they happened.
-
-    The engine's orders have all of them. Which of two in the same moment came first only the ledger
-    knows, which was told of each at once; it misses what came after a component was stopped.
-    """
-    place = {fill.trade_id: i for i, fill in enumerate(ledger.fills)}
-    events = [
-        event
-        for order in orders
-        for event in order.events()
-        if type(event).__name__ == "OrderFilled"
-    ]
-    fills = [fill_fact(event) for event in events]
-    return sorted(fills, key=lambda f: (f.ts, place.get(f.trade_id, len(place))))
-
-
-def _reached(preparation: Preparation) -> int | None:
-    """Return the close of the last bar of a run that was stopped, ns UTC; None if it was not."""
-    if not preparation.context.run_state.stop_reason:
-        return None
-    first = min(int(f.ts_close[0]) for f in preparation.frames.values())
-    return max(preparation.context.ledger.now, first)
-
-
-def _in_order(orders: Sequence[Any], ledger: Ledger) -> list[Any]:
-    """Return the engine's orders as they were sent; it names them in no order of its own.
-
-    Those of one moment that the ledger does not know came around the guard; they come last.
-    """
-    place = {client_order_id: i for i, client_order_id in enumerate(ledger.orders)}
-
-    def key(order: Any) -> tuple[int, int, str]:
-        client_order_id = str(order.client_order_id)
-        return order.ts_init, place.get(client_order_id, len(place)), client_order_id
-
-    return sorted(orders, key=key)
-
-
 def _slippage(fill: Fill, reference: float | None) -> float:
     if reference is None:
         return 0.0
@@ -213,13 +158,14 @@ def _slippage(fill: Fill, reference: float | None) -> float:
     return direction * (fill.price - reference) * float(fill.quantity)
 
 
-def _reconcile(
-    preparation: Preparation, built: BuiltEngine, fills: Sequence[Fill], funding: float
-) -> None:
-    """Compare the cash that our fills leave with the engine's accounts.
+def _reconcile(preparation: Preparation, traded: Traded, funding: float) -> None:
+    """Compare the cash that our fills leave with the engine's accounts, where it keeps any.
 
     A cash account pays for what it holds; a margin account only settles profit.
     """
+    if traded.balances is None:
+        return
+    fills = traded.fills
     cash = preparation.starting_equity + funding
     positions: dict[tuple[str, str], Position] = {}
     for fill in fills:
@@ -233,7 +179,7 @@ def _reconcile(
     total = 0.0
     currency = preparation.desk.config.trader.currency
     for name in preparation.venues:
-        for code, money in _balances(built, name).items():
+        for code, money in traded.balances[name].items():
             if code == currency:
                 total += money.raw / RAW_SCALE
     allowed = _ROUNDING * (len(fills) + 1) + 1e-9 * abs(total)
@@ -246,48 +192,15 @@ def _reconcile(
         )
 
 
-def _balances(built: BuiltEngine, venue: str) -> dict[str, Any]:
-    """Return the engine's final balances at a venue by currency code."""
-    account = built.engine.portfolio.account(Venue(venue))
-    if account is None:
-        raise RunError(f"venue {venue}", "the engine has no account of it", "must have one")
-    return {currency.code: money for currency, money in account.balances_total().items()}
-
-
-def _fingerprint(fills: Sequence[Fill], built: BuiltEngine, preparation: Preparation) -> str:
+def _fingerprint(traded: Traded) -> str:
     """Return the sha256 of the canonical list of fills and the final balances."""
     lines = [
         f"{f.ts}|{f.instrument_id}|{f.side}|{f.price!r}|{f.quantity.normalize():f}|{f.fee!r}"
-        for f in fills
+        for f in traded.fills
     ]
-    for name in sorted(preparation.venues):
-        lines += sorted(f"{name}|{money}" for money in _balances(built, name).values())
+    for name, balances in sorted((traded.balances or {}).items()):
+        lines += sorted(f"{name}|{money}" for money in balances.values())
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-
-def _ambiguous(preparation: Preparation, built: BuiltEngine) -> Ambiguous:
-    """Return what ambiguous bars earned under either order, after fees and slippage."""
-    stop_first = target_first = 0.0
-    for one in built.ambiguous.exits:
-        venue = preparation.venues[one.instrument_id.rpartition(".")[2]]
-        stop = float(
-            slipped(
-                Decimal(repr(one.stop_price)),
-                Decimal(repr(venue.slippage_bps)) / 10_000,
-                preparation.instruments[one.instrument_id].tick,
-                is_buy=one.direction < 0,
-            )
-        )
-        stop_fee = stop * venue.taker_fee_bps / 1e4
-        target_fee = one.target_price * venue.maker_fee_bps / 1e4
-        stop_first += one.pnl(stop) - stop_fee * one.quantity
-        target_first += one.pnl(one.target_price) - target_fee * one.quantity
-    return Ambiguous(
-        count=len(built.ambiguous.exits),
-        pnl_stop_first=stop_first,
-        pnl_target_first=target_first,
-        rule=preparation.desk.config.backtest.ambiguous_bars,
-    )
 
 
 def _equity_table(curve: Curve) -> pa.Table:
@@ -308,34 +221,4 @@ def _fill_row(
         "reference_price": references.get(fill.client_order_id),
         "slippage": slippage[fill.trade_id],
         "purpose": purposes.get(fill.client_order_id, "exit:flatten"),
-    }
-
-
-def _order_row(order: Any, ledger: Ledger, purposes: Mapping[str, str]) -> dict[str, Any]:
-    terms = order.init_event
-    client_order_id = str(order.client_order_id)
-    price = price_of(getattr(order, "price", None))
-    trigger_price = price_of(getattr(order, "trigger_price", None))
-    known = ledger.orders.get(client_order_id)
-    if known is not None:
-        # As the strategy set them: the venue may have held the order aside, see `run.ambiguous`.
-        price, trigger_price = known.price, known.trigger_price
-    average = order.avg_px
-    return {
-        "ts": order.ts_init,
-        "client_order_id": client_order_id,
-        "strategy_id": str(order.strategy_id),
-        "instrument_id": str(order.instrument_id),
-        "side": side_of(order.side),
-        "type": order.order_type.name,
-        "quantity": order.quantity.raw / RAW_SCALE,
-        "price": price,
-        "trigger_price": trigger_price,
-        "reduce_only": terms.reduce_only,
-        "status": order.status.name,
-        "filled_quantity": order.filled_qty.raw / RAW_SCALE,
-        "average_price": None if average is None else float(average),
-        "purpose": purposes.get(client_order_id, "exit:flatten"),
-        "reason": str(getattr(order.last_event, "reason", None) or "") or None,
-        "ts_last": order.ts_last,
     }
