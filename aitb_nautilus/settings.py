@@ -82,7 +82,7 @@ class Secret:
                 f"secret {self.reference}",
                 f"the environment variable {name} is not set",
                 "must hold the secret",
-                f"Set it before the start: export {name}=...",
+                f"Set it before the start: export {name}=VALUE",
             )
         return value
 

@@ -26,6 +26,7 @@ VERBS = {
     "models": "Look at trained models, verify them, and say which one trades.",
     "backtest": "Run the desk of one config file on recorded bars.",
     "rehearse": "Serve a local exchange for the desk of one config file.",
+    "paper": "Run the desk on live data, with simulated orders.",
     "report": "Show one run, or compare several with the first of them.",
     "risk": "Take a run's decisions again, under other limits.",
     "status": "Show how the node of a config stands, and what holds it up.",

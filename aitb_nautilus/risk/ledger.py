@@ -45,6 +45,8 @@ class Ledger:
         Last price by instrument id, quote currency.
     fills
         All fills, in the order in which they happened.
+    settled
+        Funding rates whose time is over, in the order of their settlement.
     revision
         Grows whenever something changes.
     revisions
@@ -65,6 +67,7 @@ class Ledger:
         self._holders: dict[str, dict[str, Position]] = {}
         self._open: dict[str, dict[str, Order]] = {}
         self._open_count = 0
+        self.settled: list[FundingRate] = []
         self._funding: dict[str, FundingRate] = {}
         self._trades: set[tuple[str, str]] = set()
 
@@ -213,6 +216,7 @@ class Ledger:
         return total
 
     def _settle(self, rate: FundingRate) -> None:
+        self.settled.append(rate)
         mark = self.marks.get(rate.instrument_id)
         for (_, instrument_id), position in self.positions.items():
             if instrument_id == rate.instrument_id and mark is not None:

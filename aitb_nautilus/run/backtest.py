@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from aitb_nautilus.errors import AitbError, HaltedError, RunError
+from aitb_nautilus.errors import AitbError, RunError
 from aitb_nautilus.market.bars import BarFrame, join_frames
 from aitb_nautilus.market.times import iso
 from aitb_nautilus.observe.report import write_report
@@ -19,6 +19,7 @@ from aitb_nautilus.observe.run_record import RunRecord, Seconds
 from aitb_nautilus.observe.run_tables import TABLES
 from aitb_nautilus.risk.capture import RunState
 from aitb_nautilus.run.backtest_traded import traded_in_backtest
+from aitb_nautilus.run.ending import what_ended
 from aitb_nautilus.run.engine import BuiltEngine, build_engine
 from aitb_nautilus.run.feed import Feed
 from aitb_nautilus.run.journalling import RunJournal, journalled
@@ -117,7 +118,9 @@ class _Run:
             self._built.engine.dispose()
         try:
             # Only now: a component may raise while the engine disposes of it.
-            status, error = self._what_ended_it()
+            for one in context.run_state.failures:
+                self._note("ERROR", one.component, one.trace, one.ts)
+            status, error = what_ended(context, writer.folder)
             for name, table in results.tables.items():
                 writer.table(name, table)
             writer.table("predictions", predictions)
@@ -210,37 +213,6 @@ class _Run:
             if not guard.permits.is_known(client_order_id):
                 reason = f"order {client_order_id} is in the engine but was never allowed"
                 guard.halt(reason, order.ts_init, str(order.strategy_id), client_order_id)
-
-    def _what_ended_it(self) -> tuple[Status, AitbError | None]:
-        context = self._preparation.context
-        where = f"run {self._writer.folder.name}"
-        failures = context.run_state.failures
-        # A limit that halts trading has done its work: the run goes on, and shows what it cost.
-        halts = [halt for halt in context.guard.halts if not halt.by_limit]
-        for one in failures:
-            self._note("ERROR", one.component, one.trace, one.ts)
-        # An error halts the guard as well; but what follows a halt is not its cause.
-        if failures and (not halts or halts[0].reason == failures[0].reason):
-            failure = failures[0]
-            place = failure.trace.strip().splitlines()
-            source = next((line.strip() for line in reversed(place) if "File " in line), "")
-            return "failed", RunError(
-                f"{where}: {failure.component}.{failure.callback} at {iso(failure.ts)}",
-                f"raised {failure.error} ({source})",
-                "must not raise",
-                f"The whole traceback stands in {self._writer.folder / 'log.jsonl'}",
-            )
-        if halts:
-            halt = halts[0]
-            scope = halt.strategy_id or "guard"
-            return "failed", HaltedError(f"{where}: {scope} at {iso(halt.ts)}", halt.reason)
-        if context.run_state.stop_reason:
-            return "interrupted", RunError(
-                where,
-                context.run_state.stop_reason,
-                todo=f"What was done until then stands in {self._writer.folder}",
-            )
-        return "complete", None
 
     def _finish_broken(self, error: AitbError) -> None:
         """Say in the folder why there are no results.

@@ -23,9 +23,9 @@ from aitb_nautilus.run.warm_up import Past
 from aitb_nautilus.run.watch import RecordedReferences
 from aitb_nautilus.settings import Settings
 
-__all__ = ["BuiltEngine", "build_engine"]
+__all__ = ["SECOND_WALL", "BuiltEngine", "build_engine"]
 
-_SECOND_WALL = 10
+SECOND_WALL = 10
 """The engine's own limits stand this many times outside ours.
 
 It applies them to exits as well, which ours never refuses: a position that grew must still get out.
@@ -71,8 +71,8 @@ def build_engine(preparation: Preparation) -> BuiltEngine:
         ),
     )
     recorder = PredictionRecorder(Settings(), context, "aitb_prediction_recorder-001")
-    rate = f"{config.risk.max_orders_per_minute * _SECOND_WALL}/00:01:00"
-    wall = str(math.ceil(config.risk.max_position_notional * _SECOND_WALL))
+    rate = f"{config.risk.max_orders_per_minute * SECOND_WALL}/00:01:00"
+    wall = str(math.ceil(config.risk.max_position_notional * SECOND_WALL))
     engine = BacktestEngine(
         BacktestEngineConfig(
             trader_id=TraderId(config.trader.id),

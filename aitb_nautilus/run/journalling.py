@@ -34,7 +34,8 @@ class RunJournal:
 def journalled(preparation: Preparation, folder: Path) -> Iterator[RunJournal]:
     """Write what is decided meanwhile into the folder's journal.
 
-    A run can be had again, so its records are written many at a time.
+    A back-test can be had again, so its records are written many at a time. In a node each is on
+    the disk before the order leaves.
 
     Raises
     ------
@@ -45,13 +46,14 @@ def journalled(preparation: Preparation, folder: Path) -> Iterator[RunJournal]:
     opened = Opened(
         run_id=folder.name,
         config_sha256=desk.sha256(),
-        mode="backtest",
+        mode=preparation.mode,
         limits=encode(desk.config.risk),
         versions=versions(),
         listens={s.component_id: (*s.predictions(),) for s in preparation.strategies},
     )
     kept = RunJournal()
-    journal = Journal(folder / JOURNAL_NAME, opened, preparation.first_open_ns, durable=False)
+    durable = preparation.mode != "backtest"
+    journal = Journal(folder / JOURNAL_NAME, opened, preparation.first_open_ns, durable=durable)
     chronicle.journal = journal
     try:
         yield kept

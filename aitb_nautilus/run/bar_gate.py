@@ -1,0 +1,317 @@
+"""The way of bars into a live node: on one time, in one order, with no hole, warm before trading.
+
+The engine's stream ends here, and nobody else subscribes to bars. First the catalog's past is told,
+then the venue's history up to now, then the stream; wherever bars are missing, on the way or later,
+the venue's history is asked before anything is decided on what came after. Every bar gets its
+canonical close (native streams stamp it a millisecond early) and its exact prices.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Self
+
+import msgspec
+from nautilus_trader.model import Bar, BarType
+
+from aitb_nautilus.errors import DataError
+from aitb_nautilus.market.bars import BarFrame, Interval, canonical_close_ns
+from aitb_nautilus.market.times import iso
+from aitb_nautilus.messages import BarClosed
+from aitb_nautilus.risk.actor import GuardedActor
+from aitb_nautilus.risk.context import Context
+from aitb_nautilus.risk.translate import bar_fact
+from aitb_nautilus.risk.warming import WARM_UP
+from aitb_nautilus.run.bar_order import BarOrder, Hole
+from aitb_nautilus.run.config import LiveSettings
+from aitb_nautilus.run.warm_up import in_order, tell_past
+from aitb_nautilus.settings import Settings
+
+__all__ = ["CATCHING_UP", "BarGate", "GatePlan"]
+
+CATCHING_UP = "catching-up"
+"""Name of the refusal that an opening order gets on a bar after which another has closed."""
+
+_LOOK = dt.timedelta(milliseconds=100)
+_SECOND_NS = 1_000_000_000
+_PAGE = 300
+"""Bars asked for at once: no venue answers with fewer."""
+_START_WAIT_NS = 2_000_000_000
+"""While warming up, a bar that closed so long ago comes from the history and not by the stream."""
+_AGAIN_NS = 2_000_000_000
+_OLD_NS = 300_000_000_000
+_SURE = 3
+"""A bar that the history lacks is asked for so often: the newest ones may come to it late."""
+
+
+class GatePlan(msgspec.Struct, frozen=True):
+    """What a gate brings.
+
+    Attributes
+    ----------
+    bar_types
+        Each once.
+    begins
+        Close of the last bar before the first one wanted, by instrument id, ns UTC.
+    past
+        Bars of the catalog from there on, by instrument id.
+    """
+
+    bar_types: Sequence[str]
+    begins: Mapping[str, int]
+    past: Mapping[str, BarFrame]
+
+
+class BarGate(GuardedActor):
+    """Bring bars to everybody who listens.
+
+    Parameters
+    ----------
+    settings, context, component_id
+        As of every actor.
+    plan
+        What to bring.
+    live
+        How long to wait for what, and what to do about holes.
+    note
+        Called with a level and a line for the log of the run.
+
+    Attributes
+    ----------
+    told
+        Bars since the warm-up, in the order in which they were told.
+    ignored
+        Bars that were not told, by the reason.
+    is_warm
+        Whether the past has been told.
+    past
+        Bars that warmed the node up.
+    """
+
+    def __new__(cls, settings: Settings, context: Context, component_id: str, **_: Any) -> Self:
+        """Hide the other parameters from the engine."""
+        return super().__new__(cls, settings, context, component_id)
+
+    def __init__(
+        self,
+        settings: Settings,
+        context: Context,
+        component_id: str,
+        *,
+        plan: GatePlan,
+        live: LiveSettings,
+        note: Callable[[str, str], None],
+    ) -> None:
+        super().__init__(settings, context, component_id)
+        self._plan = plan
+        self._live = live
+        self._note = note
+        self._types = {
+            Interval.instrument_of_bar_type(text): BarType.from_str(text) for text in plan.bar_types
+        }
+        self._ids = {bar_type: name for name, bar_type in self._types.items()}
+        self._interval_ns = {
+            Interval.instrument_of_bar_type(text): Interval.of_bar_type(text).ns
+            for text in plan.bar_types
+        }
+        self._order = BarOrder(self._interval_ns, plan.begins)
+        self._asked: Hole | None = None
+        self._asked_at = 0
+        self._silent_since = 0
+        self._misses: Counter[Hole] = Counter()
+        self._not_before = 0
+        self._past_told = False
+        self.told: list[BarClosed] = []
+        self.ignored: Counter[str] = Counter()
+        self.is_warm = False
+        self.past: list[BarClosed] = []
+        context.brought.update(plan.bar_types)
+        context.guard.withheld[WARM_UP] = "warming up: the past has not been told yet"
+
+    def on_start(self) -> None:
+        """Subscribe; the past is told once every component has started."""
+        for bar_type in self._types.values():
+            self.subscribe_bars(bar_type)
+        self.clock.set_timer("look", _LOOK, callback=self._look)
+
+    def on_bar(self, bar: Bar) -> None:
+        """Take a bar of the stream."""
+        name = self._ids.get(bar.bar_type)
+        if name is not None:
+            self._take(self._canonical(bar, name))
+            self._tell()
+
+    def on_historical_bars(self, bars: Sequence[Bar]) -> None:
+        """Take what the venue's history answered."""
+        asked, self._asked, self._silent_since = self._asked, None, 0
+        if asked is None:
+            return  # an answer that came after it was given up
+        name = asked.instrument_id
+        found = [self._canonical(bar, name) for bar in bars if bar.bar_type == self._types[name]]
+        wanted = [bar for bar in found if asked.first <= bar.ts <= asked.last]
+        for bar in sorted(wanted, key=lambda one: one.ts):
+            self._take(bar)
+        if any(bar.ts == asked.first for bar in wanted):
+            self._misses.clear()
+        else:
+            self._missed(asked, wanted)
+        self._tell()
+        self._ask()
+
+    def _canonical(self, bar: Bar, name: str) -> BarClosed:
+        fact = bar_fact(bar, name)
+        try:
+            ts = canonical_close_ns(fact.ts, self._interval_ns[name])
+        except ValueError as e:
+            raise DataError(
+                f"bar of {name} at {iso(fact.ts)}",
+                "closes beside the grid of its interval",
+                f"must be a close of {bar.bar_type}",
+                "The venue's adapter stamps its bars in a way that AITB does not know",
+            ) from e
+        return msgspec.structs.replace(fact, ts=ts)
+
+    def _take(self, bar: BarClosed) -> None:
+        why = self._order.take(bar)
+        if why:
+            self.ignored[why] += 1
+            if why != "came twice":
+                self._note("WARNING", f"{bar.instrument_id}: the bar of {iso(bar.ts)} {why}")
+
+    def _look(self, _: object) -> None:
+        if not self._past_told:
+            self._past_told = True
+            self._tell_catalog()
+        self._tell()
+        self._ask()
+
+    def _tell_catalog(self) -> None:
+        self._tell_past(in_order(self._plan.past))
+        for name, frame in self._plan.past.items():
+            if len(frame):
+                self._order.skip(name, int(frame.ts_close[-1]))
+
+    # Telling
+
+    def _tell(self) -> None:
+        """Tell every bar whose turn it is; the past as the past, until nothing is missing."""
+        if not self._past_told:
+            return
+        if not self.is_warm:
+            self._tell_past(self._ready())
+            if self._asked is None and self._order.hole(self.now(), _START_WAIT_NS) is None:
+                self._become_warm()
+            return
+        for bar in self._ready():
+            self._tell_one(bar)
+
+    def _tell_past(self, bars: Iterator[BarClosed]) -> None:
+        tell_past(self.context, self._kept(bars), self._plan.bar_types)
+
+    def _kept(self, bars: Iterator[BarClosed]) -> Iterator[BarClosed]:
+        for bar in bars:
+            self.past.append(bar)
+            yield bar
+
+    def _ready(self) -> Iterator[BarClosed]:
+        while not self.run_state.stop_reason and (bar := self._order.next()) is not None:
+            yield bar
+
+    def _tell_one(self, bar: BarClosed) -> None:
+        audience = self.context.audiences.get(self._types[bar.instrument_id])
+        behind = self.now() >= bar.ts + self._interval_ns[bar.instrument_id]
+        withheld = self.context.guard.withheld
+        if behind:
+            withheld[CATCHING_UP] = (
+                f"the bar of {iso(bar.ts)} is told late, another has closed since; nothing is "
+                f"opened on it"
+            )
+        try:
+            self.told.append(bar)
+            if audience is not None:
+                audience.tell(bar)
+        finally:
+            withheld.pop(CATCHING_UP, None)
+
+    def _become_warm(self) -> None:
+        self.is_warm = True
+        del self.context.guard.withheld[WARM_UP]
+        lasts = ", ".join(f"{name} until {iso(ts)}" for name, ts in self._order.last.items())
+        self._note("INFO", f"warm after {len(self.past):,} bars: {lasts}")
+
+    # Asking the venue's history
+
+    def _ask(self) -> None:
+        now = self.now()
+        if self._asked is not None:
+            self._give_up_if_silent(now)
+            return
+        wait = round(self._live.late_bar_secs * 1e9) if self.is_warm else _START_WAIT_NS
+        if now < self._not_before or (hole := self._order.hole(now, wait)) is None:
+            return
+        length = self._interval_ns[hole.instrument_id]
+        last = min(hole.last, hole.first + (_PAGE - 1) * length)
+        self._asked, self._asked_at = hole._replace(last=last), now
+        self._silent_since = self._silent_since or now
+        if self.is_warm:
+            self._note(
+                "WARNING",
+                f"{hole.instrument_id}: no bar of {iso(hole.first)}; asking the venue's history",
+            )
+        self.request_bars(
+            self._types[hole.instrument_id],
+            start=_moment(hole.first - length),
+            # A second more: some adapters take the end for a time that is not included. The engine
+            # refuses one that lies ahead.
+            end=_moment(last + _SECOND_NS) if last + _SECOND_NS < now else None,
+            limit=_PAGE + 2,
+        )
+
+    def _give_up_if_silent(self, now: int) -> None:
+        """Ask again after a while, and halt if the venue stays silent."""
+        asked = self._asked
+        if asked is None or now - self._asked_at < max(10 * 10**9, _AGAIN_NS):
+            return
+        self._asked = None
+        if now - self._silent_since < self._live.history_secs * 1e9:
+            return
+        self._silent_since = now
+        reason = (
+            f"the venue's history has not answered for {self._live.history_secs:g} s, and the bar "
+            f"of {iso(asked.first)} of {asked.instrument_id} is missing"
+        )
+        if not self.is_warm:
+            raise DataError(
+                f"warm-up of {asked.instrument_id}",
+                reason,
+                "must answer before anything is traded",
+                "Look at the connection, and at the venue's addresses in the config",
+            )
+        self._halt(reason, now)
+
+    def _missed(self, asked: Hole, found: Sequence[BarClosed]) -> None:
+        """Decide about bars that the history lacks: ask again, or go on without them."""
+        now, name = self.now(), asked.instrument_id
+        until = min((bar.ts for bar in found), default=asked.last + 1)
+        length = self._interval_ns[name]
+        lacking = Hole(name, asked.first, until - 1 - (until - 1) % length)
+        self._misses[lacking] += 1
+        if now - lacking.last < _OLD_NS and self._misses[lacking] < _SURE:
+            self._not_before = now + _AGAIN_NS
+            return
+        self._misses.clear()
+        self._order.skip(name, lacking.last)
+        count = (lacking.last - lacking.first) // length + 1
+        line = f"{name}: the venue has no bars from {iso(lacking.first)} to {iso(lacking.last)}"
+        self._note("WARNING", f"{line} ({count} of them)")
+        if self.is_warm and self._live.holes == "halt":
+            self._halt(line, now)
+
+    def _halt(self, reason: str, now: int) -> None:
+        self.context.guard.halt(reason, now)
+
+
+def _moment(ns: int) -> dt.datetime:
+    return dt.datetime.fromtimestamp(ns // 1_000_000_000, dt.UTC)

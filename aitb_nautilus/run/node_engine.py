@@ -1,0 +1,185 @@
+"""The engine of a live node, built from a prepared desk: clients, limits, components."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from nautilus_trader.adapters.sandbox import (
+    SandboxExecutionClientConfig,
+    SandboxExecutionClientFactory,
+)
+from nautilus_trader.common import (
+    CacheConfig,
+    Environment,
+    FileWriterConfig,
+    LoggerConfig,
+    LogLevel,
+)
+from nautilus_trader.execution import MakerTakerFeeModel, StaticLatencyModel
+from nautilus_trader.live import (
+    LiveExecutionEngineConfig,
+    LiveNode,
+    LiveNodeBuilder,
+    LiveNodeConfig,
+    LiveRiskEngineConfig,
+)
+from nautilus_trader.model import AccountId, AccountType, Money, OmsType, TraderId, Venue
+
+from aitb_nautilus.run.bar_gate import BarGate, GatePlan
+from aitb_nautilus.run.config import VenueSettings
+from aitb_nautilus.run.engine import SECOND_WALL
+from aitb_nautilus.run.node_clients import Clients
+from aitb_nautilus.run.prediction_recorder import PredictionRecorder
+from aitb_nautilus.run.preparation import Preparation
+from aitb_nautilus.run.sandbox_feed import SandboxFeed
+from aitb_nautilus.run.warden import Warden
+from aitb_nautilus.run.watch import QuoteWatch, ReferenceWatch
+from aitb_nautilus.settings import Settings
+
+__all__ = ["BuiltNode", "build_node"]
+
+_CACHED = 1_000
+
+
+class BuiltNode(msgspec.Struct, frozen=True):
+    """A node with everything in it, ready to run.
+
+    Attributes
+    ----------
+    cache, portfolio
+        Of the engine; it does not give them out while it runs.
+    gate, warden, recorder
+        The node's own actors.
+    """
+
+    node: LiveNode
+    cache: Any
+    portfolio: Any
+    gate: BarGate
+    warden: Warden
+    recorder: PredictionRecorder
+
+
+def build_node(
+    preparation: Preparation,
+    plan: GatePlan,
+    clients: Mapping[str, Clients],
+    *,
+    reference_bar_types: Sequence[str],
+    log_folder: Path | None,
+    note: Callable[[str, str], None],
+    on_tick: Callable[[], None],
+) -> BuiltNode:
+    """Return a node with clients, actors and strategies. Nothing is connected yet.
+
+    Parameters
+    ----------
+    plan
+        Which bars to bring.
+    clients
+        By venue name.
+    reference_bar_types
+        Of instruments that are only looked at.
+    log_folder
+        Where the engine's own log goes; None: nowhere.
+    note
+        For the log of the run.
+    on_tick
+        Called ten times a second on the node's thread.
+    """
+    context, config = preparation.context, preparation.desk.config
+    is_paper = preparation.mode == "paper"
+    rate = f"{config.risk.max_orders_per_minute * SECOND_WALL}/00:01:00"
+    wall = str(math.ceil(config.risk.max_position_notional * SECOND_WALL))
+    builder = LiveNodeBuilder.from_config(
+        "AITB",
+        LiveNodeConfig(
+            environment=Environment.SANDBOX if is_paper else Environment.LIVE,
+            trader_id=TraderId(config.trader.id),
+            logging=_logging(log_folder),
+            # A sandbox is born with this run: there is nothing to reconcile.
+            exec_engine=LiveExecutionEngineConfig(reconciliation=not is_paper),
+            risk_engine=LiveRiskEngineConfig(
+                max_order_submit_rate=rate,
+                max_order_modify_rate=rate,
+                max_notional_per_order=dict.fromkeys(preparation.instruments, wall),
+            ),
+            cache=CacheConfig(tick_capacity=_CACHED, bar_capacity=_CACHED),
+            delay_post_stop_secs=0.5,
+            timeout_disconnection_secs=2.0,
+            timeout_shutdown_secs=2.0,
+        ),
+    )
+    watched = [spec.id for spec in preparation.instruments.values()]
+    for venue in preparation.venues.values():
+        data, execution = clients[venue.name].data, clients[venue.name].execution
+        builder = builder.add_data_client(venue.name, data.factory, data.config)
+        if execution is None:
+            builder = builder.add_simulated_exec_client(
+                venue.name, SandboxExecutionClientFactory(), _sandbox(venue, config.paper.fills)
+            )
+        else:
+            builder = builder.add_exec_client(venue.name, execution.factory, execution.config)
+    node = builder.build()
+    gate = BarGate(Settings(), context, "aitb_gate-001", plan=plan, live=config.live, note=note)
+    warden = Warden(
+        Settings(),
+        context,
+        "aitb_warden-001",
+        strategies=preparation.strategies,
+        live=config.live,
+        on_tick=on_tick,
+    )
+    recorder = PredictionRecorder(Settings(), context, "aitb_prediction_recorder-001")
+    actors: list[Any] = [warden, recorder, gate]
+    if context.guard.hearing.wants_quotes:
+        actors.append(QuoteWatch(Settings(), context, "aitb_quotes-001", watched))
+    if reference_bar_types:
+        actors.append(
+            ReferenceWatch(Settings(), context, "aitb_references-001", reference_bar_types)
+        )
+    if is_paper and config.paper.fills == "quotes":
+        actors.append(SandboxFeed(Settings(), context, "aitb_sandbox_feed-001", watched))
+    for actor in (*actors, *preparation.actors):
+        node.add_actor(actor)
+    for strategy in preparation.strategies:
+        node.add_strategy(strategy)
+    return BuiltNode(node, node.cache, node.portfolio, gate, warden, recorder)
+
+
+def _logging(folder: Path | None) -> LoggerConfig:
+    """Keep the engine's own words off stdout, where the answer of the verb goes."""
+    if folder is None:
+        return LoggerConfig(stdout_level=LogLevel.OFF, bypass_logging=True)
+    return LoggerConfig(
+        stdout_level=LogLevel.OFF,
+        fileout_level=LogLevel.INFO,
+        print_config=False,
+        file_config=FileWriterConfig(str(folder), "engine", "json"),
+    )
+
+
+def _sandbox(venue: VenueSettings, fills: str) -> SandboxExecutionClientConfig:
+    amount, currency = venue.balance()
+    return SandboxExecutionClientConfig(
+        venue=Venue(venue.name),
+        starting_balances=[Money.from_str(f"{amount} {currency}")],
+        account_id=AccountId(f"{venue.name}-001"),
+        oms_type=OmsType.NETTING,
+        account_type=AccountType.CASH if venue.account == "cash" else AccountType.MARGIN,
+        default_leverage=Decimal(repr(venue.leverage)),
+        fee_model=MakerTakerFeeModel(
+            Decimal(repr(venue.maker_fee_bps)) / 10_000, Decimal(repr(venue.taker_fee_bps)) / 10_000
+        ),
+        latency_model=StaticLatencyModel(venue.latency_ns),
+        bar_execution=fills == "bars",
+        # A stop that is already beyond its trigger when it arrives fills at the market.
+        reject_stop_orders=False,
+        # Venue ids that count from one again would meet those of the run before.
+        use_random_ids=True,
+    )

@@ -1,0 +1,195 @@
+"""From a desk to what a live node is made of, before anything is connected."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from aitb_nautilus.market.bars import BarFrame, Interval
+from aitb_nautilus.market.instruments import InstrumentSettings
+from aitb_nautilus.market.times import iso
+from aitb_nautilus.messages import BarClosed
+from aitb_nautilus.observe.run_record import DataRecord, Mode
+from aitb_nautilus.risk.capture import RunState
+from aitb_nautilus.run.assembly import assemble, reference_bar_types, venue_of
+from aitb_nautilus.run.bar_gate import GatePlan
+from aitb_nautilus.run.config import VenueSettings
+from aitb_nautilus.run.feed import Series
+from aitb_nautilus.run.load import Desk, resolve
+from aitb_nautilus.run.model_sources import check_expiries, check_sources
+from aitb_nautilus.run.preparation import Preparation
+from aitb_nautilus.run.warm_up import bars_before, past_in_catalog
+
+__all__ = ["NodePreparation", "prepare_node", "with_bars"]
+
+
+class NodePreparation(msgspec.Struct, frozen=True):
+    """What a node is made of.
+
+    Attributes
+    ----------
+    run
+        The same as a back-test's, without any bars yet.
+    plan
+        Which bars to bring.
+    reference_bar_types
+        Of instruments that are only looked at.
+    """
+
+    run: Preparation
+    plan: GatePlan
+    reference_bar_types: Sequence[str]
+
+
+def prepare_node(desk: Desk, run_state: RunState, mode: Mode, now: int) -> NodePreparation:
+    """Build the components of a desk, and read the past that the catalog has for them.
+
+    Parameters
+    ----------
+    now
+        ns UTC.
+
+    Raises
+    ------
+    ConfigError, ModelError
+        As in a back-test.
+    """
+    assembly = assemble(desk, run_state, quotes=True, begins_ns=now)
+    context = assembly.context
+    check_sources(desk.path, context, assembly.strategies, assembly.actors)
+    check_expiries(context, now)
+    source = resolve("catalog.store:BarStore", "catalog")(Path(desk.config.catalog.path))
+    before = bars_before(desk, assembly)
+    used: dict[str, InstrumentSettings] = {}
+    venues: dict[str, VenueSettings] = {}
+    past: dict[str, BarFrame] = {}
+    begins: dict[str, int] = {}
+    for bar_type in assembly.bar_types:
+        spec = assembly.spec_of(bar_type)
+        used[spec.id] = spec
+        venues[spec.venue] = venue_of(desk, spec)
+        length = Interval.of_bar_type(bar_type).ns
+        begins[spec.id] = now - now % length - before * length
+        past[spec.id] = _unbroken(
+            past_in_catalog(source, bar_type, now - now % length, before), begins[spec.id], length
+        )
+    balance = sum(float(v.balance()[0]) for v in venues.values())
+    context.ledger.starting_equity = balance
+    run = Preparation(
+        desk=desk,
+        context=context,
+        strategies=assembly.strategies,
+        actors=assembly.actors,
+        bar_types=assembly.bar_types,
+        source=source,
+        venues=venues,
+        instruments=used,
+        series=[],
+        frames={},
+        past={},
+        funding={},
+        references={},
+        data=[],
+        reference_data=[],
+        not_applied=assembly.not_applied,
+        starting_equity=balance,
+        mode=mode,
+        began_ns=now,
+    )
+    return NodePreparation(
+        run,
+        GatePlan(assembly.bar_types, begins, past),
+        reference_bar_types(desk, assembly),
+    )
+
+
+def with_bars(
+    run: Preparation, told: Sequence[BarClosed], past: Sequence[BarClosed], equity: float
+) -> Preparation:
+    """Return a node's preparation with the bars and the funding that it has had so far.
+
+    Parameters
+    ----------
+    told
+        In the order in which they were told.
+    past
+        What warmed it up, in that order.
+    equity
+        With which it started, in the trader's currency.
+    """
+    frames = _frames(told)
+    series, data = [], []
+    bars_sha256 = resolve("catalog.store:bars_sha256", "catalog")
+    for bar_type in run.bar_types:
+        instrument_id = Interval.instrument_of_bar_type(bar_type)
+        frame = frames.get(instrument_id)
+        if frame is None:
+            continue
+        venue = run.venues[run.instruments[instrument_id].venue]
+        one = Series(bar_type, run.context.instruments[instrument_id], frame, venue.latency_ns)
+        series.append(one)
+        steps = np.diff(frame.ts_close) // one.interval_ns
+        data.append(
+            DataRecord(
+                bar_type=bar_type,
+                rows=len(frame),
+                first=iso(int(frame.ts_close[0])),
+                last=iso(int(frame.ts_close[-1])),
+                sha256=bars_sha256(bar_type, frame),
+                gaps=int((steps > 1).sum()),
+                sources=[f"{venue.name} as it came"],
+                repairs=[],
+                missing=int((steps[steps > 1] - 1).sum()),
+            )
+        )
+    return msgspec.structs.replace(
+        run,
+        series=series,
+        frames=frames,
+        past=_frames(past),
+        funding=_funding(run),
+        data=data,
+        starting_equity=equity,
+    )
+
+
+def _frames(told: Sequence[BarClosed]) -> dict[str, BarFrame]:
+    """Return bars as arrays by instrument id, in the order in which each was heard first."""
+    columns: dict[str, list[BarClosed]] = {}
+    for bar in told:
+        columns.setdefault(bar.instrument_id, []).append(bar)
+    return {
+        name: BarFrame(
+            np.array([b.ts for b in bars], np.int64),
+            *(
+                np.array([getattr(b, column) for b in bars], np.float64)
+                for column in ("open", "high", "low", "close", "volume")
+            ),
+        )
+        for name, bars in columns.items()
+    }
+
+
+def _funding(run: Preparation) -> dict[str, Any]:
+    """Return the settlements that the ledger has seen, as the catalog would have them."""
+    found: dict[str, list[tuple[int, float]]] = {}
+    for rate in list(run.context.ledger.settled):
+        found.setdefault(rate.instrument_id, []).append((rate.ts_settle, rate.rate))
+    return {
+        name: (
+            np.array([ts for ts, _ in rates], np.int64),
+            np.array([rate for _, rate in rates], np.float64),
+        )
+        for name, rates in found.items()
+    }
+
+
+def _unbroken(frame: BarFrame, begin: int, length: int) -> BarFrame:
+    """Return the bars from a beginning to the first that is missing; the venue has the rest."""
+    wanted = begin + length * np.arange(1, len(frame) + 1, dtype=np.int64)
+    broken = np.flatnonzero(frame.ts_close != wanted)
+    return frame.take(slice(0, int(broken[0]))) if len(broken) else frame
