@@ -9,6 +9,7 @@ import numpy as np
 from aitb_nautilus.market.bars import TimeArray
 from aitb_nautilus.market.times import iso
 from aitb_nautilus.observe.run_record import ModelRecord
+from aitb_nautilus.run.node_honesty import node_notes
 from aitb_nautilus.run.preparation import Preparation
 from aitb_nautilus.run.results import Results
 
@@ -26,52 +27,15 @@ def honesty_notes(
         notes += _model_notes(model, preparation, results)
     if any(d.simulated for d in preparation.data):
         notes.append("The market of this run is simulated; its results say nothing of a real one.")
-    for venue in preparation.venues.values():
-        notes.append(
-            f"{venue.name}: fees of {venue.maker_fee_bps:g} bps (maker) and "
-            f"{venue.taker_fee_bps:g} bps (taker), slippage of {venue.slippage_bps:g} bps on every "
-            f"taker fill, latency of {venue.latency_ms:g} ms are modelled."
-        )
-        if venue.taker_fee_bps == 0:
-            notes.append(f"{venue.name}: taker fees are zero in the config.")
-        if venue.slippage_bps == 0:
-            notes.append(f"{venue.name}: slippage is zero in the config.")
-    notes.append(
-        "Market orders fill at the next bar's open plus slippage, stops at their trigger plus "
-        "slippage or, if the market gaps through, at the open plus slippage."
-    )
-    notes.append(
-        "What fills inside a bar is known at its close: exits placed on such a fill begin with the "
-        "next bar."
-    )
-    notes.append(
-        "With bars alone, any latency below one bar gives the same fills; the latency here "
-        "does not change the result."
-    )
-    notes.append(
-        "Volume does not bound a market order: large orders would move a real market and cost more."
-    )
-    notes += _funding_notes(preparation)
+    is_simulated = preparation.mode == "backtest"
+    notes += _fill_notes(preparation) if is_simulated else node_notes(preparation)
+    notes += _funding_notes(preparation) if is_simulated else ()
     if preparation.not_applied:
         notes.append(
             f"The data hold no quotes, so these limits were not applied, and nothing is known of "
             f"what they would have refused: {', '.join(preparation.not_applied)}."
         )
-    gaps = sum(d.gaps for d in preparation.data)
-    if gaps:
-        missing = sum(d.missing for d in preparation.data)
-        notes.append(
-            f"The data have {_some(gaps, 'gap')} with {_some(missing, 'bar')} missing; nothing was "
-            f"filled in, and nobody hears an order before the next bar opens."
-        )
-    hollow = sum(
-        int(((f.volume == 0) & (f.high > f.low)).sum()) for f in preparation.frames.values()
-    )
-    if hollow:
-        notes.append(
-            f"{_some(hollow, 'bar')} without volume in which the price moves: the venue takes that "
-            f"for no trade and fills nothing inside."
-        )
+    notes += _gap_notes(preparation) if is_simulated else ()
     if results is not None and results.ts_liquidated is not None:
         notes.insert(
             0,
@@ -85,6 +49,54 @@ def honesty_notes(
             f"last close without the cost of closing."
         )
     return notes
+
+
+def _fill_notes(preparation: Preparation) -> Iterator[str]:
+    """Yield how a back-test fills."""
+    for venue in preparation.venues.values():
+        yield (
+            f"{venue.name}: fees of {venue.maker_fee_bps:g} bps (maker) and "
+            f"{venue.taker_fee_bps:g} bps (taker), slippage of {venue.slippage_bps:g} bps on every "
+            f"taker fill, latency of {venue.latency_ms:g} ms are modelled."
+        )
+        if venue.taker_fee_bps == 0:
+            yield (f"{venue.name}: taker fees are zero in the config.")
+        if venue.slippage_bps == 0:
+            yield (f"{venue.name}: slippage is zero in the config.")
+    yield (
+        "Market orders fill at the next bar's open plus slippage, stops at their trigger plus "
+        "slippage or, if the market gaps through, at the open plus slippage."
+    )
+    yield (
+        "What fills inside a bar is known at its close: exits placed on such a fill begin with the "
+        "next bar."
+    )
+    yield (
+        "With bars alone, any latency below one bar gives the same fills; the latency here "
+        "does not change the result."
+    )
+    yield (
+        "Volume does not bound a market order: large orders would move a real market and cost more."
+    )
+
+
+def _gap_notes(preparation: Preparation) -> Iterator[str]:
+    """Yield what recorded bars lack."""
+    gaps = sum(d.gaps for d in preparation.data)
+    if gaps:
+        missing = sum(d.missing for d in preparation.data)
+        yield (
+            f"The data have {_some(gaps, 'gap')} with {_some(missing, 'bar')} missing; nothing was "
+            f"filled in, and nobody hears an order before the next bar opens."
+        )
+    hollow = sum(
+        int(((f.volume == 0) & (f.high > f.low)).sum()) for f in preparation.frames.values()
+    )
+    if hollow:
+        yield (
+            f"{_some(hollow, 'bar')} without volume in which the price moves: the venue takes that "
+            f"for no trade and fills nothing inside."
+        )
 
 
 def _model_notes(

@@ -110,6 +110,7 @@ def build_node(
                 max_notional_per_order=dict.fromkeys(preparation.instruments, wall),
             ),
             cache=CacheConfig(tick_capacity=_CACHED, bar_capacity=_CACHED),
+            timeout_connection_secs=config.live.connect_secs,
             delay_post_stop_secs=0.5,
             timeout_disconnection_secs=2.0,
             timeout_shutdown_secs=2.0,

@@ -52,6 +52,8 @@ class LiveSettings(Settings, frozen=True):
         The same, when a component raised.
     stop_secs
         How long it may take until that is done; the node ends in any case then.
+    connect_secs
+        How long connecting to the venues may take.
     late_bar_secs
         So long after its close a bar is waited for; then the venue's history is asked for it.
     history_secs
@@ -70,6 +72,7 @@ class LiveSettings(Settings, frozen=True):
     on_stop: OnStop = "cancel"
     on_error: OnStop = "cancel"
     stop_secs: Annotated[float, msgspec.Meta(gt=0, le=8)] = 5.0
+    connect_secs: Annotated[float, msgspec.Meta(ge=1, le=600)] = 30.0
     late_bar_secs: Annotated[float, msgspec.Meta(ge=1, le=3600)] = 10.0
     history_secs: Annotated[float, msgspec.Meta(ge=1, le=3600)] = 60.0
     holes: Literal["halt", "accept"] = "halt"

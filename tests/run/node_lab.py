@@ -1,0 +1,248 @@
+"""Nodes as people start them, in processes of their own, against a rehearsal of the exchange.
+
+The rehearsal's clock stands on a whole minute and is stepped once the node is warm: a minute passes
+in a tenth of a second. The times of bars run ahead of the node's clock then, as its fills do not.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import tomli_w
+
+from aitb_nautilus.market.bars import BarFrame
+from aitb_nautilus.observe.run_record import RunRecord
+from aitb_nautilus.rehearsal import (
+    BarSource,
+    RehearsalSettings,
+    RunningRehearsal,
+    SteppedClock,
+    serve_in_thread,
+)
+from tests.rehearsal_lab import SPEC
+from tests.run.desk_lab import CHECKOUT, ENVIRONMENT, Outcome
+
+BTC = "BTCUSDT-PERP.BINANCE"
+MINUTE_NS = 60_000_000_000
+HISTORY = 900
+_STEP_NS = MINUTE_NS // 6
+_LIMIT_S = 40.0
+
+
+def minute_bars(count: int, seed: int = 7) -> BarFrame:
+    """Return a random walk of minutes around 60,000 with one decimal."""
+    rng = np.random.default_rng(seed)
+    close = np.round(60_000 + np.cumsum(rng.normal(0, 20, count)), 1)
+    opened = np.concatenate([[60_000.0], close[:-1]])
+    high = np.round(np.maximum(opened, close) + rng.integers(1, 50, count) / 10, 1)
+    low = np.round(np.minimum(opened, close) - rng.integers(1, 50, count) / 10, 1)
+    first = 1_700_000_040_000_000_000
+    ts = first + np.arange(1, count + 1, dtype=np.int64) * MINUTE_NS
+    return BarFrame(ts, opened, high, low, close, np.round(rng.uniform(1, 50, count), 3))
+
+
+class Node:
+    """A node in a process of its own.
+
+    Parameters
+    ----------
+    process
+        The running verb.
+    """
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.lines: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.lines.append(line.rstrip())
+
+    @property
+    def said(self) -> str:
+        return "\n".join(self.lines)
+
+    def wait_for(self, text: str, limit_s: float = _LIMIT_S) -> None:
+        """Wait until the node says something."""
+        until = time.monotonic() + limit_s
+        while text not in self.said:
+            assert self.process.poll() is None, f"it ended: {self.said}"
+            assert time.monotonic() < until, f"it never said {text!r}: {self.said}"
+            time.sleep(0.05)
+
+    def stop(self, number: signal.Signals = signal.SIGINT) -> tuple[int, str, float]:
+        """Send a signal; return exit code, stdout, and how many seconds it took."""
+        began = time.monotonic()
+        self.process.send_signal(number)
+        return (*self.end(), time.monotonic() - began)
+
+    def end(self) -> tuple[int, str]:
+        """Wait for the end; return exit code and stdout."""
+        assert self.process.stdout is not None
+        out = self.process.stdout.read()
+        code = self.process.wait(_LIMIT_S)
+        self._reader.join(_LIMIT_S)
+        self.process.stdout.close()
+        if self.process.stderr is not None:
+            self.process.stderr.close()
+        return code, out
+
+    def kill(self) -> None:
+        """End it at once, if it is still there."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.end()
+
+
+class NodeLab:
+    """A folder with a config, and a rehearsal that it trades at."""
+
+    def __init__(self, folder: Path, running: RunningRehearsal) -> None:
+        self.folder = folder
+        self.running = running
+        self._nodes: list[Node] = []
+        self._playing = threading.Event()
+        self._over = threading.Event()
+        self._player = threading.Thread(target=self._play, daemon=True)
+        self._player.start()
+
+    def plain(self, **sections: Any) -> dict[str, Any]:
+        """Return a config as plain data; `sections` are laid over it, `venue` over the venue."""
+        sizing = {"method": "equity_fraction", "fraction": 0.5}
+        params = {"instruments": [BTC], "interval": "1m", "fast": 2, "slow": 4, "sizing": sizing}
+        venue = {
+            "name": "BINANCE",
+            "account": "margin",
+            "leverage": 5.0,
+            "starting_balance": "10000 USDT",
+            "maker_fee_bps": 2.0,
+            "taker_fee_bps": 5.0,
+            "latency_ms": 20.0,
+            "base_url_http": self.running.url_http,
+            "base_url_ws": self.running.url_ws,
+            "base_url_ws_trading": self.running.url_ws_api,
+            "api_key": "env:REHEARSAL_KEY",
+            "api_secret": "env:REHEARSAL_SECRET",
+        }
+        data: dict[str, Any] = {
+            "catalog": {"path": str(self.folder / "data")},
+            "backtest": {"runs": str(self.folder / "runs")},
+            "risk": {
+                "max_order_notional": 20_000.0,
+                "max_position_notional": 20_000.0,
+                "price_band_frac": 0.5,
+            },
+            "live": {"snapshot_secs": 1.0},
+            "venues": [venue | sections.pop("venue", {})],
+            "instruments": [msgspec.to_builtins(SPEC)],
+            "strategies": [
+                {"class": "strategies.ema_cross:EmaCross", "id": "ema", "params": params}
+            ],
+        }
+        for name, values in sections.items():
+            both = isinstance(values, Mapping) and isinstance(data.get(name), Mapping)
+            data[name] = {**data[name], **values} if both else values
+        return data
+
+    def write(self, name: str = "desk", **sections: Any) -> Path:
+        """Write a config."""
+        path = self.folder / f"{name}.toml"
+        plain = {k: v for k, v in self.plain(**sections).items() if v is not None}
+        plain["instruments"] = [
+            {k: v for k, v in i.items() if v is not None} for i in plain["instruments"]
+        ]
+        path.write_text(tomli_w.dumps(plain))
+        return path
+
+    def start(self, *words: str, secret: str = "rehearsal") -> Node:
+        """Start a verb of the command line."""
+        keys = {"REHEARSAL_KEY": "rehearsal", "REHEARSAL_SECRET": secret}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "aitb_nautilus", *words],
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **ENVIRONMENT, **keys, "PYTHONPATH": str(CHECKOUT)},
+        )
+        node = Node(process)
+        self._nodes.append(node)
+        return node
+
+    def play(self) -> None:
+        """Let the market go on, once somebody listens: what it tells now cannot be asked for."""
+        until = time.monotonic() + _LIMIT_S
+        while not self.running.call(lambda r: r.exchange.hub.wanted("btcusdt@kline_1m")):
+            assert time.monotonic() < until, "nobody has subscribed to bars"
+            time.sleep(0.05)
+        self._playing.set()
+
+    def pause(self) -> None:
+        """Let the market stand still."""
+        self._playing.clear()
+
+    def close(self) -> None:
+        """End the market, and whatever still trades at it."""
+        for node in self._nodes:
+            node.kill()
+        self._over.set()
+        self._playing.set()
+        self._player.join(_LIMIT_S)
+
+    def _play(self) -> None:
+        while self._playing.wait() and not self._over.is_set():
+            self.running.call(lambda r: r.advance(r.clock.now_ns() + _STEP_NS))
+            time.sleep(0.03)
+
+    def last(self) -> Outcome:
+        """Return the newest run folder."""
+        folder = max((self.folder / "runs").iterdir(), key=lambda p: p.stat().st_mtime_ns)
+        record = msgspec.json.decode((folder / "run.json").read_bytes(), type=RunRecord)
+        return Outcome(folder, record)
+
+    def venue(self) -> dict[str, Any]:
+        """Return what the exchange knows: fills, position, open orders."""
+        return self.running.call(
+            lambda r: {
+                "fills": len(r.exchange.venue.fills),
+                "position": r.exchange.venue.account.position("BTCUSDT").amount,
+                "open": len(r.exchange.venue.orders.open()),
+            }
+        )
+
+
+@contextmanager
+def node_lab(folder: Path, **settings: Any) -> Iterator[NodeLab]:
+    """Give a lab while the block runs."""
+    frame = minute_bars(HISTORY + 3_000)
+    source = BarSource(SPEC, frame, MINUTE_NS, int(frame.ts_close[HISTORY - 1]))
+    clock = SteppedClock(time.time_ns() // MINUTE_NS * MINUTE_NS)
+    with serve_in_thread(RehearsalSettings(**settings), [source], clock) as running:
+        lab = NodeLab(folder, running)
+        try:
+            yield lab
+        finally:
+            lab.close()
+
+
+def json_of(out: str) -> dict[str, Any]:
+    """Return the one JSON object that a verb printed, and nothing else."""
+    lines = out.splitlines()
+    assert len(lines) == 1, out
+    told: dict[str, Any] = json.loads(lines[0])
+    return told

@@ -1,0 +1,127 @@
+"""``aitb paper`` against a rehearsal of the exchange: a whole run, as a person makes one."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aitb_nautilus.risk.journal_proof import verify
+from tests.run.desk_lab import Outcome
+from tests.run.node_lab import BTC, NodeLab, json_of, node_lab
+
+FILES = {
+    *(f"{name}.parquet" for name in ("bars", "equity", "fills", "funding", "orders")),
+    *("positions.parquet", "predictions.parquet", "config.toml", "journal.sqlite", "log.jsonl"),
+    *("report.html", "run.json"),
+}
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeLab]:
+    with node_lab(tmp_path_factory.mktemp("paper")) as lab:
+        yield lab
+
+
+@dataclass(frozen=True)
+class Done:
+    """A run that was started, traded a while, and was stopped by a signal."""
+
+    code: int
+    printed: dict[str, Any]
+    seconds: float
+    said: str
+    outcome: Outcome
+
+
+@pytest.fixture(scope="module")
+def done(lab: NodeLab) -> Done:
+    node = lab.start("paper", str(lab.write()), "--json")
+    node.wait_for("warm after 40 bars")
+    lab.play()
+    node.wait_for("exit:signal")
+    node.wait_for("(entry)")
+    code, out, seconds = node.stop(signal.SIGTERM)
+    lab.pause()
+    return Done(code, json_of(out), seconds, node.said, lab.last())
+
+
+def test_signal_ends_the_run_well_and_soon(done: Done) -> None:
+    assert (done.code, done.outcome.record.status) == (0, "complete")
+    assert done.seconds < 10
+
+
+def test_run_folder_has_the_files_of_a_back_test(done: Done) -> None:
+    assert {path.name for path in done.outcome.folder.iterdir()} >= FILES
+    assert done.outcome.record.mode == "paper"
+    assert done.printed["run_id"] == done.outcome.folder.name
+
+
+def test_orders_filled_in_the_sandbox_at_its_fees(done: Done) -> None:
+    fills = done.outcome.fills
+    assert {"entry", "exit:signal"} <= {fill["purpose"] for fill in fills}
+    for fill in fills:
+        assert fill["fee"] == pytest.approx(fill["price"] * fill["quantity"] * 5e-4)
+    assert done.outcome.record.fills == len(fills) == done.printed["fills"]
+    assert done.outcome.record.starting_equity == 10_000.0
+
+
+def test_nothing_reached_the_exchange(done: Done, lab: NodeLab) -> None:
+    assert done.outcome.fills
+    assert lab.venue() == {"fills": 0, "position": 0, "open": 0}
+
+
+def test_bars_came_once_on_their_canonical_closes_and_without_a_hole(done: Done) -> None:
+    closes = [row["ts"] for row in done.outcome.table("bars")]
+    minute = 60_000_000_000
+    assert closes == list(range(closes[0], closes[-1] + 1, minute))
+    assert closes[0] % minute == 0
+    assert len(closes) == done.outcome.record.bars
+    assert done.outcome.record.warm_up_bars == 40
+
+
+def test_journal_is_whole_and_the_log_tells_the_story(done: Done) -> None:
+    proof = verify(done.outcome.folder / "journal.sqlite")
+    assert (proof.broken, proof.closed) == (None, True)
+    journal = done.outcome.record.journal
+    assert journal is not None
+    assert (proof.records, proof.head) == (journal.records, journal.head)
+    messages = [line["message"] for line in done.outcome.log]
+    assert any(m.startswith("connected; equity 10,000.00") for m in messages)
+    assert messages[-1] == "ended: SIGTERM"
+
+
+def test_no_secret_stands_in_the_folder(done: Done) -> None:
+    config = (done.outcome.folder / "config.toml").read_text()
+    assert 'api_key = "env:REHEARSAL_KEY"' in config
+
+
+def test_honest_words_are_those_of_a_sandbox(done: Done) -> None:
+    words = " ".join(done.outcome.record.honesty)
+    assert "orders never left this machine" in words
+    assert "next bar's open" not in words
+    assert BTC not in words  # nothing is missing of the instrument
+
+
+def test_instrument_that_the_venue_steps_otherwise_is_refused(lab: NodeLab) -> None:
+    spec = lab.plain()["instruments"][0] | {"tick_size": "0.01"}
+    node = lab.start("paper", str(lab.write("ticks", instruments=[spec])))
+    code, _ = node.end()
+    assert code == 1, node.said
+    assert "price_increment: is 0.01 in the config, and 0.1 at the venue" in node.said
+    assert lab.last().record.status == "failed"
+
+
+def test_venue_that_cannot_be_reached_is_said(lab: NodeLab, tmp_path: Path) -> None:
+    away = {"base_url_http": "http://127.0.0.1:9", "base_url_ws": "ws://127.0.0.1:9/ws"}
+    where = {"runs": str(tmp_path)}
+    config = lab.write("away", venue=away, backtest=where, live={"connect_secs": 2.0})
+    node = lab.start("paper", str(config))
+    code, _ = node.end()
+    assert code == 1, node.said
+    assert "the engine did not run" in node.said
+    assert "must connect and start" in node.said
