@@ -22,6 +22,7 @@ FILES = [
     "journal.sqlite",
     "log.jsonl",
     "orders.parquet",
+    "past.parquet",
     "positions.parquet",
     "predictions.parquet",
     "report.html",
