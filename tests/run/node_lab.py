@@ -24,14 +24,9 @@ import tomli_w
 
 from aitb_nautilus.market.bars import BarFrame
 from aitb_nautilus.observe.run_record import RunRecord
-from aitb_nautilus.rehearsal import (
-    BarSource,
-    RehearsalSettings,
-    RunningRehearsal,
-    SteppedClock,
-    serve_in_thread,
-)
+from aitb_nautilus.rehearsal import BarSource, RehearsalSettings, SteppedClock
 from tests.rehearsal_lab import SPEC
+from tests.rehearsal_thread import RunningRehearsal, serve_in_thread
 from tests.run.desk_lab import CHECKOUT, ENVIRONMENT, Outcome
 
 BTC = "BTCUSDT-PERP.BINANCE"
