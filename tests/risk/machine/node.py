@@ -1,0 +1,336 @@
+"""One life of a node without an engine: the product's own classes, from facts to commands.
+
+Guard, ledger, limits, journal, strategies with their exits and sizing are those of the product;
+only the engine is absent. What leaves by the port is handed to a world, which holds the venue.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Protocol
+
+from nautilus_trader.model import Bar, BarType, Price, Quantity
+
+from aitb_nautilus.market.bars import Interval
+from aitb_nautilus.market.engine_instruments import engine_instrument
+from aitb_nautilus.market.instruments import find_instrument
+from aitb_nautilus.messages import BarClosed, Fill, Intent, OrderSent, OrderUpdate, Prediction
+from aitb_nautilus.risk.book import Order
+from aitb_nautilus.risk.capture import Failure, RunState
+from aitb_nautilus.risk.context import Context
+from aitb_nautilus.risk.decision import LotRules
+from aitb_nautilus.risk.guard import Guard
+from aitb_nautilus.risk.journal import Journal
+from aitb_nautilus.risk.journal_records import Opened
+from aitb_nautilus.risk.ledger import Ledger
+from aitb_nautilus.risk.limits import RiskSettings, build_limits
+from aitb_nautilus.risk.listening import Listening
+from aitb_nautilus.risk.order_port import OrderTerms
+from aitb_nautilus.risk.permits import Permit
+from aitb_nautilus.risk.strategy import GuardedStrategy
+from aitb_nautilus.settings import Settings
+from strategies.threshold import Threshold, ThresholdSettings
+from tests.risk.machine.desks import EQUITY, INSTRUMENTS
+from tests.risk.machine.venue import Said
+
+__all__ = ["LOTS", "RANDOM", "THRESHOLD", "TICKS", "Crash", "Node", "Outside"]
+
+THRESHOLD, RANDOM = "threshold-001", "random-001"
+_SPECS = {i: find_instrument(i) for i in INSTRUMENTS}
+_ENGINE = {i: engine_instrument(s) for i, s in _SPECS.items()}
+TICKS = {i: Decimal(s.tick_size).normalize() for i, s in _SPECS.items()}
+LOTS = {i: Decimal(s.lot).normalize() for i, s in _SPECS.items()}
+_RULES = {
+    i: LotRules(s.lot, Decimal(s.min_quantity or 0), float(s.min_notional or 0), s.kind == "spot")
+    for i, s in _SPECS.items()
+}
+_DECIMALS = {i: (e.price_precision, e.size_precision) for i, e in _ENGINE.items()}
+_STATUS: dict[str, Any] = {
+    "accepted": "ACCEPTED",
+    "rejected": "REJECTED",
+    "cancelled": "CANCELED",
+    "expired": "EXPIRED",
+}
+
+
+class Crash(BaseException):
+    """The node's process ends right here."""
+
+
+class Outside(Protocol):
+    """What the node is joined to."""
+
+    clock: int
+
+    def leaves(self, strategy_id: str, terms: OrderTerms) -> None: ...
+
+    def changes(
+        self,
+        client_order_id: str,
+        quantity: Decimal | None,
+        price: float | None,
+        trigger_price: float | None,
+    ) -> None: ...
+
+    def cancels(self, client_order_id: str) -> None: ...
+
+    def act(
+        self, strategy_id: str, intents: Iterable[Intent], send: Callable[..., None]
+    ) -> None: ...
+
+    def fresh(self, strategy_id: str, prediction: Prediction | None) -> None: ...
+
+    def wishes(self, strategy_id: str) -> list[Intent]: ...
+
+
+class _Port:
+    """What a strategy's commands leave by: it announces them first, as the engine does."""
+
+    def __init__(self, node: Node, strategy_id: str) -> None:
+        self._node = node
+        self._id = strategy_id
+
+    def knows(self, client_order_id: str) -> bool:
+        return False  # After a restart an engine knows nothing; the journal must.
+
+    def on_grid(self, instrument_id: str, price: float) -> float:
+        return float(_ENGINE[instrument_id].make_price(price).as_decimal())
+
+    def submit(self, terms: OrderTerms) -> None:
+        self._node.check_alive()
+        permit = Permit(terms.instrument_id, terms.side, terms.quantity, terms.reduce_only)
+        self._node.strategies[self._id].answering.created(terms.client_order_id, permit)
+        self._node.outside.leaves(self._id, terms)
+
+    def modify(
+        self,
+        client_order_id: str,
+        instrument_id: str,
+        quantity: Decimal | None,
+        price: float | None,
+        trigger_price: float | None,
+    ) -> None:
+        self._node.check_alive()
+        self._node.strategies[self._id].answering.changing(client_order_id)
+        self._node.outside.changes(client_order_id, quantity, price, trigger_price)
+
+    def cancel(self, client_order_id: str) -> None:
+        self._node.check_alive()
+        self._node.outside.cancels(client_order_id)
+
+    def now(self) -> int:
+        return self._node.outside.clock
+
+    def alert_at(self, ts: int, name: str, callback: Callable[[], None]) -> None:
+        raise AssertionError("no market of the machine is ever closed")
+
+    def publish(self, topic: str, message: OrderSent) -> None:
+        pass
+
+
+class _Ears:
+    """What `Listening` needs of a component, without an engine that subscribes."""
+
+    def __init__(self, node: Node, component_id: str) -> None:
+        self.context = node.context
+        self.run_state = node.context.run_state
+        self.component_id = component_id
+        self._node = node
+
+    def now(self) -> int:
+        return self._node.outside.clock
+
+    def subscribe_bars(self, bar_type: BarType) -> None:
+        pass
+
+    def shutdown_system(self, why: str) -> None:
+        pass
+
+    def after_failure(self, failure: Failure) -> None:
+        if not self._node.dead:
+            self.context.guard.halt(failure.reason, failure.ts)
+
+
+class _Watched(Threshold):
+    """The product's strategy; the world is told which prediction it answers."""
+
+    outside: Outside
+
+    def decide_on_bar(self, bar: BarClosed) -> Iterable[Intent]:
+        self.outside.fresh(THRESHOLD, None)
+        return super().decide_on_bar(bar)
+
+    def decide_on_prediction(self, prediction: Prediction) -> Iterable[Intent]:
+        self.outside.fresh(THRESHOLD, prediction)
+        return super().decide_on_prediction(prediction)
+
+    def decide_on_fill(self, fill: Fill) -> Iterable[Intent]:
+        self.outside.fresh(THRESHOLD, None)
+        return super().decide_on_fill(fill)
+
+    def decide_on_order(self, order: Order, update: OrderUpdate) -> Iterable[Intent]:
+        self.outside.fresh(THRESHOLD, None)
+        return super().decide_on_order(order, update)
+
+
+class _Random(GuardedStrategy):
+    """Answer whatever happens with whatever comes to mind."""
+
+    outside: Outside
+    interval: str
+    listens: Sequence[tuple[str, str]]
+
+    def predictions(self) -> Sequence[tuple[str, str]]:
+        return self.listens
+
+    def decide_on_prediction(self, prediction: Prediction) -> Iterable[Intent]:
+        self.outside.fresh(RANDOM, prediction)
+        return self.outside.wishes(RANDOM)
+
+    def bar_types(self) -> Sequence[str]:
+        return [Interval.parse(self.interval).bar_type(i) for i in INSTRUMENTS]
+
+    def decide_on_bar(self, bar: BarClosed) -> Iterable[Intent]:
+        return self.outside.wishes(RANDOM)
+
+    def decide_on_fill(self, fill: Fill) -> Iterable[Intent]:
+        return self.outside.wishes(RANDOM)
+
+    def decide_on_order(self, order: Order, update: OrderUpdate) -> Iterable[Intent]:
+        return self.outside.wishes(RANDOM)
+
+
+class Node:
+    """One life: from start to kill.
+
+    Parameters
+    ----------
+    outside
+        The world.
+    folder
+        Where the journal lies, and goes on from.
+    life
+        How many there were before.
+    """
+
+    def __init__(
+        self,
+        outside: Outside,
+        folder: Path,
+        life: int,
+        risk: RiskSettings,
+        threshold: ThresholdSettings,
+        listens: Sequence[tuple[str, str]],
+        change: Callable[[Node], None],
+    ) -> None:
+        self.outside = outside
+        self.life = life
+        self.dead = False
+        ledger = Ledger(EQUITY)
+        guard = Guard(ledger, build_limits(risk), _RULES)
+        self.strategies: dict[str, Any] = {}
+        self.context = Context(
+            RunState(), ledger, guard, _ENGINE, "MACHINE-001", port_of=lambda i: _Port(self, i)
+        )
+        opened = Opened(run_id="machine", config_sha256="", mode="paper")
+        self.journal = Journal(folder / "journal.sqlite", opened, outside.clock)
+        self.context.chronicle.journal = self.journal
+        strategy = _Watched(threshold, self.context, THRESHOLD)
+        other = _Random(Settings(), self.context, RANDOM)
+        strategy.outside = other.outside = outside
+        other.interval, other.listens = threshold.interval, listens
+        self.strategies = {THRESHOLD: strategy, RANDOM: other}
+        self._bars = {
+            i: BarType.from_str(Interval.parse(threshold.interval).bar_type(i)) for i in INSTRUMENTS
+        }
+        self._topics: dict[str, list[Callable[[Any], None]]] = defaultdict(list)
+        self.listening = {id_: self._listen(id_, one) for id_, one in self.strategies.items()}
+        change(self)
+        for id_, one in self.strategies.items():
+            self._watch_acts(id_, one)
+
+    def bar(self, bar: BarClosed) -> None:
+        """Tell a bar to ledger, guard, and all who listen."""
+        bar_type = self._bars[bar.instrument_id]
+        decimals, lots = _DECIMALS[bar.instrument_id]
+        prices = (Price(p, decimals) for p in (bar.open, bar.high, bar.low, bar.close))
+        engine_bar = Bar(bar_type, *prices, Quantity(bar.volume, lots), bar.ts, bar.ts)
+        self.context.audiences[bar_type].host.take(engine_bar)
+
+    def predict(self, topic: str, prediction: Prediction) -> None:
+        """Tell a prediction to who listens to its topic."""
+        for hear in self._topics[topic]:
+            hear(prediction)
+
+    def tell(self, said: Said) -> None:
+        """Tell what the venue says of an order to the strategy whose order it is."""
+        order = said.order
+        answers = self.strategies[order.strategy_id].answering
+        answers.move_on(self.outside.clock)
+        if said.trade is not None:
+            trade = said.trade
+            answers.fill(
+                Fill(
+                    order.strategy_id,
+                    order.instrument_id,
+                    order.client_order_id,
+                    trade.trade_id,
+                    trade.ts,
+                    trade.side,
+                    trade.price,
+                    trade.quantity,
+                    trade.fee,
+                    "TAKER",
+                )
+            )
+            return
+        answers.update(
+            OrderUpdate(
+                order.client_order_id,
+                order.instrument_id,
+                said.ts,
+                _STATUS.get(said.word),
+                said.quantity,
+                said.price,
+                said.trigger_price,
+                said.word,
+                said.word in ("updated", "change refused"),
+            )
+        )
+
+    def obey(self) -> None:
+        """Carry out halts, as the timer of a live node does."""
+        for strategy in self.strategies.values():
+            strategy.answering.obey(self.outside.clock)
+
+    def check_alive(self) -> None:
+        if self.dead:
+            raise Crash
+
+    def kill(self) -> None:
+        """Let go of all that the kernel would let go of, and write nothing more."""
+        if not self.dead:
+            self.dead = True
+            self.journal._database.close()
+            self.journal._lock.release()
+
+    def _listen(self, id_: str, strategy: Any) -> Listening:
+        listening = Listening(
+            _Ears(self, id_),
+            lambda topic, hear: self._topics[topic].append(hear),
+            first=False,
+            on_bar=strategy.answering.bar,
+            on_prediction=strategy.answering.prediction,
+        )
+        predictions = strategy.predictions()
+        self.context.guard.hearing.expect(id_, predictions)
+        listening.start(lambda: self.outside.clock, strategy.bar_types(), predictions)
+        return listening
+
+    def _watch_acts(self, id_: str, strategy: Any) -> None:
+        """Let the world see each wish before and after it was carried out."""
+        act = strategy.answering.act
+        strategy.answering.act = lambda intents: self.outside.act(id_, intents, act)
