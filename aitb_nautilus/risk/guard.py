@@ -143,8 +143,9 @@ class Guard:
         """Decide on a change of a resting order.
 
         A change that makes the order larger, or moves its price, is judged as the changed order
-        would be if it were new; the order as it is does not count against the limits meanwhile. It
-        passes whole or not at all, and a quantity is put onto whole lots, downwards.
+        would be if it were new; the order as it is does not count against the limits meanwhile.
+        Changes before it that nobody answered count as made where they are worth more. It passes
+        whole or not at all, and a quantity is put onto whole lots, downwards.
         """
         try:
             decision = self._judge_modify(intent, order, ts)
@@ -247,19 +248,31 @@ class Guard:
         enlarged = quantity > order.quantity
         if quantity > 0 and (order.reduce_only or not (moved or enlarged)):
             return Decision(ts, strategy_id, instrument_id, quantity, order.reduce_only)
-        price = order.price if intent.price is None else intent.price
-        trigger = order.trigger_price if intent.trigger_price is None else intent.trigger_price
+        largest = max(quantity, order.asked) if quantity > order.filled else quantity
+        price, trigger = self._dearest_terms(order)
         changed = OrderIntent(
             instrument_id=instrument_id,
             side=order.side,
             kind=order.kind,
-            quantity=quantity - order.filled,
-            price=price,
-            trigger_price=trigger,
+            quantity=largest - order.filled,
+            price=price if intent.price is None else intent.price,
+            trigger_price=trigger if intent.trigger_price is None else intent.trigger_price,
             purpose=order.purpose,
         )
         decision = self._judge(changed, strategy_id, ts, whole=True, replaces=order)
         return replace(decision, quantity=quantity) if decision.allowed else decision
+
+    def _dearest_terms(self, order: Order) -> tuple[float | None, float | None]:
+        """Return the prices of an order, or those of an unanswered change that are worth more."""
+        terms = (order.price, order.trigger_price)
+        if not order.asked_prices:
+            return terms
+        mark = self.ledger.marks.get(order.instrument_id, 0.0)
+
+        def unit(prices: tuple[float | None, float | None]) -> float:
+            return dearest(order.side, prices[0], prices[1], mark)
+
+        return max(terms, *order.asked_prices, key=unit)
 
     def _judge(
         self,

@@ -106,9 +106,14 @@ class Ledger:
         self._touch(order.instrument_id)
 
     def is_news(self, update: OrderUpdate) -> bool:
-        """Return whether an update is of one of our orders, and was not told before."""
+        """Return whether an update is of one of our orders, and was not told before.
+
+        An order ends once; terms are known by their time.
+        """
         order = self.orders.get(update.client_order_id)
-        return order is not None and (update.quantity is None or _terms(update) not in order.told)
+        if order is None or (update.status is not None and not order.is_open):
+            return False
+        return update.quantity is None or _terms(update) not in order.told
 
     def apply_update(self, update: OrderUpdate) -> None:
         """Change an order by what the engine or the venue said of it.

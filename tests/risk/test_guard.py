@@ -342,6 +342,17 @@ def test_change_of_price_is_judged_at_the_whole_quantity() -> None:
     assert modify(guard, order, price=120.0).limit == "price_band_frac"
 
 
+def test_change_is_judged_with_the_unanswered_ones_before_it() -> None:
+    guard = make_guard()
+    order = rest(guard, "9")
+    order.ask_change(None, 105.0)  # 9.5 of it are worth 997.50, 9.6 of it 1,008
+    assert modify(guard, order, quantity=Decimal("9.5")).quantity == Decimal("9.5")
+    assert modify(guard, order, quantity=Decimal("9.6")).limit == "max_order_notional"
+    order.ask_change(Decimal("9.5"))
+    assert modify(guard, order, price=105.2).quantity == 9
+    assert modify(guard, order, price=106.0).limit == "max_order_notional"
+
+
 def test_change_of_quantity_is_judged_with_what_was_filled() -> None:
     guard = make_guard()
     order = rest(guard, "5")

@@ -286,3 +286,13 @@ def test_change_that_is_told_twice_is_no_news_the_second_time() -> None:
     assert ledger.is_news(OrderUpdate("O-1", X, 9, None, Decimal(8), 91.0, answers_change=True))
     assert ledger.is_news(ended("O-1", "CANCELED"))
     assert not ledger.is_news(ended("O-9", "CANCELED"))
+
+
+def test_end_that_is_told_twice_is_no_news_the_second_time() -> None:
+    ledger = Ledger(1000.0)
+    ledger.apply_order(order())
+    assert ledger.is_news(ended("O-1", "REJECTED"))
+    ledger.apply_update(ended("O-1", "REJECTED"))
+    assert not ledger.is_news(ended("O-1", "REJECTED"))
+    assert not ledger.is_news(ended("O-1", "ACCEPTED"))
+    assert ledger.is_news(ended("O-1", None, reason="cannot be cancelled"))

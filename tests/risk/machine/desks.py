@@ -28,18 +28,19 @@ EQUITY = 100_000.0
 
 
 def draw_risk(pick: Pick) -> dict[str, Any]:
-    """Return a ``[risk]`` section: each limit in about half of all desks."""
-    risk = _scoped(pick, 1.0) | {
-        "max_order_notional": _one(pick, 1_000.0, 5_000.0, 1e6),
-        "max_position_notional": _one(pick, 2_000.0, 9_999.99, 1e6),
+    """Return a ``[risk]`` section: many limits in some desks, few in others."""
+    odds = _one(pick, 2, 4, 8)
+    risk = _scoped(pick, 1.0, odds) | {
+        "max_order_notional": _one(pick, 1_000.0, 5_000.0, 1e6, 1e6),
+        "max_position_notional": _one(pick, 2_000.0, 9_999.99, 1e6, 1e6),
         "max_open_orders": _one(pick, 3, 8, 100),
-        "max_orders_per_minute": _one(pick, 2, 6, 1_000),
-        "price_band_frac": _one(pick, 0.01, 0.05, 1.0),
+        "max_orders_per_minute": _one(pick, 2, 6, 1_000, 1_000),
+        "price_band_frac": _one(pick, 0.01, 0.05, 0.1, 1.0),
     }
-    _maybe(pick, risk, "max_concentration_frac", lambda: _one(pick, 0.03, 0.4))
-    _maybe(pick, risk, "max_daily_loss_frac", lambda: _one(pick, 0.0005, 0.004))
-    _maybe(pick, risk, "correlation", lambda: _correlation(pick))
-    _maybe(pick, risk, "drawdown", lambda: _drawdown(pick))
+    _maybe(pick, risk, "max_concentration_frac", lambda: _one(pick, 0.03, 0.4), odds)
+    _maybe(pick, risk, "max_daily_loss_frac", lambda: _one(pick, 0.0005, 0.004), odds)
+    _maybe(pick, risk, "correlation", lambda: _correlation(pick), odds)
+    _maybe(pick, risk, "drawdown", lambda: _drawdown(pick), odds)
     if "max_daily_loss_frac" in risk and "drawdown" in risk:
         steps = [risk["drawdown"].get(k) for k in ("reduce_frac", "halt_frac")]
         if any(s is not None and risk["max_daily_loss_frac"] >= s for s in steps):
@@ -53,7 +54,7 @@ def draw_risk(pick: Pick) -> dict[str, Any]:
         {"strategy": "threshold", "instrument": BTC},
     ):
         if not pick(5):
-            rule = _scoped(pick, 0.8)
+            rule = _scoped(pick, 0.8, odds)
             rule["max_orders_per_day"] = 15
             if scope == {"instrument": SOL} and pick(2):
                 rule["reference"] = {
@@ -105,26 +106,28 @@ def draw_sizing(pick: Pick) -> dict[str, Any]:
     )
 
 
-def _scoped(pick: Pick, tight: float) -> dict[str, Any]:
+def _scoped(pick: Pick, tight: float, odds: int) -> dict[str, Any]:
     """Return limits that may stand in ``[risk]`` and in a rule."""
     risk: dict[str, Any] = {}
-    _maybe(pick, risk, "max_gross_notional", lambda: _one(pick, 6_000.0, 20_000.0) * tight)
-    _maybe(pick, risk, "max_net_notional", lambda: _one(pick, 3_000.0, 6_000.0) * tight)
-    _maybe(pick, risk, "max_orders_per_day", lambda: _one(pick, 5, 20, 60))
-    _maybe(pick, risk, "max_turnover_per_day", lambda: _one(pick, 20_000.0, 100_000.0) * tight)
-    _maybe(pick, risk, "max_stale_bars", lambda: _one(pick, 0.5, 2.0))
-    _maybe(pick, risk, "max_clock_skew_ms", lambda: _one(pick, 0.0, 500.0))
-    _maybe(pick, risk, "liquidity", lambda: _liquidity(pick))
-    _maybe(pick, risk, "max_leverage", lambda: _one(pick, 0.05, 0.2, 1.0) * tight)
-    _maybe(pick, risk, "max_prediction_age_minutes", lambda: _one(pick, 1.0, 300.0))
-    _maybe(pick, risk, "max_daily_loss", lambda: _one(pick, 50.0, 500.0) * tight)
-    _maybe(pick, risk, "cooldown_minutes", lambda: _one(pick, 0.5, 5.0, 60.0))
-    if not pick(4):
+    _maybe(pick, risk, "max_gross_notional", lambda: _one(pick, 6_000.0, 20_000.0) * tight, odds)
+    _maybe(pick, risk, "max_net_notional", lambda: _one(pick, 3_000.0, 6_000.0) * tight, odds)
+    _maybe(pick, risk, "max_orders_per_day", lambda: _one(pick, 5, 20, 60), odds)
+    _maybe(
+        pick, risk, "max_turnover_per_day", lambda: _one(pick, 20_000.0, 100_000.0) * tight, odds
+    )
+    _maybe(pick, risk, "max_stale_bars", lambda: _one(pick, 0.5, 2.0), odds)
+    _maybe(pick, risk, "max_clock_skew_ms", lambda: _one(pick, 0.0, 500.0), odds)
+    _maybe(pick, risk, "liquidity", lambda: _liquidity(pick), odds)
+    _maybe(pick, risk, "max_leverage", lambda: _one(pick, 0.05, 0.2, 1.0) * tight, odds)
+    _maybe(pick, risk, "max_prediction_age_minutes", lambda: _one(pick, 1.0, 300.0), odds)
+    _maybe(pick, risk, "max_daily_loss", lambda: _one(pick, 50.0, 500.0) * tight, odds)
+    _maybe(pick, risk, "cooldown_minutes", lambda: _one(pick, 0.5, 5.0, 60.0), odds)
+    if not pick(2 * odds):
         risk["book"] = _book(pick)
     _maybe(
         pick, risk, "loss_streak", lambda: {"losses": 1 + pick(3), "pause_minutes": _pause(pick)}
     )
-    _maybe(pick, risk, "loss_cooldown_minutes", lambda: _pause(pick))
+    _maybe(pick, risk, "loss_cooldown_minutes", lambda: _pause(pick), odds)
     _maybe(
         pick,
         risk,
@@ -135,12 +138,14 @@ def _scoped(pick: Pick, tight: float) -> dict[str, Any]:
             "window_minutes": _one(pick, 60.0, 10_000.0),
             "min_pnl": _one(pick, -20.0, 0.0, 10.0),
         },
+        odds,
     )
     _maybe(
         pick,
         risk,
         "stop_guard",
         lambda: {"stops": 1 + pick(2), "window_minutes": 600.0, "pause_minutes": _pause(pick)},
+        odds,
     )
     return risk
 
@@ -215,6 +220,6 @@ def _one(pick: Pick, *choices: Any) -> Any:
     return choices[pick(len(choices))]
 
 
-def _maybe(pick: Pick, into: dict[str, Any], name: str, draw: Any) -> None:
-    if pick(2):
+def _maybe(pick: Pick, into: dict[str, Any], name: str, draw: Any, odds: int = 2) -> None:
+    if not pick(odds):
         into[name] = draw() if callable(draw) else draw

@@ -126,7 +126,7 @@ def _orders_are_sent_twice(node: Node) -> None:
 
 def _the_stop_is_forgotten(node: Node) -> None:
     for market in node.strategies[THRESHOLD]._markets.values():
-        market.exits._stop_price = lambda position: (None, "")
+        market.exits._levels.stop_price = lambda mark: None
 
 
 def _the_stop_is_not_made_larger(node: Node) -> None:

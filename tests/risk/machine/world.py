@@ -146,6 +146,8 @@ class World:
 
     def close(self) -> None:
         """Let go of the files."""
+        for decision in self.node.context.guard.refusals:
+            self.tally[f"acted {decision.limit}"] += 1
         self.node.kill()
         self._read.close()
 
@@ -217,7 +219,8 @@ class World:
         self._must_be_journalled(order, "modify", opens=opens and not order.born_exit)
         self.venue.send(Command("modify", order, quantity, price, trigger_price))
         if opens:
-            self._judge(order, whole - order.heard, new_price, new_trigger, change=True)
+            largest = max(whole, order.most_asked)
+            self._judge(order, largest - order.heard, new_price, new_trigger, change=True)
         order.ask(whole, price, trigger_price)
 
     def cancels(self, client_order_id: str) -> None:
@@ -544,12 +547,12 @@ class World:
         return not (self.folder / "journal.sqlite").exists()
 
     def break_journal(self) -> None:
-        """Move the journal away, or back."""
-        path, aside = self.folder / "journal.sqlite", self.folder / "aside"
-        if path.exists():
-            path.rename(aside)
-        else:
-            aside.rename(path)
+        """Move the journal away: nothing can be written any more."""
+        (self.folder / "journal.sqlite").rename(self.folder / "aside")
+
+    def mend_journal(self) -> None:
+        """Move it back."""
+        (self.folder / "aside").rename(self.folder / "journal.sqlite")
 
     def halt(self) -> None:
         """Let a person hold something."""
@@ -827,6 +830,7 @@ ACTIONS: dict[str, Callable[[World], Any]] = {
     "disconnect": World.disconnect,
     "reconnect": World.reconnect,
     "break journal": World.break_journal,
+    "mend journal": World.mend_journal,
     "halt": World.halt,
     "resume": World.resume,
     "settle": World.settle,
@@ -836,6 +840,8 @@ _NEEDS: dict[str, Callable[[World], Any]] = {
     "deliver": lambda w: w.venue.up and w.venue.outbox,
     "repeat": lambda w: w.venue.up and w.told,
     "disconnect": lambda w: w.venue.up,
+    "break journal": lambda w: not w.is_journal_broken,
+    "mend journal": lambda w: w.is_journal_broken,
     "resume": lambda w: w.node.context.guard.states.in_force,
     "reconnect": lambda w: not w.venue.up,
 }
@@ -852,6 +858,7 @@ WEIGHTS = {
     "disconnect": 2,
     "reconnect": 12,
     "break journal": 1,
+    "mend journal": 12,
     "halt": 1,
     "resume": 3,
     "settle": 2,
