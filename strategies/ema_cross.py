@@ -21,12 +21,13 @@ from aitb_nautilus.messages import (
     Intent,
     OrderIntent,
     OrderUpdate,
+    Side,
 )
 from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.exits import ExitManager, Exits, make_exits
 from aitb_nautilus.risk.sizing import Sizer, make_sizers
-from aitb_nautilus.risk.sizing_settings import Sizing, check_sizing
+from aitb_nautilus.risk.sizing_settings import FractionalKelly, Sizing, check_sizing
 from aitb_nautilus.risk.strategy import GuardedStrategy
 from aitb_nautilus.settings import Settings
 
@@ -191,4 +192,8 @@ class EmaCross(GuardedStrategy):
             yield CloseIntent(instrument_id=bar.instrument_id)
         wanted = self.settings.direction in ("both", "long" if cross > 0 else "short")
         if wanted and market.sizer.is_ready and market.exits.is_ready:
-            yield OrderIntent(instrument_id=bar.instrument_id, side="BUY" if cross > 0 else "SELL")
+            side: Side = "BUY" if cross > 0 else "SELL"
+            entry = OrderIntent(instrument_id=bar.instrument_id, side=side)
+            # Trades that lost on the whole are worth nothing: no wish, and nothing to refuse.
+            if not isinstance(self.settings.sizing, FractionalKelly) or self.size(entry):
+                yield entry

@@ -10,6 +10,7 @@ import pytest
 from aitb_nautilus.errors import ConfigError
 from aitb_nautilus.messages import BarClosed, Fill
 from aitb_nautilus.risk.context import Context
+from aitb_nautilus.risk.kelly import TradeState
 from aitb_nautilus.settings import decode
 from strategies.ema_cross import EmaCross, EmaCrossSettings
 from tests.risk.rig import BTC, ETH, close_of, make_context
@@ -126,7 +127,6 @@ def cross(context: Context, component_id: str = "ema-001", **changes: Any) -> Em
 def test_baseline_measures_its_own_trades_and_the_share_that_won() -> None:
     context = make_context()
     strategy = cross(context)
-    context.ledger.marks[BTC] = PRICE
 
     def fill(side: Any, price: float) -> None:
         trade_id = f"T-{len(context.ledger.fills)}"
@@ -134,7 +134,8 @@ def test_baseline_measures_its_own_trades_and_the_share_that_won() -> None:
         context.ledger.apply_fill(fact)
         assert list(strategy.decide_on_fill(fact)) == []
 
-    entry = next(iter(_entries(strategy)))
+    (entry,) = _entries(strategy)
+    context.ledger.marks[BTC] = PRICE
     assert float(strategy.size(entry)) * PRICE == pytest.approx(0.3 * 100_000)
     for price in (PRICE * 1.1, PRICE * 1.1, PRICE * 0.95):
         fill("BUY", PRICE)
@@ -147,6 +148,7 @@ def test_baseline_measures_its_own_trades_and_the_share_that_won() -> None:
 def _entries(strategy: EmaCross) -> Any:
     for number, close in enumerate((PRICE, PRICE, PRICE * 1.01)):
         bar = BarClosed(BTC, close_of(number + 1), close, close, close, close, 1.0)
+        strategy.context.ledger.apply_bar(bar)
         yield from strategy.decide_on_bar(bar)
 
 
@@ -163,3 +165,15 @@ def test_strategies_of_one_desk_must_agree_on_its_risk() -> None:
     cross(context, "ema-002", sizing=parity | {"max_fraction": 0.5}, instruments=[ETH])
     with pytest.raises(ConfigError, match=r"ema-003: sizing.shrinkage: was 0.9, but 0.2 in ema"):
         cross(context, "ema-003", sizing=parity | {"shrinkage": 0.9})
+
+
+def test_baseline_whose_trades_lost_on_the_whole_wishes_nothing() -> None:
+    context = make_context()
+    strategy = cross(context)
+    assert len(list(_entries(strategy))) == 1
+    record = strategy._markets[BTC].sizer._trades
+    assert record is not None
+    record.restore(TradeState(returns=[0.01, -0.1, -0.1]))
+    other = cross(context, "ema-002")
+    other._markets[BTC].sizer._trades = record
+    assert list(_entries(other)) == []
