@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from aitb_nautilus.messages import CloseIntent, ModifyIntent, OrderIntent, Side
+from aitb_nautilus.messages import CloseIntent, Fill, ModifyIntent, OrderIntent, Side
 from aitb_nautilus.risk.exit_levels import ExitState
 from aitb_nautilus.risk.exits import ExitManager, Exits
 from aitb_nautilus.risk.guard import LotRules
@@ -172,6 +172,17 @@ def test_break_even_alone_places_a_stop_once_it_is_reached() -> None:
     assert desk.stop().trigger_price == 100.1
 
 
+def test_break_even_waits_until_the_costs_are_covered_too() -> None:
+    desk = Desk(break_even_atr=1.0, break_even_cost_bps=30.0, atr_bars=1)
+    desk.bar(100.0)
+    desk.bar(100.0, 100.1, 100.0)  # A range of 0.1, and 0.3 of costs
+    desk.fill("BUY", "1", 100.0)
+    desk.bar(100.2)
+    assert desk.open() == []
+    desk.bar(100.5)
+    assert desk.stop().trigger_price == 100.3
+
+
 # Several targets
 
 
@@ -271,6 +282,17 @@ def test_turned_position_has_all_of_its_targets_again() -> None:
     desk.fill("BUY", "1", 100.0)
     desk.fill_order(desk.target(), 102.0)
     desk.fill("SELL", "2.5", 100.0)
+    assert desk.targets() == [("exit:target_1", 98.0, 1)]
+
+
+def test_position_that_is_turned_in_the_moment_of_its_entry_is_another_one() -> None:
+    desk = Desk(**exits(stop_frac=0.05, targets=HALVES))
+    for number, (side, quantity) in enumerate((("BUY", 1), ("SELL", 3))):
+        terms = (7, side, 100.0, Decimal(quantity), 0.0, "TAKER")
+        fill = Fill("S-001", X, "entry", f"T-{number}", *terms)  # type: ignore[arg-type]
+        desk.ledger.apply_fill(fill)
+        desk.carry_out(desk.exits.on_fill(fill))
+    assert (desk.stop().side, desk.stop().trigger_price) == ("BUY", 105.0)
     assert desk.targets() == [("exit:target_1", 98.0, 1)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from decimal import Decimal
 from typing import Any
 
@@ -11,8 +12,10 @@ from aitb_nautilus.errors import ConfigError
 from aitb_nautilus.messages import BarClosed, Fill
 from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.kelly import TradeState
+from aitb_nautilus.risk.sizing_settings import RiskParitySizing
 from aitb_nautilus.settings import decode
 from strategies.ema_cross import EmaCross, EmaCrossSettings
+from tests.conftest import CHECKOUT
 from tests.risk.rig import BTC, ETH, close_of, make_context
 from tests.strategies.hand_desk import MODEL, PRICE, HandDesk
 
@@ -177,3 +180,13 @@ def test_baseline_whose_trades_lost_on_the_whole_wishes_nothing() -> None:
     other = cross(context, "ema-002")
     other._markets[BTC].sizer._trades = record
     assert list(_entries(other)) == []
+
+
+def test_example_in_the_docs_is_read() -> None:
+    text = (CHECKOUT / "docs" / "risk.md").read_text()
+    block = text.partition("## A strategy's own risk")[2].partition("```toml\n")[2]
+    params = tomllib.loads(block.partition("```")[0])["strategies"]["params"]
+    data = {"instruments": [BTC], "interval": "1h"} | params
+    settings = decode(data, EmaCrossSettings, "docs/risk.md")
+    assert [one.atr for one in settings.exits.targets] == [4.0, 8.0]
+    assert isinstance(settings.sizing, RiskParitySizing)
