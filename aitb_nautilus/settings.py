@@ -228,7 +228,7 @@ def _explain(message: str, data: Any, type_: type, where: str, prefix: str) -> C
             here, f"was {found!r}", wanted, f"Did you mean {close}?" if close else ""
         )
     if expected := _EXPECTED.match(what):
-        wanted = expected["wanted"].replace("`", "")
+        wanted = expected["wanted"].replace("`", "").replace(" | null", "")
         return ConfigError(here, f"was {_value_at(data, steps)!r}", f"must be {wanted}")
     return ConfigError(here, what[:1].lower() + what[1:])
 

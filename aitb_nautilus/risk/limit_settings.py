@@ -256,7 +256,7 @@ def refuse_unknown_scopes(
     *,
     venues: Iterable[str],
     strategies: Iterable[str],
-    instruments: Iterable[str],
+    instruments: Iterable[str] | None,
 ) -> None:
     """Refuse rules for what the desk does not have: they would never act.
 
@@ -266,6 +266,8 @@ def refuse_unknown_scopes(
         What an error names first: the file.
     strategies
         Ids as the config names them.
+    instruments
+        All that the desk could trade; None: not known yet, and not looked at.
 
     Raises
     ------
@@ -275,9 +277,9 @@ def refuse_unknown_scopes(
     known = {
         "scope.venue": list(venues),
         "scope.strategy": list(strategies),
-        "scope.instrument": list(instruments),
     }
-    known["reference.instrument"] = known["scope.instrument"]
+    if instruments is not None:
+        known["scope.instrument"] = known["reference.instrument"] = list(instruments)
     for i, rule in enumerate(risk.rules):
         for key, choices in known.items():
             name = _value(rule, key)

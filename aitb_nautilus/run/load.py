@@ -19,6 +19,7 @@ import tomli_w
 
 from aitb_nautilus.errors import ConfigError
 from aitb_nautilus.risk.actor import GuardedActor
+from aitb_nautilus.risk.limits import refuse_unknown_scopes
 from aitb_nautilus.risk.strategy import GuardedStrategy
 from aitb_nautilus.run.config import ComponentSettings, DeskConfig
 from aitb_nautilus.settings import Settings, decode, encode, nearest
@@ -98,6 +99,13 @@ def load_config(path: str | Path) -> Desk:
     path = Path(path)
     data = read_toml(path)
     config = decode(data, DeskConfig, str(path))
+    refuse_unknown_scopes(
+        config.risk,
+        str(path),
+        venues=[v.name for v in config.venues],
+        strategies=[s.id for s in config.strategies],
+        instruments=None,  # known once the catalog is read
+    )
     for folder in (str(path.resolve().parent), str(Path.cwd())):
         if folder not in sys.path:
             sys.path.append(folder)

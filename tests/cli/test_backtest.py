@@ -210,6 +210,38 @@ def test_bad_input_gets_one_paragraph_and_its_exit_code(
     assert after == before
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (("max_order_notional = 5000\n", ""),
+         ["bad.toml: risk: key 'max_order_notional' is missing, it has no default."]),
+        (("[risk]", "[risk]\nmax_leverage = 0"), ["bad.toml: risk.max_leverage: was 0, must be"]),
+        (("[risk]", "[risk]\nmax_leverage = 'three'"),
+         ["risk.max_leverage: was 'three', must be float."]),
+        (("[risk]", "[risk]\nmax_daily_loss = -20.0"), ["risk.max_daily_loss: was -20.0, must be"]),
+        (("[risk]", "[risk]\nmax_drawdown = 0.2"), ["'max_drawdown'", "did you mean 'drawdown'?"]),
+        (("[risk]", "[risk.drawdown]\nreduce_frac = 0.3\nhalt_frac = 0.2\n[risk]"),
+         ["risk.drawdown: halt_frac was 0.2, must be above reduce_frac, which is 0.3"]),
+        (("[risk]", "[risk]\nbook = { max_spread_frac = 0.1 }"),
+         ["risk.book: key 'max_quote_age_ms' is missing"]),
+        (("[[strategies]]", "[[risk.rules]]\nscope = { strategy = 'emma' }\n"
+          "max_open_orders = 3\n[[strategies]]"),
+         ["risk.rules[0].scope.strategy: was 'emma', did you mean 'ema'?"]),
+    ],
+    ids=lambda value: value[0][:60] if isinstance(value, list) else "",
+)  # fmt: skip
+@pytest.mark.parametrize("verb", ["backtest", "show-config"])
+def test_wrong_limit_is_refused_wherever_the_config_is_read(
+    desk: Path, verb: str, change: tuple[str, str], words: list[str]
+) -> None:
+    (desk / "bad.toml").write_text(CONFIG.replace(*change))
+    done = aitb(desk, verb, "bad.toml")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert len(done.stderr.strip().split("\n\n")) == 1
+    for word in words:
+        assert word in " ".join(done.stderr.split())
+
+
 def test_missing_config_names_the_nearest_file(desk: Path) -> None:
     done = aitb(desk, "backtest", "desc.toml")
     assert done.returncode == 3

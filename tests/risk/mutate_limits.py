@@ -18,6 +18,7 @@ import inspect
 import io
 import math
 import os
+import re
 import sys
 import textwrap
 import time
@@ -69,7 +70,11 @@ def switched_off(limit: type[Limit]) -> Iterator[Mutant]:
 def other_bounds(limit: type[Limit]) -> Iterator[Mutant]:
     """Change each number that the limit is made with."""
     made: Any = limit.__init__
-    for name in list(inspect.signature(made).parameters)[1:]:
+    numbers = [
+        one.name for one in inspect.signature(made).parameters.values()
+        if re.match("(int|float)", str(one.annotation))
+    ]  # fmt: skip
+    for name in numbers:
         for factor in (0.99, 1.01):
 
             def plant(name: str = name, factor: float = factor) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings as tries, strategies as st
 
+from aitb_nautilus.risk.limits_correlation import MaxCluster, clusters
 from tests.risk.limit_lab import YEAR, ZAGZIG, ZIGZAG, Desk, X, Y, Z, settings
 
 NAMES = (X, Y, Z)
@@ -55,6 +56,27 @@ def test_instrument_of_which_too_little_is_known_belongs_to_every_cluster() -> N
     refused = desk.ask("1", instrument=Y)
     assert refused.quantity == 0
     assert "what moves together (everything)" in refused.line
+
+
+def test_cluster_ends_where_the_config_says() -> None:
+    # X moves by 1 and 1, Y by 1 and 0, Z by 1 and -0.01: Y is correlated with X by 0.7071, Z by
+    # 0.7, and both with each other.
+    desk = desk_with(max_cluster_notional=800.0, cluster_correlation=0.7035, shrinkage=0.0,
+                     half_life_bars=1_000_000)  # fmt: skip
+    step = math.log(1.1)
+    moves = {"X": (1, 1), "Y": (1, 0), "Z": (1, -0.01)}
+    closes = {
+        name: (100 * math.exp(-step * (a + b)), 100 * math.exp(-step * b), 100.0)
+        for name, (a, b) in moves.items()
+    }
+    yearly(desk, **closes)
+    (limit,) = [one for one in desk.guard.limits if isinstance(one, MaxCluster)]
+    correlation = limit.portfolio.covariance.correlation()
+    assert correlation[0, 1:].tolist() == pytest.approx([0.7071, 0.7], abs=2e-4)
+    desk.trade("5", instrument=Y)
+    assert desk.ask("4").quantity == 3
+    found = clusters([X, Z], correlation[np.ix_([0, 2], [0, 2])], limit.threshold)
+    assert found == {X: {X}, Z: {Z}}
 
 
 def test_what_moves_the_other_way_is_no_part_of_a_cluster() -> None:

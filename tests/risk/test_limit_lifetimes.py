@@ -99,6 +99,30 @@ def test_low_profit_judges_the_last_trades_within_its_window() -> None:
     assert passes(desk)  # one trade alone is not judged
 
 
+def test_window_and_pause_of_low_profit_end_to_the_nanosecond() -> None:
+    for late in (0, 1):
+        rule = {"trades": 2, "pause_minutes": 60, "window_minutes": 10, "min_pnl": 0.0}
+        desk = desk_with(low_profit=rule)
+        lose(desk, 1)
+        desk.now += 10 * MINUTE + late
+        lose(desk, 1)
+        assert passes(desk) == bool(late)
+        desk.now += HOUR - 1
+        assert passes(desk) == bool(late)
+        desk.now += 1
+        assert passes(desk)
+
+
+def test_profit_right_at_its_floor_is_enough() -> None:
+    rule = {"trades": 2, "pause_minutes": 60, "min_pnl": -2.0}
+    desk = desk_with(low_profit=rule)
+    lose(desk, 1)
+    lose(desk, 1)
+    assert passes(desk)
+    lose(desk, 1.01)
+    assert not passes(desk)
+
+
 def test_stop_guard_counts_losing_stops_within_its_window() -> None:
     rule = {"stops": 2, "window_minutes": 10, "pause_minutes": 60}
     desk = desk_with(stop_guard=rule)

@@ -127,6 +127,16 @@ def test_reference_that_is_traded_itself_is_heard_through_its_bars() -> None:
     assert "which Y.V says" in desk.ask("1").line
 
 
+def test_prediction_is_too_old_to_the_nanosecond() -> None:
+    desk = desk_with(max_prediction_age_minutes=2)
+    desk.guard.hearing.expect("S-001", [("m", X)])
+    desk.predict()
+    desk.now += 2 * MINUTE
+    assert desk.ask("1").line == ""
+    desk.now += 1
+    assert "is 2.0 minutes old" in desk.ask("1").line
+
+
 def test_strategy_without_models_needs_no_prediction() -> None:
     desk = desk_with(max_prediction_age_minutes=1)
     assert desk.ask("1").line == ""
