@@ -125,13 +125,10 @@ def _courses(record: WhatIfRecord) -> Table:
         formats.percent(would.drawdown_frac),
         formats.percent(would.drawdown_frac - was.drawdown_frac, signed=True),
     )
-    for course in (was, would):
-        for halt in course.halts[:1]:
-            table.add_section()
-            cells = (halt[:16].replace("T", " "), "")
-            if course is would:
-                cells = ("", cells[0])
-            table.add_row(Text("Halted (UTC)", style="bold red"), *cells, "")
+    if was.halts or would.halts:
+        table.add_section()
+        halted = (Text(c.halts[0][:16].replace("T", " ") if c.halts else "") for c in (was, would))
+        table.add_row(Text("Halted (UTC)", style="bold red"), *halted, "")
     return table
 
 

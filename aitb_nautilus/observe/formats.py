@@ -6,7 +6,7 @@ None is shown as a dash. Nothing rounds to "-0".
 from __future__ import annotations
 
 import math
-from datetime import datetime
+from datetime import UTC, datetime
 
 __all__ = [
     "DASH",
@@ -14,6 +14,7 @@ __all__ = [
     "day",
     "days",
     "minute",
+    "moment",
     "money",
     "money_decimals",
     "nice_step",
@@ -99,6 +100,11 @@ def day(iso: str | None) -> str:
 def minute(iso: str | None) -> str:
     """Return date and minute of an ISO 8601 time: ``2023-03-24 12:40``."""
     return DASH if iso is None else datetime.fromisoformat(iso).strftime("%Y-%m-%d %H:%M")
+
+
+def moment(ns: int) -> str:
+    """Return date and minute of a time, ns UTC."""
+    return datetime.fromtimestamp(ns // 10**9, UTC).strftime("%Y-%m-%d %H:%M")
 
 
 def nice_step(least: float) -> float:

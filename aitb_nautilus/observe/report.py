@@ -11,8 +11,10 @@ from pathlib import Path
 
 from aitb_nautilus.observe import (
     report_details as details,
+    report_limits as limits,
     report_models as models,
     report_overview as overview,
+    report_risk as risk,
     report_trades as trades,
 )
 from aitb_nautilus.observe.report_html import Child, Html, el, page, write_page
@@ -106,6 +108,9 @@ def _report(run: Run) -> str:
     sections += [
         ("trades", "Trades", trades.distribution_cards(run)),
         ("breakdown", "Breakdown", trades.breakdown_card(run)),
+        ("hours", "", limits.attribution_cards(run)),
+        ("risk", "Risk", risk.risk_cards(run)),
+        ("limits", "Limits", limits.limits_cards(run)),
         ("money", "Costs", details.money_and_time(record)),
     ]
     if stats is not None:

@@ -103,6 +103,26 @@ class Run:
         return self._counted("predictions", self.record.predictions)
 
     @cached_property
+    def risk(self) -> pa.Table:
+        """Exposure, leverage, volatility and drawdown by stretch of time."""
+        return self._if_measured("risk")
+
+    @cached_property
+    def risk_parts(self) -> pa.Table:
+        """Exposure by instrument and usage by limit, by stretch of time."""
+        return self._if_measured("risk_parts")
+
+    @cached_property
+    def tails(self) -> pa.Table:
+        """Returns and what was foretold of them."""
+        return self._if_measured("tails")
+
+    @cached_property
+    def refusals(self) -> pa.Table:
+        """What the guard refused or let pass in part, in order of time; the first of them."""
+        return self._if_measured("refusals")
+
+    @cached_property
     def config_text(self) -> str:
         """The resolved config, secrets masked."""
         file = self.path / "config.toml"
@@ -145,6 +165,10 @@ class Run:
             if pa.types.is_floating(field.type) and not _all_finite(column):
                 raise self._damaged(name, f"{field.name} has NaN or infinity", "must have none")
         return table
+
+    def _if_measured(self, name: str) -> pa.Table:
+        """Return a table of the risk figures; empty if the run has none."""
+        return TABLES[name].empty_table() if self.record.risk is None else self._table(name)
 
     def _counted(self, name: str, wanted: int) -> pa.Table:
         table = self._table(name)

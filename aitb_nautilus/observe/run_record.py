@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from aitb_nautilus.observe.risk_record import RiskRecord
 from aitb_nautilus.observe.stats import Stats
 
 __all__ = [
@@ -323,5 +324,6 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     halts: list[Halt]
     refused: int
     limits: list[LimitCount] = []
+    risk: RiskRecord | None = None
     journal: JournalRecord | None = None
     warm_up_bars: int = 0

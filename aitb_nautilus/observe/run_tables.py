@@ -100,6 +100,43 @@ _BARS = pa.schema(
     ]
 )
 
+# One row a stretch of time (`RiskRecord.stretch`), named by its end. `gross`, `net`, `long` and
+# `short` are values of what was held, in account currency: `gross` the largest of the stretch, the
+# others at its end. `leverage` is gross over equity and `drawdown_frac` the fall below the peak,
+# both the largest. Volatilities are of a year, at the end; null where too few steps were seen.
+_RISK = pa.schema(
+    [
+        *_always(_TIME, "ts"),
+        *_always(_FLOAT, "gross", "net", "long", "short", "leverage", "drawdown_frac"),
+        *_maybe(_FLOAT, "volatility", "ewma_volatility"),
+    ]
+)
+
+# The same stretches: signed value at the end of an instrument, and the largest usage of a limit as
+# a fraction of it.
+_RISK_PARTS = pa.schema(
+    [*_always(_TIME, "ts"), *_always(_NAME, "kind", "name"), *_always(_FLOAT, "value")]
+)
+
+# Steps of the longest horizon that could be foretold: the return, and each forecast of it.
+_TAILS = pa.schema(
+    [
+        *_always(_TIME, "ts"),
+        *_always(_FLOAT, "return_frac"),
+        *_always(_FLOAT, "historical_95", "historical_99", "ewma_95", "ewma_99"),
+    ]
+)
+
+# What the guard refused or let pass in part, the first 10,000. `quantity` is what was left.
+_REFUSALS = pa.schema(
+    [
+        *_always(_TIME, "ts"),
+        *_always(_NAME, "strategy_id", "instrument_id", "limit", "outcome"),
+        *_always(_FLOAT, "quantity"),
+        *_always(_TEXT, "line"),
+    ]
+)
+
 # In order of model, instrument and time. `ts` is the close of the bar that is answered, `expires`
 # when nobody may act on the answer any more. `forward_return` (before costs) and `up` are what
 # happened over the label's horizon; null where that has not ended or a gap lies in it.
@@ -124,6 +161,10 @@ TABLES: Final[dict[str, pa.Schema]] = {
     "bars": _BARS,
     "past": _BARS,  # before the run: they warmed it up; each of them
     "predictions": _PREDICTIONS,
+    "risk": _RISK,
+    "risk_parts": _RISK_PARTS,
+    "tails": _TAILS,
+    "refusals": _REFUSALS,
 }
 
 

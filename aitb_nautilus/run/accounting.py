@@ -15,7 +15,15 @@ import numpy as np
 from aitb_nautilus.market.bars import BarFrame, FloatArray, TimeArray
 from aitb_nautilus.messages import Fill
 
-__all__ = ["Curve", "FundingPayment", "equity_curve", "funding_payments", "signed_cash"]
+__all__ = [
+    "Curve",
+    "FundingPayment",
+    "equity_curve",
+    "funding_payments",
+    "held_at",
+    "last_at",
+    "signed_cash",
+]
 
 
 class FundingPayment(msgspec.Struct, frozen=True):
@@ -100,7 +108,7 @@ def funding_payments(
             own = _of(fills, instrument_id, strategy_id)
             if not own:
                 continue
-            held = _held_at(own, np.array([f.ts for f in own], np.int64), times)
+            held = held_at(own, np.array([f.ts for f in own], np.int64), times)
             for ts, rate, quantity, price in zip(times, rates, held, prices, strict=True):
                 if quantity and frame.ts_close[0] <= ts <= end:
                     amount = -float(quantity) * float(price) * float(rate)
@@ -150,12 +158,12 @@ def equity_curve(
     gross = np.zeros(len(ts))
     part = starting_equity / len(frames)
     for instrument_id, frame in frames.items():
-        closes = _at(frame.ts_close, frame.close, ts, frame.open[0])
+        closes = last_at(frame.ts_close, frame.close, ts, frame.open[0])
         own = _of(fills, instrument_id)
         if own:
             times = np.minimum(np.array([f.ts for f in own], np.int64), ts[-1])
             flows = np.array([signed_cash(f) - f.fee for f in own])
-            quantity = _held_at(own, times, ts)
+            quantity = held_at(own, times, ts)
             equity += _cumulative_at(times, flows, ts) + quantity * closes
             exposure += quantity * closes
             gross += np.abs(quantity * closes)
@@ -191,7 +199,7 @@ def _last_prices(frame: BarFrame, ts: TimeArray, tick_offset_ns: int) -> FloatAr
     return prices
 
 
-def _held_at(fills: Sequence[Fill], times: TimeArray, ts: TimeArray) -> FloatArray:
+def held_at(fills: Sequence[Fill], times: TimeArray, ts: TimeArray) -> FloatArray:
     """Return the signed quantity after all fills until each time, exact before rounding.
 
     `times` are those at which the fills count.
@@ -213,7 +221,7 @@ def _cumulative_at(times: TimeArray, amounts: FloatArray, ts: TimeArray) -> Floa
     return at
 
 
-def _at(times: TimeArray, values: FloatArray, ts: TimeArray, before: float) -> FloatArray:
+def last_at(times: TimeArray, values: FloatArray, ts: TimeArray, before: float) -> FloatArray:
     """Return the last value until each time; `before` where there is none yet."""
     index = np.searchsorted(times, ts, side="right") - 1
     at: FloatArray = np.where(index >= 0, values[np.maximum(index, 0)], before)

@@ -107,6 +107,7 @@ def run_record(
         versions=versions(),
         halts=[Halt(ts=iso(h.ts), reason=h.reason, scope=h.strategy_id) for h in guard.halts],
         refused=guard.refused,
+        risk=None if results is None else results.risk,
         limits=[
             LimitCount(limit=name, refused=guard.refused_by[name], shrunk=guard.shrunk_by[name])
             for name, _ in (guard.refused_by + guard.shrunk_by).most_common()

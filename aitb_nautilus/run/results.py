@@ -13,18 +13,24 @@ import pyarrow as pa
 from aitb_nautilus.errors import RunError
 from aitb_nautilus.market.bars import RAW_SCALE
 from aitb_nautilus.messages import Fill
+from aitb_nautilus.observe.risk_record import RiskRecord
 from aitb_nautilus.observe.run_record import Ambiguous, Costs
 from aitb_nautilus.observe.run_tables import TABLES
 from aitb_nautilus.observe.stats import Stats, compute_stats
 from aitb_nautilus.risk.book import Position
 from aitb_nautilus.run.accounting import Curve, equity_curve, funding_payments, signed_cash
+from aitb_nautilus.run.limit_usage import Facts
 from aitb_nautilus.run.preparation import Preparation
+from aitb_nautilus.run.risk_figures import measure_risk
 from aitb_nautilus.run.round_trips import round_trips
 from aitb_nautilus.run.run_writer import bars_table, heard_in_turn, table_of, thin
+from aitb_nautilus.run.stretches import Stretches, length_for
 from aitb_nautilus.run.traded import Traded
 
 __all__ = ["Results", "collect"]
 
+_STRETCHES = 200
+"""So many stretches of time a picture can show."""
 _ROUNDING = 1e-7
 """Largest difference, in quote currency and per fill, that the engine's rounding explains."""
 
@@ -39,6 +45,8 @@ class Results(msgspec.Struct, frozen=True):
     ts_liquidated
         Close of the first bar at which a real venue would have closed the positions by force, ns
         UTC; None if there is none.
+    risk
+        See `RiskRecord`.
     """
 
     bars: int
@@ -51,6 +59,7 @@ class Results(msgspec.Struct, frozen=True):
     stats: Stats
     tables: Mapping[str, pa.Table]
     ts_liquidated: int | None
+    risk: RiskRecord
 
 
 def collect(preparation: Preparation, traded: Traded) -> Results:
@@ -122,6 +131,15 @@ def collect(preparation: Preparation, traded: Traded) -> Results:
         gross_pnl=net + fees + slipped + funding_cost,
         net_pnl=net,
     )
+    risk = measure_risk(
+        preparation.desk.config.risk,
+        _facts(curve, traded, preparation, min(interval_ns.values())),
+        preparation.context.guard.refusals,
+        tables["positions"],
+        starting_equity=preparation.starting_equity,
+        interval_ns=min(interval_ns.values()),
+    )
+    tables |= risk.tables
     return Results(
         sum(map(len, frames.values())),
         _fingerprint(traded),
@@ -133,6 +151,22 @@ def collect(preparation: Preparation, traded: Traded) -> Results:
         msgspec.convert(stats, Stats),
         tables,
         _liquidated_at(preparation, curve),
+        risk.record,
+    )
+
+
+def _facts(curve: Curve, traded: Traded, preparation: Preparation, interval_ns: int) -> Facts:
+    """Return what risk is measured by."""
+    span = int(curve.ts[-1]) - preparation.first_open_ns
+    known = preparation.context.ledger.orders
+    heard = [(known.get(row["client_order_id"]), row["ts_last"]) for row in traded.orders]
+    return Facts(
+        Stretches(curve.ts, length_for(span, interval_ns, _STRETCHES)),
+        curve.ts,
+        curve.equity,
+        traded.fills,
+        [(order, last or order.ts_sent) for order, last in heard if order is not None],
+        preparation.frames,
     )
 
 
