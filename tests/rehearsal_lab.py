@@ -13,12 +13,13 @@ from aitb_nautilus.rehearsal.account import Account
 from aitb_nautilus.rehearsal.answers import VenueError
 from aitb_nautilus.rehearsal.candles import Candles
 from aitb_nautilus.rehearsal.clock import SteppedClock
-from aitb_nautilus.rehearsal.exchange import Exchange
 from aitb_nautilus.rehearsal.feed import BookSet, Trade
+from aitb_nautilus.rehearsal.futures_api import USD_M_API
+from aitb_nautilus.rehearsal.futures_exchange import FuturesExchange
+from aitb_nautilus.rehearsal.futures_venue import FuturesVenue
 from aitb_nautilus.rehearsal.hub import Hub
 from aitb_nautilus.rehearsal.signing import ApiKey
 from aitb_nautilus.rehearsal.symbols import Rules
-from aitb_nautilus.rehearsal.venue import Venue
 
 START_NS = 1_700_000_040_000_000_000
 """A whole minute, at which the clock of a `Lab` begins."""
@@ -44,10 +45,14 @@ class Lab:
     def __init__(self, wallet: str = "10000") -> None:
         self.clock = SteppedClock(START_NS)
         self.hub = Hub()
-        self.venue = Venue(self.clock, self.hub, Account({"USDT": Decimal(wallet)}, leverage=10))
+        self.venue = FuturesVenue(
+            self.clock, self.hub, Account({"USDT": Decimal(wallet)}, leverage=10)
+        )
         self.rules = Rules(SPEC)
         self.market = self.venue.list_symbol(self.rules, Candles(self.rules, 60_000))
-        self.exchange = Exchange(self.venue, self.hub, {"key": ApiKey("key", secret="secret")})
+        self.exchange = FuturesExchange(
+            self.venue, self.hub, {"key": ApiKey("key", secret="secret")}, USD_M_API
+        )
         self.events: list[dict[str, Any]] = []
         self.venue.on_user_event = self.events.append
 

@@ -17,7 +17,7 @@ from aitb_nautilus.run.time_scale import Change
 
 __all__ = ["print_beginning", "print_end"]
 
-_PRODUCTS = {"usd_m": "USDⓈ-M futures"}
+_PRODUCTS = {"usd_m": "USDⓈ-M futures", "spot": "spot"}
 
 
 def print_beginning(

@@ -8,11 +8,12 @@ Binance, USDⓈ-M futures, Account and User Data Streams REST endpoints
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from aitb_nautilus.rehearsal.answers import VenueError
+from aitb_nautilus.rehearsal.api import Routes
 from aitb_nautilus.rehearsal.exchange import Exchange
+from aitb_nautilus.rehearsal.futures_exchange import FuturesExchange
 from aitb_nautilus.rehearsal.reports import account_report, balance_report, position_report
 from aitb_nautilus.rehearsal.request_params import Params, flag, page, whole, within
 from aitb_nautilus.rehearsal.user_events import leverage_update
@@ -28,12 +29,11 @@ __all__ = [
     "position_risk",
 ]
 
-type Handler = Callable[[Exchange, Params], Any]
 
 _MAX_LEVERAGE = 125
 
 
-def account(exchange: Exchange, _params: Params) -> Any:
+def account(exchange: FuturesExchange, _params: Params) -> Any:
     """Answer balances, margins and positions."""
     venue = exchange.venue
     return account_report(
@@ -41,7 +41,7 @@ def account(exchange: Exchange, _params: Params) -> Any:
     )
 
 
-def balance(exchange: Exchange, _params: Params) -> Any:
+def balance(exchange: FuturesExchange, _params: Params) -> Any:
     """Answer the wallet."""
     venue = exchange.venue
     return balance_report(
@@ -49,7 +49,7 @@ def balance(exchange: Exchange, _params: Params) -> Any:
     )
 
 
-def position_risk(exchange: Exchange, params: Params) -> Any:
+def position_risk(exchange: FuturesExchange, params: Params) -> Any:
     """Answer the position of one or of all symbols."""
     venue = exchange.venue
     symbol = params.get("symbol")
@@ -57,7 +57,7 @@ def position_risk(exchange: Exchange, params: Params) -> Any:
     return [position_report(market, venue.account) for market in markets]
 
 
-def income(exchange: Exchange, params: Params) -> Any:
+def income(exchange: FuturesExchange, params: Params) -> Any:
     """Answer the funding settlements of the account."""
     symbol, kind = params.get("symbol"), params.get("incomeType")
     found = [
@@ -70,7 +70,7 @@ def income(exchange: Exchange, params: Params) -> Any:
     return page(found, params, 100)
 
 
-def set_leverage(exchange: Exchange, params: Params) -> Any:
+def set_leverage(exchange: FuturesExchange, params: Params) -> Any:
     """Change a symbol's leverage."""
     symbol = exchange.venue.market(params.get("symbol")).rules.symbol
     leverage = whole(params, "leverage")
@@ -83,7 +83,7 @@ def set_leverage(exchange: Exchange, params: Params) -> Any:
     return {"leverage": leverage, "maxNotionalValue": "100000000", "symbol": symbol}
 
 
-def set_margin_type(exchange: Exchange, params: Params) -> Any:
+def set_margin_type(exchange: FuturesExchange, params: Params) -> Any:
     """Keep crossed margin, which is all that is rehearsed."""
     exchange.venue.market(params.get("symbol"))
     kind = params.get("marginType", "")
@@ -92,17 +92,17 @@ def set_margin_type(exchange: Exchange, params: Params) -> Any:
     raise VenueError.of(-4046 if kind == "CROSSED" else -1020)
 
 
-def position_mode(_exchange: Exchange, _params: Params) -> Any:
+def position_mode(_exchange: FuturesExchange, _params: Params) -> Any:
     """Answer that positions are netted."""
     return {"dualSidePosition": False}
 
 
-def set_position_mode(_exchange: Exchange, params: Params) -> Any:
+def set_position_mode(_exchange: FuturesExchange, params: Params) -> Any:
     """Keep one-way mode, which is all that is rehearsed."""
     raise VenueError.of(-1020 if flag(params, "dualSidePosition") else -4059)
 
 
-def commission_rate(exchange: Exchange, params: Params) -> Any:
+def commission_rate(exchange: FuturesExchange, params: Params) -> Any:
     """Answer a symbol's fees."""
     rules = exchange.venue.market(params.get("symbol")).rules
     return {
@@ -113,30 +113,30 @@ def commission_rate(exchange: Exchange, params: Params) -> Any:
     }
 
 
-def open_stream(exchange: Exchange, _params: Params) -> Any:
+def open_stream(exchange: Exchange[Any], _params: Params) -> Any:
     """Answer the listen key of the user data stream."""
     return {"listenKey": exchange.open_listen_key()}
 
 
-def keep_stream(exchange: Exchange, _params: Params) -> Any:
+def keep_stream(exchange: Exchange[Any], _params: Params) -> Any:
     """Extend the listen key."""
     return {"listenKey": exchange.keep_listen_key()}
 
 
-def close_stream(exchange: Exchange, _params: Params) -> Any:
+def close_stream(exchange: Exchange[Any], _params: Params) -> Any:
     """End the listen key."""
     exchange.end_listen_key(expired=False)
     return {}
 
 
-KEY_ROUTES: dict[str, tuple[int, Handler]] = {
+KEY_ROUTES: Routes = {
     "POST /fapi/v1/listenKey": (1, open_stream),
     "PUT /fapi/v1/listenKey": (1, keep_stream),
     "DELETE /fapi/v1/listenKey": (1, close_stream),
 }
 """Requests that need a key but no signature: weight and handler."""
 
-ACCOUNT_ROUTES: dict[str, tuple[int, Handler]] = {
+ACCOUNT_ROUTES: Routes = {
     "GET /fapi/v2/account": (5, account),
     "GET /fapi/v3/account": (5, account),
     "GET /fapi/v2/balance": (5, balance),

@@ -14,7 +14,6 @@ from aiohttp import web
 from aitb_nautilus.errors import ConfigError
 from aitb_nautilus.rehearsal.clock import MS, SteppedClock
 from aitb_nautilus.rehearsal.faults import Fault
-from aitb_nautilus.rehearsal.order_routes import all_fills, all_orders_of
 from aitb_nautilus.rehearsal.status import Told, status
 from aitb_nautilus.settings import Settings, decode
 
@@ -58,10 +57,14 @@ class Admin:
             return _json({"error": e.paragraph()}, 400)
 
     def _fills(self, _body: bytes) -> Any:
-        return all_fills(self._told.exchange)
+        venue = self._told.exchange.venue
+        return [
+            venue.describe_fill(fill) | {"clientOrderId": fill.client_id} for fill in venue.fills
+        ]
 
     def _orders(self, _body: bytes) -> Any:
-        return all_orders_of(self._told.exchange)
+        venue = self._told.exchange.venue
+        return [venue.describe_order(order) for order in venue.orders]
 
     def _events(self, _body: bytes) -> Any:
         return list(self._told.server.user_stream.sent)

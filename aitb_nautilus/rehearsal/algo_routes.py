@@ -8,27 +8,25 @@ Binance, USDⓈ-M futures, Trade (Algo Order) REST endpoints
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
+from aitb_nautilus.rehearsal.api import Routes
 from aitb_nautilus.rehearsal.conditional import algo_report
-from aitb_nautilus.rehearsal.exchange import Exchange
+from aitb_nautilus.rehearsal.futures_exchange import FuturesExchange
 from aitb_nautilus.rehearsal.order_routes import ALL_DONE
 from aitb_nautilus.rehearsal.request_params import Params, page, within
 
 __all__ = ["ALGO_ROUTES", "cancel_conditional", "place_conditional"]
 
-type Handler = Callable[[Exchange, Params], Any]
 
-
-def place_conditional(exchange: Exchange, params: Params) -> Any:
+def place_conditional(exchange: FuturesExchange, params: Params) -> Any:
     """Take a new conditional order."""
     exchange.limits.add_orders(1, exchange.signing_ms())
     made = exchange.triggers.place(params)
     return algo_report(exchange.venue.markets[made.symbol].rules, made)
 
 
-def cancel_conditional(exchange: Exchange, params: Params) -> Any:
+def cancel_conditional(exchange: FuturesExchange, params: Params) -> Any:
     """Cancel a conditional order that has not woken."""
     made = exchange.triggers.cancel(params)
     return {
@@ -39,19 +37,19 @@ def cancel_conditional(exchange: Exchange, params: Params) -> Any:
     }
 
 
-def cancel_all_conditional(exchange: Exchange, params: Params) -> Any:
+def cancel_all_conditional(exchange: FuturesExchange, params: Params) -> Any:
     """Cancel the conditional orders of a symbol that have not woken."""
     exchange.triggers.cancel_all(params.get("symbol"))
     return ALL_DONE
 
 
-def query_conditional(exchange: Exchange, params: Params) -> Any:
+def query_conditional(exchange: FuturesExchange, params: Params) -> Any:
     """Answer one conditional order."""
     made = exchange.triggers.find(params)
     return algo_report(exchange.venue.markets[made.symbol].rules, made)
 
 
-def open_conditional(exchange: Exchange, params: Params) -> Any:
+def open_conditional(exchange: FuturesExchange, params: Params) -> Any:
     """Answer the conditional orders that have not woken."""
     symbol = params.get("symbol")
     if symbol is not None:
@@ -62,7 +60,7 @@ def open_conditional(exchange: Exchange, params: Params) -> Any:
     ]
 
 
-def all_conditional(exchange: Exchange, params: Params) -> Any:
+def all_conditional(exchange: FuturesExchange, params: Params) -> Any:
     """Answer all conditional orders of a symbol, oldest first."""
     market = exchange.venue.market(params.get("symbol"))
     found = [
@@ -73,7 +71,7 @@ def all_conditional(exchange: Exchange, params: Params) -> Any:
     return [algo_report(market.rules, made) for made in page(found, params, 500)]
 
 
-ALGO_ROUTES: dict[str, tuple[int, Handler]] = {
+ALGO_ROUTES: Routes = {
     "POST /fapi/v1/algoOrder": (0, place_conditional),
     "DELETE /fapi/v1/algoOrder": (1, cancel_conditional),
     "GET /fapi/v1/algoOrder": (1, query_conditional),

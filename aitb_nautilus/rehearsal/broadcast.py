@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -10,24 +11,43 @@ from aitb_nautilus.rehearsal.candles import INTERVALS_MS, Candle
 from aitb_nautilus.rehearsal.clock import MS
 from aitb_nautilus.rehearsal.feed import Event, Trade
 from aitb_nautilus.rehearsal.hub import Hub
+from aitb_nautilus.rehearsal.klines import kline
 from aitb_nautilus.rehearsal.market import Market
-from aitb_nautilus.rehearsal.messages import (
-    agg_trade,
-    book_ticker,
-    depth_update,
-    kline,
-    mark_price_update,
-    partial_depth,
-    public_trade,
-)
+from aitb_nautilus.rehearsal.symbols import Rules
 
-__all__ = ["Broadcast"]
+__all__ = ["Broadcast", "Dialect"]
 
-_KLINE_MS = 250
-_DEPTH_MS = {"depth@0ms": 0, "depth@100ms": 100, "depth": 250, "depth@500ms": 500}
-_PARTIAL_MS = {"": 250, "@100ms": 100, "@500ms": 500}
 _PARTIAL_LEVELS = (5, 10, 20)
-_MARK_MS = {"markPrice": 3_000, "markPrice@3s": 3_000, "markPrice@1s": 1_000}
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a product writes its streams, and how often.
+
+    Parameters
+    ----------
+    kline_ms
+        Shortest time between two messages of a kline.
+    depth_ms
+        Streams of changes of the book, and the time between two messages.
+    partial_ms
+        What follows ``depth5``, ``depth10`` and ``depth20``, and the time between two messages.
+    mark_ms
+        Streams of the mark price.
+    """
+
+    agg_trade: Callable[[Rules, Trade, int, int], Any]
+    public_trade: Callable[[Rules, Trade, int, int], Any]
+    book_ticker: Callable[[str, dict[str, str], int, int, int], Any]
+    depth_update: Callable[[str, tuple[int, int, int], list[list[list[str]]], int, int], Any]
+    partial_depth: Callable[
+        [str, int, tuple[list[list[str]], list[list[str]]], int, int], dict[str, Any]
+    ]
+    mark_price: Callable[[str, str, str, int, int], Any] | None
+    kline_ms: int
+    depth_ms: Mapping[str, int]
+    partial_ms: Mapping[str, int]
+    mark_ms: Mapping[str, int]
 
 
 class _Diff:
@@ -54,19 +74,22 @@ class Broadcast:
         The symbol's market.
     hub
         Who listens.
+    dialect
+        How it is written.
     """
 
-    def __init__(self, market: Market, hub: Hub) -> None:
+    def __init__(self, market: Market, hub: Hub, dialect: Dialect) -> None:
         self._market, self._hub, self._rules = market, hub, market.rules
+        self._dialect = dialect
         name = market.rules.symbol.lower()
         self._prefix = f"{name}@"
-        self._diffs = [_Diff(f"{name}@{stream}", ms) for stream, ms in _DEPTH_MS.items()]
+        self._diffs = [_Diff(f"{name}@{stream}", ms) for stream, ms in dialect.depth_ms.items()]
         self._partials = [
             (f"{name}@depth{count}{speed}", count, ms)
             for count in _PARTIAL_LEVELS
-            for speed, ms in _PARTIAL_MS.items()
+            for speed, ms in dialect.partial_ms.items()
         ]
-        self._marks = [(f"{name}@{stream}", ms) for stream, ms in _MARK_MS.items()]
+        self._marks = [(f"{name}@{stream}", ms) for stream, ms in dialect.mark_ms.items()]
         base = market.candles.base_ms
         self._klines = [
             (interval, f"{name}@kline_{interval}", length)
@@ -115,10 +138,10 @@ class Broadcast:
     def _tell_trade(self, trade: Trade, ts_ms: int) -> None:
         market, rules = self._market, self._rules
         number, now = market.trades[-1][0], market.now_ms()
-        self._publish("aggTrade", lambda: agg_trade(rules, trade, number, now))
-        self._publish("trade", lambda: public_trade(rules, trade, number, now))
+        self._publish("aggTrade", lambda: self._dialect.agg_trade(rules, trade, number, now))
+        self._publish("trade", lambda: self._dialect.public_trade(rules, trade, number, now))
         for interval, stream, _ in self._klines:
-            if self._hub.wanted(stream) and self._due(stream, _KLINE_MS):
+            if self._hub.wanted(stream) and self._due(stream, self._dialect.kline_ms):
                 self._hub.publish(stream, partial(self._kline, interval, ts_ms, closed=False))
 
     def _tell_close(self, candle: Candle) -> None:
@@ -136,8 +159,8 @@ class Broadcast:
             return
         self._best = best
 
-        def build() -> dict[str, Any]:
-            return book_ticker(
+        def build() -> Any:
+            return self._dialect.book_ticker(
                 self._rules.symbol, market.quote(), market.update_id, ts_ms, market.now_ms()
             )
 
@@ -160,7 +183,7 @@ class Broadcast:
         candle = self._market.candles.at(interval, ts_ms) or Candle(ts_ms, 0, 0, 0, 0)
         return kline(self._rules, candle, interval, self._market.now_ms(), closed=closed)
 
-    def _depth(self, diff: _Diff, ts_ms: int) -> dict[str, Any]:
+    def _depth(self, diff: _Diff, ts_ms: int) -> Any:
         price_text, size_text = self._rules.price_text, self._rules.size_text
         matcher, update_id = self._market.matcher, self._market.update_id
         levels = [
@@ -168,17 +191,21 @@ class Broadcast:
             for book, prices in ((matcher.bids, diff.bids), (matcher.asks, diff.asks))
         ]
         ids = (diff.last_id + 1, update_id, diff.last_id)
-        return depth_update(self._rules.symbol, ids, levels, ts_ms, self._market.now_ms())
+        return self._dialect.depth_update(
+            self._rules.symbol, ids, levels, ts_ms, self._market.now_ms()
+        )
 
-    def _partial_depth(self, count: int, ts_ms: int) -> dict[str, Any]:
+    def _partial_depth(self, count: int, ts_ms: int) -> Any:
         market = self._market
         levels = market.levels(count)
         symbol = self._rules.symbol
-        return partial_depth(symbol, market.update_id, levels, ts_ms, market.now_ms())
+        return self._dialect.partial_depth(symbol, market.update_id, levels, ts_ms, market.now_ms())
 
-    def _mark(self) -> dict[str, Any]:
-        market = self._market
-        return mark_price_update(
+    def _mark(self) -> Any:
+        market, tell = self._market, self._dialect.mark_price
+        if tell is None:
+            return {}
+        return tell(
             self._rules.symbol,
             self._rules.price_text(market.mark_price or 0),
             market.funding_rate,

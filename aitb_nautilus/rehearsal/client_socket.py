@@ -50,6 +50,12 @@ class ClientSocket:
         self.combined = combined
         self.streams: dict[str, None] = {}
         self.listen_key: str | None = None
+        self.session_ms = 0
+        """When it logged on, or 0."""
+        self.hears_account = False
+        """Whether it hears the account's events without a listen key."""
+        self.binary = False
+        """Whether it asked for binary answers."""
         self._faults, self._now_ms = faults, now_ms
         self._loop = asyncio.get_running_loop()
         self._waiting: list[bytes] = []

@@ -45,16 +45,12 @@ class Request:
     reduce_only: bool
     client_id: str
     expires_ms: int = 0
+    origin: str = ""
+    """The type that the client sent, where it is another."""
+    stop_price: int = 0
+    close_position: bool = False
 
-    def order(
-        self,
-        number: int,
-        now_ms: int,
-        origin: str | None = None,
-        stop_price: int = 0,
-        *,
-        close_position: bool = False,
-    ) -> Order:
+    def order(self, number: int, now_ms: int) -> Order:
         """Return the order that this asks for, under the exchange's number."""
         return Order(
             order_id=number,
@@ -68,9 +64,9 @@ class Request:
             reduce_only=self.reduce_only,
             created_ms=now_ms,
             updated_ms=now_ms,
-            origin=origin or self.kind,
-            stop_price=stop_price,
-            close_position=close_position,
+            origin=self.origin or self.kind,
+            stop_price=self.stop_price,
+            close_position=self.close_position,
             expires_ms=self.expires_ms,
         )
 

@@ -1,17 +1,16 @@
-"""All that a request can reach: the venue, its conditional orders, keys, limits and faults."""
+"""All that a request can reach: the venue, keys, limits and faults."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from aitb_nautilus.rehearsal.answers import VenueError
+from aitb_nautilus.rehearsal.api import Api
 from aitb_nautilus.rehearsal.clock import MS, Clock, WallClock
 from aitb_nautilus.rehearsal.faults import Faults
 from aitb_nautilus.rehearsal.hub import Hub
 from aitb_nautilus.rehearsal.limits import RateLimits
 from aitb_nautilus.rehearsal.signing import ApiKey
-from aitb_nautilus.rehearsal.triggers import Triggers
 from aitb_nautilus.rehearsal.user_events import listen_key_expired
 from aitb_nautilus.rehearsal.venue import Venue
 
@@ -22,7 +21,7 @@ LISTEN_KEY_MS = 60 * 60_000
 
 
 @dataclass
-class Exchange:
+class Exchange[V: Venue]:
     """The exchange that a server offers.
 
     Parameters
@@ -33,26 +32,24 @@ class Exchange:
         The subscriptions of all sockets.
     keys
         The API keys that it knows, by name.
-    countdown_cancels_stops
-        Whether the end of a countdown cancels conditional orders too. Binance does not say.
+    api
+        What can be asked of it, and how it answers.
     signing_clock
         The clock that signed requests are held against: the machine's, because the client signs
         with that, whatever clock the events carry.
     """
 
-    venue: Venue
+    venue: V
     hub: Hub
     keys: dict[str, ApiKey]
-    countdown_cancels_stops: bool = True
+    api: Api
     signing_clock: Clock = field(default_factory=WallClock)
     faults: Faults = field(default_factory=Faults)
     limits: RateLimits = field(default_factory=RateLimits)
 
     def __post_init__(self) -> None:
-        self.triggers = Triggers(self.venue)
         self.listen_key: str | None = None
         self.listen_key_until_ms = 0
-        self.countdowns: dict[str, int] = {}
         self._listen_keys = 0
 
     def now_ms(self) -> int:
@@ -93,28 +90,12 @@ class Exchange:
             self.venue.on_user_event(listen_key_expired(self.listen_key, self.now_ms()))
         self.listen_key = None
 
-    def set_countdown(self, symbol: str, countdown_ms: int) -> dict[str, Any]:
-        """Cancel a symbol's orders unless asked again in time; 0 ends the countdown.
-
-        References
-        ----------
-        Binance, USDⓈ-M futures, Auto-Cancel All Open Orders.
-        """
-        if countdown_ms > 0:
-            self.countdowns[symbol] = self.now_ms() + countdown_ms
-        else:
-            self.countdowns.pop(symbol, None)
-        return {"symbol": symbol, "countdownTime": str(countdown_ms)}
-
     def tick(self) -> None:
-        """Let happen what only the time brings: countdowns, expiries, the end of a listen key."""
-        now = self.now_ms()
-        for symbol, due in list(self.countdowns.items()):
-            if due <= now:
-                del self.countdowns[symbol]
-                self.venue.cancel_all(symbol)
-                if self.countdown_cancels_stops:
-                    self.triggers.cancel_all(symbol)
+        """Let happen what only the time brings: expiries, the end of a listen key."""
         self.venue.expire_due()
-        if self.listen_key is not None and self.listen_key_until_ms <= now:
+        if self.listen_key is not None and self.listen_key_until_ms <= self.now_ms():
             self.end_listen_key(expired=True)
+
+    def waiting(self) -> int:
+        """Return how many conditional orders have not woken."""
+        return 0

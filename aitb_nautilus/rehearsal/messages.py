@@ -13,20 +13,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from aitb_nautilus.rehearsal.candles import INTERVALS_MS, Candle
+from aitb_nautilus.rehearsal.broadcast import Dialect
 from aitb_nautilus.rehearsal.clock import MS
 from aitb_nautilus.rehearsal.feed import Trade
 from aitb_nautilus.rehearsal.symbols import Rules
 
-__all__ = [
-    "agg_trade",
-    "book_ticker",
-    "depth_update",
-    "kline",
-    "mark_price_update",
-    "partial_depth",
-    "public_trade",
-]
+__all__ = ["USD_M"]
 
 _PERPETUAL = 1
 """``st``, the kind of the symbol: 1 in all that the venue sends of USDⓈ-M perpetuals."""
@@ -62,37 +54,6 @@ def public_trade(rules: Rules, trade: Trade, number: int, now_ms: int) -> dict[s
         "q": rules.size_text(trade.quantity),
         "X": "MARKET",
         "m": trade.buyer_is_maker,
-    }
-
-
-def kline(
-    rules: Rules, candle: Candle, interval: str, now_ms: int, *, closed: bool
-) -> dict[str, Any]:
-    """Return a kline as it stands."""
-    price, size, value = rules.price_text, rules.size_text, rules.value_text
-    return {
-        "e": "kline",
-        "E": now_ms,
-        "s": rules.symbol,
-        "k": {
-            "t": candle.open_ms,
-            "T": candle.open_ms + INTERVALS_MS[interval] - 1,
-            "s": rules.symbol,
-            "i": interval,
-            "f": candle.first_id,
-            "L": candle.last_id,
-            "o": price(candle.open),
-            "c": price(candle.close),
-            "h": price(candle.high),
-            "l": price(candle.low),
-            "v": size(candle.volume),
-            "n": candle.trades,
-            "x": closed,
-            "q": value(candle.value),
-            "V": size(candle.taker_volume),
-            "Q": value(candle.taker_value),
-            "B": "0",
-        },
     }
 
 
@@ -163,3 +124,18 @@ def mark_price_update(
         "T": next_funding_ms,
         "st": _PERPETUAL,
     }
+
+
+USD_M = Dialect(
+    agg_trade=agg_trade,
+    public_trade=public_trade,
+    book_ticker=book_ticker,
+    depth_update=depth_update,
+    partial_depth=partial_depth,
+    mark_price=mark_price_update,
+    kline_ms=250,
+    depth_ms={"depth@0ms": 0, "depth@100ms": 100, "depth": 250, "depth@500ms": 500},
+    partial_ms={"": 250, "@100ms": 100, "@500ms": 500},
+    mark_ms={"markPrice": 3_000, "markPrice@3s": 3_000, "markPrice@1s": 1_000},
+)
+"""USDⓈ-M perpetuals."""

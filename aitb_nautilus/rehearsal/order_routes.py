@@ -12,34 +12,32 @@ from collections.abc import Callable
 from typing import Any
 
 from aitb_nautilus.rehearsal.answers import VenueError
-from aitb_nautilus.rehearsal.exchange import Exchange
+from aitb_nautilus.rehearsal.api import Routes
+from aitb_nautilus.rehearsal.futures_exchange import FuturesExchange
 from aitb_nautilus.rehearsal.orders import Order
-from aitb_nautilus.rehearsal.reports import order_report, trade_report
+from aitb_nautilus.rehearsal.reports import trade_report
 from aitb_nautilus.rehearsal.request_params import Params, page, text_list, whole, within
 
 __all__ = [
     "ORDER_ROUTES",
-    "all_fills",
-    "all_orders_of",
     "amend_order",
     "cancel_order",
     "place_order",
     "query_order",
 ]
 
-type Handler = Callable[[Exchange, Params], Any]
 
 _BATCH_ORDERS, _BATCH_CANCELS = 5, 10
 ALL_DONE = {"code": 200, "msg": "The operation of cancel all open order is done."}
 
 
-def place_order(exchange: Exchange, params: Params) -> Any:
+def place_order(exchange: FuturesExchange, params: Params) -> Any:
     """Take a new order."""
     exchange.limits.add_orders(1, exchange.signing_ms())
     return _place(exchange, params)
 
 
-def _place(exchange: Exchange, params: Params) -> Any:
+def _place(exchange: FuturesExchange, params: Params) -> Any:
     wanted = params.get("newOrderRespType", "ACK")
     if wanted not in ("ACK", "RESULT"):
         raise VenueError.of(-1130, "newOrderRespType")
@@ -58,30 +56,30 @@ def _place(exchange: Exchange, params: Params) -> Any:
     return answer
 
 
-def place_batch(exchange: Exchange, params: Params) -> Any:
+def place_batch(exchange: FuturesExchange, params: Params) -> Any:
     """Take up to five new orders, each for itself."""
     orders = text_list(params, "batchOrders", _BATCH_ORDERS)
     exchange.limits.add_orders(len(orders), exchange.signing_ms())
     return [_or_error(lambda one=one: _place(exchange, one)) for one in orders]  # type: ignore[misc]
 
 
-def amend_order(exchange: Exchange, params: Params) -> Any:
+def amend_order(exchange: FuturesExchange, params: Params) -> Any:
     """Change an open order."""
     return order_answer(exchange, exchange.venue.amend(params))
 
 
-def amend_batch(exchange: Exchange, params: Params) -> Any:
+def amend_batch(exchange: FuturesExchange, params: Params) -> Any:
     """Change up to five open orders, each for itself."""
     orders = text_list(params, "batchOrders", _BATCH_ORDERS)
     return [_or_error(lambda one=one: amend_order(exchange, one)) for one in orders]  # type: ignore[misc]
 
 
-def cancel_order(exchange: Exchange, params: Params) -> Any:
+def cancel_order(exchange: FuturesExchange, params: Params) -> Any:
     """Cancel an open order."""
     return order_answer(exchange, exchange.venue.cancel(params))
 
 
-def cancel_batch(exchange: Exchange, params: Params) -> Any:
+def cancel_batch(exchange: FuturesExchange, params: Params) -> Any:
     """Cancel up to ten open orders, each for itself."""
     name, part = "orderIdList", "orderId"
     if name not in params:
@@ -94,13 +92,13 @@ def cancel_batch(exchange: Exchange, params: Params) -> Any:
     ]
 
 
-def cancel_all(exchange: Exchange, params: Params) -> Any:
+def cancel_all(exchange: FuturesExchange, params: Params) -> Any:
     """Cancel the open orders of a symbol."""
     exchange.venue.cancel_all(params.get("symbol"))
     return ALL_DONE
 
 
-def countdown(exchange: Exchange, params: Params) -> Any:
+def countdown(exchange: FuturesExchange, params: Params) -> Any:
     """Start, renew or end the countdown after which a symbol's orders are cancelled."""
     symbol = exchange.venue.market(params.get("symbol")).rules.symbol
     milliseconds = whole(params, "countdownTime")
@@ -109,12 +107,12 @@ def countdown(exchange: Exchange, params: Params) -> Any:
     return exchange.set_countdown(symbol, milliseconds)
 
 
-def query_order(exchange: Exchange, params: Params) -> Any:
+def query_order(exchange: FuturesExchange, params: Params) -> Any:
     """Answer one order."""
     return order_answer(exchange, exchange.venue.find(params))
 
 
-def open_orders(exchange: Exchange, params: Params) -> Any:
+def open_orders(exchange: FuturesExchange, params: Params) -> Any:
     """Answer the open orders of one or of all symbols."""
     symbol = params.get("symbol")
     if symbol is not None:
@@ -122,7 +120,7 @@ def open_orders(exchange: Exchange, params: Params) -> Any:
     return [order_answer(exchange, order) for order in exchange.venue.orders.open(symbol)]
 
 
-def all_orders(exchange: Exchange, params: Params) -> Any:
+def all_orders(exchange: FuturesExchange, params: Params) -> Any:
     """Answer the orders of a symbol, open or not, oldest first."""
     symbol = exchange.venue.market(params.get("symbol")).rules.symbol
     first = whole(params, "orderId")
@@ -136,7 +134,7 @@ def all_orders(exchange: Exchange, params: Params) -> Any:
     return [order_answer(exchange, order) for order in page(found, params, 500)]
 
 
-def user_trades(exchange: Exchange, params: Params) -> Any:
+def user_trades(exchange: FuturesExchange, params: Params) -> Any:
     """Answer the account's trades in a symbol, oldest first."""
     market = exchange.venue.market(params.get("symbol"))
     order_id, first = whole(params, "orderId"), whole(params, "fromId")
@@ -151,23 +149,9 @@ def user_trades(exchange: Exchange, params: Params) -> Any:
     return [trade_report(market.rules, fill) for fill in page(found, params, 500)]
 
 
-def all_fills(exchange: Exchange) -> list[dict[str, Any]]:
-    """Return every trade of the account, with the client's order id."""
-    markets = exchange.venue.markets
-    return [
-        trade_report(markets[fill.symbol].rules, fill) | {"clientOrderId": fill.client_id}
-        for fill in exchange.venue.fills
-    ]
-
-
-def all_orders_of(exchange: Exchange) -> list[dict[str, Any]]:
-    """Return every order of the account, oldest first."""
-    return [order_answer(exchange, order) for order in exchange.venue.orders]
-
-
-def order_answer(exchange: Exchange, order: Order) -> dict[str, Any]:
+def order_answer(exchange: FuturesExchange, order: Order) -> dict[str, Any]:
     """Return an order as the endpoints answer it."""
-    return order_report(exchange.venue.markets[order.symbol].rules, order)
+    return exchange.venue.describe_order(order)
 
 
 def _or_error(act: Callable[[], Any]) -> Any:
@@ -177,7 +161,7 @@ def _or_error(act: Callable[[], Any]) -> Any:
         return e.body()
 
 
-ORDER_ROUTES: dict[str, tuple[int, Handler]] = {
+ORDER_ROUTES: Routes = {
     "POST /fapi/v1/order": (0, place_order),
     "PUT /fapi/v1/order": (1, amend_order),
     "DELETE /fapi/v1/order": (1, cancel_order),

@@ -95,8 +95,10 @@ class Fill:
         Whether the order was resting.
     ts_ms
         Time of the exchange, ms.
-    commission, realized
-        Quote currency as text, what was paid and what was earned.
+    commission, commission_asset
+        What was paid, as text, and in what.
+    realized
+        What closing a position earned, quote currency as text.
     """
 
     trade_id: int
@@ -109,4 +111,5 @@ class Fill:
     maker: bool
     ts_ms: int
     commission: str
+    commission_asset: str
     realized: str

@@ -12,32 +12,44 @@ from collections.abc import Callable
 from typing import Any
 
 from aitb_nautilus.rehearsal.answers import VenueError
-from aitb_nautilus.rehearsal.candles import Candle
+from aitb_nautilus.rehearsal.api import Routes
 from aitb_nautilus.rehearsal.clock import MS
+from aitb_nautilus.rehearsal.day_summary import day_summary
 from aitb_nautilus.rehearsal.exchange import Exchange
+from aitb_nautilus.rehearsal.futures_exchange import FuturesExchange
 from aitb_nautilus.rehearsal.limits import RATE_LIMITS
 from aitb_nautilus.rehearsal.market import Market
 from aitb_nautilus.rehearsal.request_params import Params, whole
 
-__all__ = ["PUBLIC_ROUTES"]
+__all__ = [
+    "PUBLIC_ROUTES",
+    "book_ticker",
+    "day_ticker",
+    "depth",
+    "klines",
+    "one_or_all",
+    "page_limit",
+    "ping",
+    "price_ticker",
+    "server_time",
+]
 
-type Handler = Callable[[Exchange, Params], Any]
 
 _DEPTHS = (5, 10, 20, 50, 100, 500, 1000)
 _DAY_MS = 86_400_000
 
 
-def ping(_exchange: Exchange, _params: Params) -> Any:
+def ping(_exchange: Exchange[Any], _params: Params) -> Any:
     """Answer that the exchange is there."""
     return {}
 
 
-def server_time(exchange: Exchange, _params: Params) -> Any:
+def server_time(exchange: Exchange[Any], _params: Params) -> Any:
     """Answer the time."""
     return {"serverTime": exchange.signing_ms()}
 
 
-def exchange_info(exchange: Exchange, _params: Params) -> Any:
+def exchange_info(exchange: FuturesExchange, _params: Params) -> Any:
     """Answer all symbols and limits."""
     assets = dict.fromkeys(m.rules.spec.quote for m in exchange.venue.markets.values())
     return {
@@ -54,21 +66,24 @@ def exchange_info(exchange: Exchange, _params: Params) -> Any:
     }
 
 
-def klines(exchange: Exchange, params: Params) -> Any:
+def klines(exchange: Exchange[Any], params: Params) -> Any:
     """Answer klines of a symbol."""
     candles = exchange.venue.market(params.get("symbol")).candles
     interval = params.get("interval", "")
     length = candles.length(interval)
     found = candles.query(
-        interval, whole(params, "startTime"), whole(params, "endTime"), _limit(params, 500, 1500)
+        interval,
+        whole(params, "startTime"),
+        whole(params, "endTime"),
+        page_limit(params, 500, 1500),
     )
     return [candles.row(candle, length) for candle in found]
 
 
-def depth(exchange: Exchange, params: Params) -> Any:
+def depth(exchange: FuturesExchange, params: Params) -> Any:
     """Answer the order book of a symbol."""
     market = exchange.venue.market(params.get("symbol"))
-    limit = _limit(params, 500, 1000)
+    limit = page_limit(params, 500, 1000)
     if limit not in _DEPTHS:
         raise VenueError.of(-1130, "limit")
     bids, asks = market.levels(limit)
@@ -76,7 +91,7 @@ def depth(exchange: Exchange, params: Params) -> Any:
     return {"lastUpdateId": market.update_id, "E": now, "T": now, "bids": bids, "asks": asks}
 
 
-def trades(exchange: Exchange, params: Params) -> Any:
+def trades(exchange: FuturesExchange, params: Params) -> Any:
     """Answer the last trades of a symbol."""
     market = exchange.venue.market(params.get("symbol"))
     rules = market.rules
@@ -90,16 +105,16 @@ def trades(exchange: Exchange, params: Params) -> Any:
             "isBuyerMaker": trade.buyer_is_maker,
             "isRPITrade": False,
         }
-        for number, trade in list(market.trades)[-_limit(params, 500, 1000) :]
+        for number, trade in list(market.trades)[-page_limit(params, 500, 1000) :]
     ]
 
 
-def agg_trades(exchange: Exchange, params: Params) -> Any:
+def agg_trades(exchange: FuturesExchange, params: Params) -> Any:
     """Answer aggregate trades of a symbol: by id, by time, or the last."""
     market = exchange.venue.market(params.get("symbol"))
     rules = market.rules
     first, start, end = (whole(params, name) for name in ("fromId", "startTime", "endTime"))
-    limit = _limit(params, 500, 1000)
+    limit = page_limit(params, 500, 1000)
     found = [
         (number, trade)
         for number, trade in market.trades
@@ -123,7 +138,7 @@ def agg_trades(exchange: Exchange, params: Params) -> Any:
     ]
 
 
-def premium_index(exchange: Exchange, params: Params) -> Any:
+def premium_index(exchange: FuturesExchange, params: Params) -> Any:
     """Answer mark price and funding rate."""
 
     def one(market: Market) -> dict[str, Any]:
@@ -139,10 +154,10 @@ def premium_index(exchange: Exchange, params: Params) -> Any:
             "time": exchange.now_ms(),
         }
 
-    return _one_or_all(exchange, params, one)
+    return one_or_all(exchange, params, one)
 
 
-def funding_rate(exchange: Exchange, params: Params) -> Any:
+def funding_rate(exchange: FuturesExchange, params: Params) -> Any:
     """Answer settled funding rates."""
     start, end = whole(params, "startTime"), whole(params, "endTime")
     symbol = params.get("symbol")
@@ -157,16 +172,16 @@ def funding_rate(exchange: Exchange, params: Params) -> Any:
         and (end is None or row["fundingTime"] <= end)
     ]
     rows.sort(key=lambda row: int(row["fundingTime"]))
-    limit = _limit(params, 100, 1000)
+    limit = page_limit(params, 100, 1000)
     return rows[:limit] if start is not None else rows[-limit:]
 
 
-def funding_info(_exchange: Exchange, _params: Params) -> Any:
+def funding_info(_exchange: FuturesExchange, _params: Params) -> Any:
     """Answer the symbols whose funding differs from the usual: none."""
     return []
 
 
-def book_ticker(exchange: Exchange, params: Params) -> Any:
+def book_ticker(exchange: FuturesExchange, params: Params) -> Any:
     """Answer the best bid and ask."""
 
     def one(market: Market) -> dict[str, Any]:
@@ -180,10 +195,10 @@ def book_ticker(exchange: Exchange, params: Params) -> Any:
             "time": exchange.now_ms(),
         }
 
-    return _one_or_all(exchange, params, one)
+    return one_or_all(exchange, params, one)
 
 
-def price_ticker(exchange: Exchange, params: Params) -> Any:
+def price_ticker(exchange: FuturesExchange, params: Params) -> Any:
     """Answer the last price."""
 
     def one(market: Market) -> dict[str, Any]:
@@ -193,50 +208,20 @@ def price_ticker(exchange: Exchange, params: Params) -> Any:
             "time": exchange.now_ms(),
         }
 
-    return _one_or_all(exchange, params, one)
+    return one_or_all(exchange, params, one)
 
 
-def day_ticker(exchange: Exchange, params: Params) -> Any:
+def day_ticker(exchange: Exchange[Any], params: Params) -> Any:
     """Answer what the last 24 hours brought."""
     now = exchange.now_ms()
 
     def one(market: Market) -> dict[str, Any]:
-        return _day_summary(market, now - _DAY_MS, now)
+        return day_summary(market, now - _DAY_MS, now)
 
-    return _one_or_all(exchange, params, one)
-
-
-def _day_summary(market: Market, start_ms: int, now_ms: int) -> dict[str, Any]:
-    rules, joined = market.rules, None
-    for candle in market.candles.since(start_ms):
-        if joined is None:
-            joined = candle.copy()
-        else:
-            joined.join(candle)
-    day = joined or Candle(now_ms, *([market.last_price or 0] * 4))
-    change = day.close - day.open
-    average = day.value // day.volume if day.volume else day.close
-    return {
-        "symbol": rules.symbol,
-        "priceChange": rules.price_text(change),
-        "priceChangePercent": f"{100 * change / day.open if day.open else 0:.3f}",
-        "weightedAvgPrice": rules.price_text(average),
-        "lastPrice": rules.price_text(day.close),
-        "lastQty": rules.size_text(market.trades[-1][1].quantity if market.trades else 0),
-        "openPrice": rules.price_text(day.open),
-        "highPrice": rules.price_text(day.high),
-        "lowPrice": rules.price_text(day.low),
-        "volume": rules.size_text(day.volume),
-        "quoteVolume": rules.value_text(day.value),
-        "openTime": start_ms,
-        "closeTime": now_ms,
-        "firstId": day.first_id,
-        "lastId": day.last_id,
-        "count": day.trades,
-    }
+    return one_or_all(exchange, params, one)
 
 
-def open_interest(exchange: Exchange, params: Params) -> Any:
+def open_interest(exchange: FuturesExchange, params: Params) -> Any:
     """Answer the open interest: the account's own position, since nobody else is known."""
     market = exchange.venue.market(params.get("symbol"))
     amount = abs(exchange.venue.account.position(market.rules.symbol).amount)
@@ -247,13 +232,17 @@ def open_interest(exchange: Exchange, params: Params) -> Any:
     }
 
 
-def _one_or_all(exchange: Exchange, params: Params, one: Callable[[Market], dict[str, Any]]) -> Any:
+def one_or_all(
+    exchange: Exchange[Any], params: Params, one: Callable[[Market], dict[str, Any]]
+) -> Any:
+    """Return one row for the symbol that a request names, or a list for all of them."""
     if params.get("symbol") is not None:
         return one(exchange.venue.market(params["symbol"]))
     return [one(market) for market in exchange.venue.markets.values()]
 
 
-def _limit(params: Params, usual: int, most: int) -> int:
+def page_limit(params: Params, usual: int, most: int) -> int:
+    """Return ``limit``, or refuse one beyond the most that is given."""
     limit = whole(params, "limit")
     if limit is None:
         return usual
@@ -262,7 +251,7 @@ def _limit(params: Params, usual: int, most: int) -> int:
     return limit
 
 
-PUBLIC_ROUTES: dict[str, tuple[int, Handler]] = {
+PUBLIC_ROUTES: Routes = {
     "GET /fapi/v1/ping": (1, ping),
     "GET /fapi/v1/time": (1, server_time),
     "GET /fapi/v1/exchangeInfo": (1, exchange_info),

@@ -70,7 +70,11 @@ class Rehearsal:
     @property
     def url_ws_api(self) -> str:
         """URL of requests over WebSocket: the adapter's ``base_url_ws_trading``."""
-        return f"ws://{self.server.host}:{self.server.port}/ws-fapi/v1"
+        path = self.exchange.api.ws_path
+        # Spot's adapter adds nothing to the address, so that it says here how it wants its answers.
+        query = "?responseFormat=sbe&sbeSchemaId=3&sbeSchemaVersion=4"
+        query = query if self.settings.product == "spot" else ""
+        return f"ws://{self.server.host}:{self.server.port}/{path}{query}"
 
     def address(self) -> dict[str, str | int]:
         """Return what a client needs to reach the exchange."""

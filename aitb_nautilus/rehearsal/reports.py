@@ -78,7 +78,7 @@ def trade_report(rules: Rules, fill: Fill) -> dict[str, Any]:
         "realizedPnl": fill.realized,
         "quoteQty": rules.value_text(fill.price * fill.quantity),
         "commission": fill.commission,
-        "commissionAsset": rules.spec.quote,
+        "commissionAsset": fill.commission_asset,
         "time": fill.ts_ms,
         "positionSide": "BOTH",
         "buyer": fill.side == BUY,

@@ -14,22 +14,18 @@ from urllib.parse import parse_qsl
 import msgspec
 from aiohttp import WSMsgType, web
 
-from aitb_nautilus.rehearsal.account_routes import ACCOUNT_ROUTES, KEY_ROUTES
-from aitb_nautilus.rehearsal.algo_routes import ALGO_ROUTES
 from aitb_nautilus.rehearsal.answers import VenueError
 from aitb_nautilus.rehearsal.client_socket import ClientSocket, SocketKind
 from aitb_nautilus.rehearsal.exchange import Exchange
-from aitb_nautilus.rehearsal.order_routes import ORDER_ROUTES
-from aitb_nautilus.rehearsal.public_routes import PUBLIC_ROUTES
 from aitb_nautilus.rehearsal.signing import check_time
+from aitb_nautilus.rehearsal.subscriptions import answer_subscription
 from aitb_nautilus.rehearsal.user_stream import UserStream
-from aitb_nautilus.rehearsal.ws_requests import answer_request, answer_subscription
+from aitb_nautilus.rehearsal.ws_requests import answer_request
 
 __all__ = ["Server"]
 
 _STOP_S = 1.0
 """Longest wait for requests that are being answered when the server stops."""
-_SIGNED_ROUTES = ORDER_ROUTES | ALGO_ROUTES | ACCOUNT_ROUTES
 _CATEGORIES = ("market", "public", "private")
 
 
@@ -49,7 +45,7 @@ class Server:
         Answers the paths below ``/rehearsal/``, if there is one.
     """
 
-    def __init__(self, exchange: Exchange, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(self, exchange: Exchange[Any], host: str = "127.0.0.1", port: int = 0) -> None:
         self.admin: Callable[[web.Request], Awaitable[web.StreamResponse]] | None = None
         self.exchange = exchange
         self.host, self.port = host, port
@@ -98,7 +94,7 @@ class Server:
             path = rest
         if head == "rehearsal" and self.admin is not None:
             return await self.admin(request)
-        if path == "ws-fapi/v1":
+        if path == self.exchange.api.ws_path:
             return await self._serve_socket(request, "api", [], combined=False)
         if path == "ws" or path.startswith("ws/"):
             return await self._open_streams(request, path[3:].split("/"), combined=False)
@@ -131,23 +127,23 @@ class Server:
         headers = self.exchange.limits.headers()
         if retry_after is not None:
             headers["Retry-After"] = str(retry_after)
-        return web.Response(
-            body=msgspec.json.encode(body),
-            status=status,
-            content_type="application/json",
-            headers=headers,
-        )
+        encode, layout = self.exchange.api.encode, self.exchange.api.binary.get(what)
+        if encode is not None and layout and request.headers.get("Accept") == "application/sbe":
+            packed = encode(layout if status == 200 else "error", body)
+            kind = "application/sbe"
+        else:
+            packed, kind = msgspec.json.encode(body), "application/json"
+        return web.Response(body=packed, status=status, content_type=kind, headers=headers)
 
     async def _do(self, request: web.Request, what: str) -> Any:
-        text = (await request.read()).decode()
+        text = (await request.read()).decode(errors="replace")
         query = request.rel_url.raw_query_string
         params = dict(parse_qsl(query, keep_blank_values=True)) | dict(
             parse_qsl(text, keep_blank_values=True)
         )
         exchange = self.exchange
-        public, keyed, signed = (
-            routes.get(what) for routes in (PUBLIC_ROUTES, KEY_ROUTES, _SIGNED_ROUTES)
-        )
+        api = exchange.api
+        public, keyed, signed = (routes.get(what) for routes in (api.public, api.keyed, api.signed))
         route = public or keyed or signed
         if route is None:
             raise VenueError(-5000, f"Path {request.path}, Method {request.method} is invalid", 404)
@@ -192,6 +188,7 @@ class Server:
             request, ws, kind, combined=combined, faults=exchange.faults, now_ms=exchange.signing_ms
         )
         socket.listen_key = listen_key
+        socket.binary = request.query.get("responseFormat") == "sbe"
         self.sockets[socket] = None
         for stream in streams:
             self._subscribe(socket, stream)
@@ -213,7 +210,7 @@ class Server:
         if socket.kind == "api":
             await answer_request(self.exchange, socket, text)
         else:
-            answer_subscription(self.exchange, socket, text)
+            answer_subscription(self.exchange.hub, socket, text)
 
 
 def _unsigned(text: str) -> str:

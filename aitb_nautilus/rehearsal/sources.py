@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -19,9 +19,15 @@ from aitb_nautilus.rehearsal.candles import Candles
 from aitb_nautilus.rehearsal.clock import MS, Clock, SteppedClock
 from aitb_nautilus.rehearsal.exchange import Exchange
 from aitb_nautilus.rehearsal.feed import Event, FundingSettled, Timeline, merge
+from aitb_nautilus.rehearsal.futures_api import USD_M_API
+from aitb_nautilus.rehearsal.futures_exchange import FuturesExchange
+from aitb_nautilus.rehearsal.futures_venue import FuturesVenue
 from aitb_nautilus.rehearsal.hub import Hub
 from aitb_nautilus.rehearsal.recorded_feed import recorded_events, recorded_start_ns
 from aitb_nautilus.rehearsal.signing import ApiKey
+from aitb_nautilus.rehearsal.spot.account import SpotAccount
+from aitb_nautilus.rehearsal.spot.api import SPOT_API
+from aitb_nautilus.rehearsal.spot.venue import SpotVenue
 from aitb_nautilus.rehearsal.symbols import Rules
 from aitb_nautilus.rehearsal.venue import Venue
 from aitb_nautilus.settings import Settings
@@ -37,7 +43,8 @@ class RehearsalSettings(Settings, frozen=True):
     Parameters
     ----------
     product
-        Which of Binance's protocols it speaks: ``usd_m`` is USDⓈ-M futures.
+        Which of Binance's protocols it speaks: ``usd_m`` (USDⓈ-M futures)
+        or ``spot``.
     host, port
         Where it listens; port 0 takes a free one.
     balances
@@ -59,7 +66,7 @@ class RehearsalSettings(Settings, frozen=True):
         The book around bars.
     """
 
-    product: Literal["usd_m"] = "usd_m"
+    product: Literal["usd_m", "spot"] = "usd_m"
     host: str = "127.0.0.1"
     port: int = 0
     balances: dict[str, str] = msgspec.field(default_factory=lambda: {"USDT": "100000"})
@@ -134,7 +141,7 @@ type Source = BarSource | RecordedSource
 
 def build(
     settings: RehearsalSettings, sources: Sequence[Source], clock: Clock
-) -> tuple[Exchange, Iterator[Event], Timeline]:
+) -> tuple[Exchange[Any], Iterator[Event], Timeline]:
     """Return an exchange, what will happen on it, and where recorded times lie on its clock.
 
     The first bar begins at the last whole interval before now, so that bars lie on Binance's grid;
@@ -150,17 +157,27 @@ def build(
     if not sources:
         raise DataError("rehearsal", "has no source", "must have bars or recorded messages")
     timeline = _timeline(settings, sources, clock)
+    exchange = _exchange(settings, clock)
+    feeds = [_list_source(settings, source, timeline, exchange.venue) for source in sources]
+    return exchange, merge(feeds), timeline
+
+
+def _exchange(settings: RehearsalSettings, clock: Clock) -> Exchange[Any]:
     hub = Hub()
     wallet = {asset: Decimal(text) for asset, text in settings.balances.items()}
-    venue = Venue(clock, hub, Account(wallet, settings.leverage))
-    feeds = [_list_source(settings, source, timeline, venue) for source in sources]
     public = None if settings.public_key is None else bytes.fromhex(settings.public_key)
     secret = settings.api_secret if public is None else None
     key = ApiKey(settings.api_key, secret=secret, public_key=public)
-    exchange = Exchange(
-        venue, hub, {key.name: key}, countdown_cancels_stops=settings.countdown_cancels_stops
+    keys = {key.name: key}
+    if settings.product == "spot":
+        return Exchange(SpotVenue(clock, hub, SpotAccount(wallet)), hub, keys, SPOT_API)
+    return FuturesExchange(
+        FuturesVenue(clock, hub, Account(wallet, settings.leverage)),
+        hub,
+        keys,
+        USD_M_API,
+        countdown_cancels_stops=settings.countdown_cancels_stops,
     )
-    return exchange, merge(feeds), timeline
 
 
 def _timeline(settings: RehearsalSettings, sources: Sequence[Source], clock: Clock) -> Timeline:

@@ -21,7 +21,7 @@ class Told(Protocol):
         """The exchange's time."""
 
     @property
-    def exchange(self) -> Exchange:
+    def exchange(self) -> Exchange[Any]:
         """The exchange."""
 
     @property
@@ -61,13 +61,10 @@ def status(told: Told) -> dict[str, Any]:
         "published": exchange.hub.published,
         "orders": len(venue.orders),
         "open_orders": len(venue.orders.open()),
-        "waiting_conditionals": len(exchange.triggers.waiting()),
+        "waiting_conditionals": exchange.waiting(),
         "fills": len(venue.fills),
-        "wallet": {asset: str(amount) for asset, amount in venue.account.wallet.items()},
-        "positions": {
-            symbol: venue.markets[symbol].rules.size_text(position.amount)
-            for symbol, position in venue.account.positions.items()
-        },
+        "wallet": {asset: str(amount) for asset, amount in venue.wallet().items()},
+        "positions": venue.positions(),
         "faults_armed": exchange.faults.armed(),
         "faults_happened": exchange.faults.happened,
     }

@@ -13,9 +13,9 @@ from aitb_nautilus.rehearsal.conditional import (
 )
 from aitb_nautilus.rehearsal.entry import Request
 from aitb_nautilus.rehearsal.feed import BarClose, BarOpen, Event
+from aitb_nautilus.rehearsal.futures_venue import FuturesVenue
 from aitb_nautilus.rehearsal.orders import Order
 from aitb_nautilus.rehearsal.symbols import MAX_ALGO_ORDERS
-from aitb_nautilus.rehearsal.venue import Venue
 
 __all__ = ["Triggers"]
 
@@ -31,7 +31,7 @@ class Triggers:
         The exchange on which they are placed when they wake.
     """
 
-    def __init__(self, venue: Venue) -> None:
+    def __init__(self, venue: FuturesVenue) -> None:
         self._venue = venue
         self.all: dict[int, Conditional] = {}
         self._waiting: dict[int, Conditional] = {}
@@ -120,18 +120,14 @@ class Triggers:
             time_in_force="GTC" if limit is None else made.time_in_force,
             reduce_only=made.reduce_only or made.close_position,
             client_id=made.client_id,
+            origin=made.kind,
+            stop_price=made.trigger,
+            close_position=made.close_position,
         )
         number = self._venue.next_id()
         self._placed[number] = made
         try:
-            self._venue.submit(
-                request,
-                number,
-                origin=made.kind,
-                stop_price=made.trigger,
-                close_position=made.close_position,
-                placed=lambda order: self._triggered(made, order),
-            )
+            self._venue.submit(request, number, lambda order: self._triggered(made, order))
         except VenueError as e:
             del self._placed[number]
             self._tell(made, "REJECTED", e.words)

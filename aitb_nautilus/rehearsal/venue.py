@@ -5,24 +5,16 @@ Given the same events, calls and clock it books the same fills, to the last numb
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
-from aitb_nautilus.rehearsal.acceptance import check_entry, check_margin
-from aitb_nautilus.rehearsal.account import Account, money
 from aitb_nautilus.rehearsal.answers import VenueError
-from aitb_nautilus.rehearsal.broadcast import Broadcast
+from aitb_nautilus.rehearsal.broadcast import Broadcast, Dialect
 from aitb_nautilus.rehearsal.candles import Candles
 from aitb_nautilus.rehearsal.clock import MS, Clock
-from aitb_nautilus.rehearsal.entry import (
-    Request,
-    check_limit,
-    check_quantity,
-    read_order,
-    read_side,
-)
+from aitb_nautilus.rehearsal.entry import Request
 from aitb_nautilus.rehearsal.feed import Event, FundingSettled
 from aitb_nautilus.rehearsal.hub import Hub
 from aitb_nautilus.rehearsal.market import Market
@@ -30,14 +22,21 @@ from aitb_nautilus.rehearsal.matching import Matcher
 from aitb_nautilus.rehearsal.order_list import OrderList
 from aitb_nautilus.rehearsal.orders import Fill, Order
 from aitb_nautilus.rehearsal.symbols import Rules
-from aitb_nautilus.rehearsal.user_events import account_update, order_trade_update, trade_lite
 
-__all__ = ["Venue"]
+__all__ = ["Paid", "Venue"]
 
 _FIRST_ORDER_ID = 1_000_000
 
 
-class Venue:
+class Paid(NamedTuple):
+    """What a trade cost and earned, as texts of amounts."""
+
+    commission: str
+    asset: str
+    realized: str
+
+
+class Venue(ABC):
     """Markets, orders and one account.
 
     Parameters
@@ -46,16 +45,15 @@ class Venue:
         The exchange's time.
     hub
         Where the public streams go.
-    account
-        The account that trades.
+    dialect
+        How the streams are written.
     """
 
-    def __init__(self, clock: Clock, hub: Hub, account: Account) -> None:
-        self.clock, self.hub, self.account = clock, hub, account
+    def __init__(self, clock: Clock, hub: Hub, dialect: Dialect) -> None:
+        self.clock, self.hub, self._dialect = clock, hub, dialect
         self.markets: dict[str, Market] = {}
         self.orders = OrderList()
         self.fills: list[Fill] = []
-        self.income: list[dict[str, Any]] = []
         self.on_user_event: Callable[[dict[str, Any]], None] = lambda _: None
         self.on_order_end: Callable[[Order], None] = lambda _: None
         self.on_event: Callable[[Event], None] = lambda _: None
@@ -70,7 +68,7 @@ class Venue:
         """Open a symbol for trading."""
         market = Market(rules, Matcher(self), candles, self.clock)
         self.markets[rules.symbol] = market
-        self._broadcasts[rules.symbol] = Broadcast(market, self.hub)
+        self._broadcasts[rules.symbol] = Broadcast(market, self.hub, self._dialect)
         return market
 
     def market(self, symbol: str | None) -> Market:
@@ -118,32 +116,27 @@ class Venue:
         """
         market = self.market(params.get("symbol"))
         number = self.next_id()
-        return self.submit(read_order(params, market, f"x-{number}"), number)
+        return self.submit(self._read(params, market, f"x-{number}"), number)
 
     def submit(
         self,
         request: Request,
         number: int,
-        *,
-        origin: str | None = None,
-        stop_price: int = 0,
-        close_position: bool = False,
         placed: Callable[[Order], None] = lambda _: None,
     ) -> Order:
         """Take a request of good form; `placed` is called before it trades."""
         market = self.markets[request.symbol]
-        now = self.now_ms()
-        order = request.order(number, now, origin, stop_price, close_position=close_position)
+        order = request.order(number, self.now_ms())
         twin = self.orders.by_client(order.client_id)
         if twin is not None and twin.is_open:
             raise VenueError.of(-4116)
-        check_entry(order, market, self.account, self.markets.values(), self.orders.open())
+        self._check(order, market)
         self.orders.add(order)
         placed(order)
         self._tell(order, "NEW")
-        market.matcher.enter(order)
+        self._enter(order, market)
         self._expire_useless(market)
-        self._broadcasts[market.rules.symbol].tell_book(now)
+        self._publish_book(market)
         return order
 
     def cancel(self, params: Mapping[str, str]) -> Order:
@@ -164,37 +157,6 @@ class Venue:
             self._withdraw(order, "CANCELED")
         return len(mine)
 
-    def amend(self, params: Mapping[str, str]) -> Order:
-        """Change price and quantity of an open limit order.
-
-        References
-        ----------
-        Binance, USDⓈ-M futures, Modify Order: both values must be sent; a quantity that has
-        traded already cancels the order, and so does a post-only order that would trade.
-        """
-        market = self.market(params.get("symbol"))
-        order = self.find(params)
-        if not order.is_open or order.kind != "LIMIT":
-            raise VenueError.of(-2013)
-        if read_side(params) != order.side:
-            raise VenueError.of(-1117)
-        quantity = check_quantity(market.rules, params.get("quantity"))
-        price = check_limit(market, params.get("price"), order.side)
-        if (price, quantity) == (order.price, order.quantity):
-            raise VenueError.of(-5027)
-        would_take = market.matcher.other_side(order).crosses(price)
-        if quantity <= order.filled or (order.time_in_force == "GTX" and would_take):
-            self._withdraw(order, "CANCELED")
-            return order
-        changed = replace(order, price=price, quantity=quantity)
-        check_margin(changed, market, self.account, self.markets.values(), self.orders.open())
-        order.updated_ms = self.now_ms()
-        self._tell(replace(changed, updated_ms=order.updated_ms), "AMENDMENT")
-        market.matcher.amend(order, price, quantity)
-        self._expire_useless(market)
-        self._broadcasts[market.rules.symbol].tell_book(self.now_ms())
-        return order
-
     def find(self, params: Mapping[str, str]) -> Order:
         """Return the order that a request names, or refuse with -2013."""
         symbol = self.market(params.get("symbol")).rules.symbol
@@ -211,23 +173,21 @@ class Venue:
 
     # what the matcher books
 
+    @abstractmethod
     def allowance(self, order: Order) -> int:
         """Return the quantity units that a reduce-only order may still trade."""
-        return self.account.allowance(order)
 
     def on_fill(self, order: Order, price: int, quantity: int, *, maker: bool) -> None:
         """Book a trade of one of the account's orders."""
-        market = self.markets[order.symbol]
-        rules, now = market.rules, self.now_ms()
-        commission, realized = self.account.book_fill(
-            rules, order.sign * quantity, price, maker=maker, ts_ms=now
-        )
+        market, now = self.markets[order.symbol], self.now_ms()
+        number = market.next_trade_id()
+        paid = self._pay(order, price, quantity, maker=maker)
         order.filled += quantity
         order.filled_value += price * quantity
         order.status = "FILLED" if order.remaining == 0 else "PARTIALLY_FILLED"
         order.updated_ms = now
         fill = Fill(
-            trade_id=market.next_trade_id(),
+            trade_id=number,
             order_id=order.order_id,
             client_id=order.client_id,
             symbol=order.symbol,
@@ -236,12 +196,11 @@ class Venue:
             quantity=quantity,
             maker=maker,
             ts_ms=now,
-            commission=money(commission),
-            realized=money(realized),
+            commission=paid.commission,
+            commission_asset=paid.asset,
+            realized=paid.realized,
         )
         self.fills.append(fill)
-        self.on_user_event(trade_lite(rules, order, fill, now))
-        self.on_user_event(account_update(self.account, market, "ORDER", Decimal(0), now))
         self._tell(order, "TRADE", fill)
         if order.remaining == 0:
             self._forget(order)
@@ -255,9 +214,9 @@ class Venue:
 
     def _withdraw(self, order: Order, status: str) -> None:
         market = self.markets[order.symbol]
-        market.matcher.withdraw(order)
+        self._take_out(order, market)
         self.on_end(order, status)
-        self._broadcasts[market.rules.symbol].tell_book(self.now_ms())
+        self._publish_book(market)
 
     def _expire_useless(self, market: Market) -> None:
         """End the resting reduce-only orders that have nothing left to reduce."""
@@ -266,30 +225,53 @@ class Venue:
                 market.matcher.withdraw(order)
                 self.on_end(order, "EXPIRED")
 
+    def _enter(self, order: Order, market: Market) -> None:
+        market.matcher.enter(order)
+
+    def _take_out(self, order: Order, market: Market) -> None:
+        market.matcher.withdraw(order)
+
+    def _publish_book(self, market: Market) -> None:
+        self._broadcasts[market.rules.symbol].tell_book(self.now_ms())
+
     def _forget(self, order: Order) -> None:
         self.orders.close(order)
         self.on_order_end(order)
 
-    def _tell(self, order: Order, execution: str, fill: Fill | None = None) -> None:
-        rules = self.markets[order.symbol].rules
-        self.on_user_event(order_trade_update(rules, order, execution, self.now_ms(), fill))
+    # what a product decides
 
+    @abstractmethod
+    def _read(self, params: Mapping[str, str], market: Market, spare_id: str) -> Request:
+        """Return a new order whose form is good."""
+
+    @abstractmethod
+    def _check(self, order: Order, market: Market) -> None:
+        """Refuse an order that the account or the book does not allow."""
+
+    @abstractmethod
+    def _pay(self, order: Order, price: int, quantity: int, *, maker: bool) -> Paid:
+        """Book a trade in the account, before the order knows of it."""
+
+    @abstractmethod
+    def _tell(self, order: Order, execution: str, fill: Fill | None = None) -> None:
+        """Tell the user data stream what has happened to an order."""
+
+    @abstractmethod
     def _settle(self, market: Market, event: FundingSettled) -> None:
-        symbol = market.rules.symbol
-        if market.mark_price is None or self.account.position(symbol).amount == 0:
-            return
-        earned = self.account.settle_funding(market.rules, Decimal(event.rate), market.mark_price)
-        now = self.now_ms()
-        self.income.append(
-            {
-                "symbol": symbol,
-                "incomeType": "FUNDING_FEE",
-                "income": money(earned),
-                "asset": market.rules.spec.quote,
-                "info": "FUNDING_FEE",
-                "time": now,
-                "tranId": self.next_id(),
-                "tradeId": "",
-            }
-        )
-        self.on_user_event(account_update(self.account, market, "FUNDING_FEE", earned, now))
+        """Pay funding."""
+
+    @abstractmethod
+    def describe_order(self, order: Order) -> dict[str, Any]:
+        """Return an order as the REST interface answers it."""
+
+    @abstractmethod
+    def describe_fill(self, fill: Fill) -> dict[str, Any]:
+        """Return a trade as the REST interface answers it."""
+
+    @abstractmethod
+    def positions(self) -> dict[str, str]:
+        """Return what is held of each symbol, as text."""
+
+    @abstractmethod
+    def wallet(self) -> dict[str, Decimal]:
+        """Return what is held of each asset."""

@@ -1,104 +1,38 @@
-"""What a client asks over a WebSocket: subscriptions to streams, and orders.
+"""What a client asks over the WebSocket interface: orders, the account, a session.
 
 References
 ----------
-Binance, USDⓈ-M futures, WebSocket Market Streams, Live Subscribing/Unsubscribing to streams; and
-WebSocket API General Info
-(https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-api-general-info):
-the payload of a signature is all parameters but the signature, by name, as a query string.
+Binance, USDⓈ-M futures and Spot, WebSocket API General Info: the payload of a signature is all
+parameters but the signature, by name, as a query string. A session that has logged on needs no
+more signatures (spot), and may subscribe to the account's events.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote_plus
 
 import msgspec
 
-from aitb_nautilus.rehearsal import account_routes, algo_routes, order_routes, public_routes
 from aitb_nautilus.rehearsal.answers import VenueError
 from aitb_nautilus.rehearsal.client_socket import ClientSocket
 from aitb_nautilus.rehearsal.exchange import Exchange
-from aitb_nautilus.rehearsal.frames import text_frame
+from aitb_nautilus.rehearsal.frames import binary_frame, text_frame
 from aitb_nautilus.rehearsal.request_params import as_text
 from aitb_nautilus.rehearsal.signing import check_time
 
-__all__ = ["answer_request", "answer_subscription"]
-
-type Handler = Callable[[Exchange, Mapping[str, str]], Any]
-
-_PUBLIC: dict[str, Handler] = {
-    "ping": public_routes.ping,
-    "time": public_routes.server_time,
-    "depth": public_routes.depth,
-    "ticker.price": public_routes.price_ticker,
-    "ticker.book": public_routes.book_ticker,
-}
-_KEYED: dict[str, Handler] = {
-    "userDataStream.start": account_routes.open_stream,
-    "userDataStream.ping": account_routes.keep_stream,
-    "userDataStream.stop": account_routes.close_stream,
-}
-_SIGNED: dict[str, Handler] = {
-    "order.place": order_routes.place_order,
-    "order.modify": order_routes.amend_order,
-    "order.cancel": order_routes.cancel_order,
-    "order.status": order_routes.query_order,
-    "algoOrder.place": algo_routes.place_conditional,
-    "algoOrder.cancel": algo_routes.cancel_conditional,
-    "account.position": account_routes.position_risk,
-    "v2/account.position": account_routes.position_risk,
-    "account.balance": account_routes.balance,
-    "v2/account.balance": account_routes.balance,
-    "account.status": account_routes.account,
-    "v2/account.status": account_routes.account,
-}
+__all__ = ["answer_request"]
 
 
-def answer_subscription(exchange: Exchange, socket: ClientSocket, text: str) -> None:
-    """Subscribe, unsubscribe, or list the streams of a socket."""
+async def answer_request(exchange: Exchange[Any], socket: ClientSocket, text: str) -> None:
+    """Do what a request asks, and answer it."""
     try:
         request = msgspec.json.decode(text, type=dict[str, Any])
     except msgspec.DecodeError:
-        _reply(socket, {"error": {"code": 3, "msg": "Invalid JSON"}})
-        return
-    number, method = request.get("id"), request.get("method")
-    names = request.get("params") or []
-    result: Any = None
-    match method:
-        case "SUBSCRIBE" if _texts(names):
-            for name in names:
-                socket.streams[name] = None
-                exchange.hub.subscribe(name, socket)
-        case "UNSUBSCRIBE" if _texts(names):
-            for name in names:
-                socket.streams.pop(name, None)
-                exchange.hub.unsubscribe(name, socket)
-        case "LIST_SUBSCRIPTIONS":
-            result = list(socket.streams)
-        case "SET_PROPERTY" if isinstance(names, list) and len(names) == 2:
-            socket.combined = bool(names[1])
-        case "GET_PROPERTY":
-            result = socket.combined
-        case _:
-            error = {"code": 2, "msg": "Invalid request: unknown method or params"}
-            _reply(socket, {"error": error, "id": number})
-            return
-    _reply(socket, {"result": result, "id": number})
-
-
-def _texts(names: Any) -> bool:
-    return isinstance(names, list) and all(isinstance(name, str) for name in names)
-
-
-async def answer_request(exchange: Exchange, socket: ClientSocket, text: str) -> None:
-    """Do what a request of the WebSocket interface asks, and answer it."""
-    try:
-        request = msgspec.json.decode(text, type=dict[str, Any])
-    except msgspec.DecodeError:
-        _reply(socket, {"id": None, "status": 400, "error": {"code": -1135, "msg": "Invalid JSON"}})
+        bad = {"id": None, "status": 400, "error": {"code": -1135, "msg": "Invalid JSON"}}
+        socket.send(text_frame(msgspec.json.encode(bad)))
         return
     method = str(request.get("method"))
     fault = exchange.faults.take(
@@ -116,7 +50,7 @@ async def answer_request(exchange: Exchange, socket: ClientSocket, text: str) ->
             raise fault.refusal()
         if fault is not None and fault.kind == "slow":
             await asyncio.sleep(fault.delay_ms / 1_000)
-        result = _do(exchange, method, request.get("params") or {})
+        result = _do(exchange, socket, method, request.get("params") or {})
         if fault is not None and fault.kind == "unknown":
             raise fault.refusal()
         answer["result"] = result
@@ -126,27 +60,62 @@ async def answer_request(exchange: Exchange, socket: ClientSocket, text: str) ->
     answer["rateLimits"] = exchange.limits.counts()
     if fault is not None and fault.kind == "no_answer":
         return
+    frame = _frame(exchange, socket, method, answer)
     if fault is not None and fault.kind == "late_answer":
-        asyncio.get_running_loop().call_later(fault.delay_ms / 1_000, _reply, socket, answer)
+        asyncio.get_running_loop().call_later(fault.delay_ms / 1_000, socket.send, frame)
         return
-    _reply(socket, answer)
+    socket.send(frame)
 
 
-def _do(exchange: Exchange, method: str, sent: Any) -> Any:
+def _do(exchange: Exchange[Any], socket: ClientSocket, method: str, sent: Any) -> Any:
     if not isinstance(sent, dict):
         raise VenueError.malformed("params")
+    api = exchange.api
     params = {name: as_text(value) for name, value in sent.items() if value is not None}
     exchange.limits.add_request(1, exchange.signing_ms())
-    if method in _PUBLIC:
-        return _PUBLIC[method](exchange, params)
-    if method not in _KEYED and method not in _SIGNED:
+    if method in api.ws_public:
+        return api.ws_public[method](exchange, params)
+    if method == "userDataStream.subscribe" and api.sessions and socket.session_ms:
+        socket.hears_account = True
+        return {"subscriptionId": 0}
+    logs_on = method == "session.logon" and api.sessions
+    if not logs_on and method not in api.ws_keyed and method not in api.ws_signed:
         raise VenueError.of(-1020)
-    key = exchange.key(params.get("apiKey"))
-    if method in _KEYED:
-        return _KEYED[method](exchange, params)
-    check_time(params.get("timestamp"), params.get("recvWindow"), exchange.signing_ms())
-    key.check(_payload(params), params.get("signature"))
-    return _SIGNED[method](exchange, params)
+    signs = "signature" in params or not socket.session_ms
+    if signs:
+        key = exchange.key(params.get("apiKey"))
+    if method in api.ws_keyed:
+        return api.ws_keyed[method](exchange, params)
+    if signs:
+        check_time(params.get("timestamp"), params.get("recvWindow"), exchange.signing_ms())
+        key.check(_payload(params), params.get("signature"))
+    if not logs_on:
+        return api.ws_signed[method](exchange, params)
+    socket.session_ms = exchange.signing_ms()
+    return {
+        "apiKey": params["apiKey"],
+        "authorizedSince": socket.session_ms,
+        "connectedSince": socket.session_ms,
+        "returnRateLimits": True,
+        "serverTime": exchange.signing_ms(),
+        "userDataStream": False,
+    }
+
+
+def _frame(
+    exchange: Exchange[Any], socket: ClientSocket, method: str, answer: Mapping[str, Any]
+) -> bytes:
+    api = exchange.api
+    if not socket.binary or api.encode is None or method not in api.binary:
+        return text_frame(msgspec.json.encode(answer))
+    error = answer.get("error")
+    result = (
+        api.encode(api.binary[method], answer["result"])
+        if error is None
+        else api.encode("error", error)
+    )
+    whole = {**answer, "deprecated": False, "result": result}
+    return binary_frame(api.encode("response", whole))
 
 
 def _payload(params: Mapping[str, str]) -> str:
@@ -155,7 +124,3 @@ def _payload(params: Mapping[str, str]) -> str:
         for name, value in sorted(params.items())
         if name != "signature"
     )
-
-
-def _reply(socket: ClientSocket, answer: Mapping[str, Any]) -> None:
-    socket.send(text_frame(msgspec.json.encode(answer)))

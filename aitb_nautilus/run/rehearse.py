@@ -118,19 +118,13 @@ def _only_venue(desk: Desk, specs: Sequence[InstrumentSettings]) -> VenueSetting
             f"must trade on {_VENUE} alone: the rehearsal exchange speaks no other protocol",
             "See docs/rehearsal.md",
         )
-    if venue.account == "cash":
-        raise ConfigError(
-            f"{desk.path}: venues {venue.name}.account",
-            "was 'cash'",
-            "must be 'margin': the rehearsal exchange speaks the protocol of perpetuals alone",
-            "See docs/rehearsal.md",
-        )
     return venue
 
 
 def _settings(venue: VenueSettings, port: int, speed: int) -> RehearsalSettings:
     amount, currency = venue.balance()
     return RehearsalSettings(
+        product="spot" if venue.account == "cash" else "usd_m",
         port=port,
         speed=speed,
         balances={currency: str(amount)},

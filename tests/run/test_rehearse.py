@@ -78,3 +78,16 @@ def test_a_recording_must_be_of_each_traded_instrument(
         plan_rehearsal(desk, recordings=[path, other])
     with pytest.raises(ConfigError, match="must be 1 for recordings"):
         plan_rehearsal(desk, recordings=[path], speed=2)
+
+
+def test_a_cash_account_is_rehearsed_as_spot(desk: Desk, market_dir: Path, tmp_path: Path) -> None:
+    text = desk.path.read_text().replace("-PERP", "").replace("leverage = 7.9", 'account = "cash"')
+    (tmp_path / "spot.toml").write_text(text.replace("-0.5", "1"))
+    source = market_dir / "ws_raw" / "binance_spot_btcusdt_20240808.jsonl.gz"
+    plan = plan_rehearsal(load_config(tmp_path / "spot.toml"), recordings=[source])
+    assert (plan.settings.product, plan.settings.leverage) == ("spot", 1)
+    rehearsal = Rehearsal(plan.settings, plan.sources, SteppedClock(START_NS))
+    rehearsal.advance(rehearsal.clock.now_ns() + 6 * MINUTE_NS)
+    market = rehearsal.exchange.venue.markets["BTCUSDT"]
+    assert len(market.trades) == 1_000
+    assert len(market.levels()[0]) > 500

@@ -1,0 +1,1 @@
+"""Binance's spot protocol: what differs from perpetuals, in JSON and in SBE."""

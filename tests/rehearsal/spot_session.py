@@ -1,0 +1,226 @@
+"""A live node on the engine's own Binance spot adapter against a rehearsal, in its own process.
+
+Prints one JSON object: what the strategy saw. Used by `test_spot_adapter`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from collections import Counter
+from typing import Any, Self
+
+from nautilus_trader.adapters.binance import (
+    BinanceDataClientConfig,
+    BinanceDataClientFactory,
+    BinanceEnvironment,
+    BinanceExecutionClientConfig,
+    BinanceExecutionClientFactory,
+    BinanceProductType,
+    BinanceSpotMarketDataMode,
+)
+from nautilus_trader.common import Environment, LoggerConfig, LogLevel
+from nautilus_trader.live import LiveNodeBuilder, LiveNodeConfig
+from nautilus_trader.model import (
+    AccountId,
+    BarType,
+    BookType,
+    InstrumentId,
+    OrderSide,
+    Price,
+    Quantity,
+    StrategyId,
+    TraderId,
+)
+from nautilus_trader.trading import Strategy, StrategyConfig
+
+from aitb_nautilus.market.instruments import find_instrument
+from aitb_nautilus.rehearsal import BarSource, Fault, RehearsalSettings, SteppedClock
+from tests.rehearsal_client import HOUR_NS
+from tests.rehearsal_lab import hour_bars
+from tests.rehearsal_thread import RunningRehearsal, serve_in_thread
+
+IID = InstrumentId.from_str("BTCUSDT.BINANCE")
+BARS = BarType.from_str("BTCUSDT.BINANCE-1-HOUR-LAST-EXTERNAL")
+STEP_NS = HOUR_NS // 24
+LIMIT_S = 15.0
+RESTING = (2, 5)
+
+
+class Session(Strategy):
+    """Does one thing after the other, each when the one before has been answered."""
+
+    def __new__(cls, *_: Any) -> Self:
+        return super().__new__(cls, StrategyConfig(strategy_id=StrategyId("S-001")))
+
+    def __init__(self, running: RunningRehearsal) -> None:
+        self.running = running
+        self.seen: Counter[str] = Counter()
+        self.told: list[str] = []
+        self.bars: list[list[str]] = []
+        self.stage = 0
+        self.order: Any = None
+
+    def on_start(self) -> None:
+        self.told.append(f"start {self.cache.instrument(IID).id}")
+        self.told.append(f"reconciled orders {len(self.cache.orders_open())}")
+        self.subscribe_bars(BARS)
+        self.subscribe_quotes(IID)
+        self.subscribe_trades(IID)
+        self.subscribe_book_deltas(IID, BookType.L2_MBP)
+        self.request_bars(BARS, limit=10)
+
+    def on_historical_bars(self, bars: Any) -> None:
+        self.seen["history"] += len(bars)
+
+    def on_bar(self, bar: Any) -> None:
+        self.seen["bar"] += 1
+        self.bars.append([str(v) for v in (bar.open, bar.high, bar.low, bar.close, bar.volume)])
+
+    def on_trade(self, _: Any) -> None:
+        self.seen["trade"] += 1
+
+    def on_book_deltas(self, _: Any) -> None:
+        self.seen["deltas"] += 1
+
+    def on_order_event(self, event: Any) -> None:
+        name = type(event).__name__
+        if name not in ("OrderInitialized", "OrderSubmitted"):
+            self.told.append(name.removeprefix("Order"))
+            if name == "OrderRejected":
+                self.told.append(event.reason)
+
+    def on_quote(self, quote: Any) -> None:
+        self.seen["quote"] += 1
+        if self.order is not None and not self.order_is_settled():
+            return
+        self.next_stage(quote)
+
+    def order_is_settled(self) -> bool:
+        order = self.cache.order(self.order.client_order_id)
+        return order.is_closed or (self.stage in RESTING and str(order.status).endswith("ACCEPTED"))
+
+    def next_stage(self, quote: Any) -> None:
+        make, quantity = self.order_factory, Quantity.from_str("0.01000")
+        bid = float(str(quote.bid_price))
+        self.stage += 1
+        match self.stage:
+            case 1:
+                self.order = make.market(IID, OrderSide.BUY, quantity)
+            case 2:
+                low = Price.from_str(f"{bid - 1_000:.2f}")
+                self.order = make.limit(IID, OrderSide.BUY, quantity, low)
+            case 3:
+                self.cancel_order(self.order.client_order_id)
+                return
+            case 4:
+                self.running.call(
+                    lambda r: r.inject(
+                        Fault(kind="refuse", match="WS order.place", status=400, code=-2010)
+                    )
+                )
+                self.order = make.market(IID, OrderSide.BUY, quantity)
+            case 5:
+                small = Quantity.from_str("0.00500")
+                trigger, limit = (Price.from_str(f"{bid - d:.2f}") for d in (500, 600))
+                self.order = make.stop_limit(IID, OrderSide.SELL, small, limit, trigger)
+            case 6:
+                self.cancel_order(self.order.client_order_id)
+                return
+            case 7:
+                small = Quantity.from_str("0.00500")
+                self.order = make.market(IID, OrderSide.SELL, small)
+            case 8:
+                self.told.append("done")
+                self.order = None
+                return
+            case _:
+                return
+        self.submit_order(self.order)
+
+
+def place_by_hand(running: RunningRehearsal) -> None:
+    """Leave a resting order behind, as a session before this one did."""
+
+    def work(rehearsal: Any) -> None:
+        rehearsal.advance(rehearsal.clock.now_ns() + HOUR_NS)
+        common = {"symbol": "BTCUSDT", "side": "BUY", "quantity": "0.02000"}
+        low = {"type": "LIMIT", "timeInForce": "GTC", "price": "58000.00"}
+        rehearsal.exchange.venue.place(common | low)
+
+    running.call(work)
+
+
+def drive(session: Session, running: RunningRehearsal, stop: Any) -> None:
+    """Move the clock on until the session is done."""
+    until = time.monotonic() + LIMIT_S
+    while "done" not in session.told and time.monotonic() < until:
+        running.call(lambda r: r.advance(r.clock.now_ns() + STEP_NS))
+        time.sleep(0.05)
+    time.sleep(0.2)
+    stop()
+
+
+def main() -> None:
+    frame = hour_bars(400)
+    source = BarSource(find_instrument(str(IID)), frame, HOUR_NS, int(frame.ts_close[299]))
+    settings = RehearsalSettings(product="spot", maker_fee="0.001", taker_fee="0.001")
+    with serve_in_thread(settings, [source], SteppedClock(time.time_ns())) as running:
+        place_by_hand(running)
+        quiet = LogLevel.OFF if len(sys.argv) == 1 else LogLevel.WARNING
+        config = LiveNodeConfig(
+            environment=Environment.LIVE,
+            trader_id=TraderId("AITB-001"),
+            logging=LoggerConfig(stdout_level=quiet),
+            delay_post_stop_secs=0.2,
+        )
+        common = {
+            "product_type": BinanceProductType.SPOT,
+            "environment": BinanceEnvironment.LIVE,
+            "base_url_http": running.url_http,
+            "base_url_ws": running.url_ws,
+            "api_key": "rehearsal",
+            "api_secret": "rehearsal",
+        }
+        json_mode = BinanceSpotMarketDataMode.Json
+        node = (
+            LiveNodeBuilder.from_config("AITB", config)
+            .add_data_client(
+                None,
+                BinanceDataClientFactory(),
+                BinanceDataClientConfig(spot_market_data_mode=json_mode, **common),
+            )
+            .add_exec_client(
+                None,
+                BinanceExecutionClientFactory(),
+                BinanceExecutionClientConfig(
+                    account_id=AccountId("BINANCE-001"),
+                    base_url_ws_trading=running.url_ws_api,
+                    **common,
+                ),
+            )
+            .build()
+        )
+        session = Session(running)
+        node.add_strategy(session)
+        stop = node.handle().stop
+        threading.Thread(target=drive, args=(session, running, stop), daemon=True).start()
+        node.run()
+        venue = running.call(
+            lambda r: {
+                "fills": len(r.exchange.venue.fills),
+                "held": str(r.exchange.venue.wallet()["BTC"]),
+                "open": len(r.exchange.venue.orders.open()),
+                "sockets": [s.kind for s in r.server.sockets],
+            }
+        )
+    json.dump(
+        {"seen": session.seen, "told": session.told, "bars": session.bars, "venue": venue},
+        sys.stdout,
+    )
+
+
+if __name__ == "__main__":
+    main()
