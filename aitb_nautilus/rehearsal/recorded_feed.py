@@ -103,7 +103,8 @@ class _Reader:
 
     def read(self, data: dict[str, Any], ts: int) -> Event | None:
         symbol = self._rules.symbol
-        match data.get("e"):
+        # Spot's best prices do not say what they are.
+        match data.get("e") or ("bookTicker" if "A" in data else None):
             case None:
                 self._snapshot = int(data["lastUpdateId"])
                 self._quoted = max(self._quoted, self._snapshot)
