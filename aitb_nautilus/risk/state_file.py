@@ -8,6 +8,7 @@ older version is brought forward when it is opened; one of a newer version is re
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -22,6 +23,7 @@ __all__ = ["Change", "StateFile", "StateLock"]
 
 _APPLICATION_ID = 0x41495453
 """``AITS``: tells a state file from any other SQLite file."""
+_PACE_S = 0.02
 _WAIT_S = 0.2
 """How long a write waits for a stranger who locked the file: the node waits as long."""
 
@@ -84,6 +86,8 @@ class StateLock:
     ----------
     path
         Of the state file; the lock is the file beside it that ends in ``.lock``.
+    wait_s
+        How long it may be held by another process: a command without a node holds it for a moment.
 
     Raises
     ------
@@ -91,10 +95,11 @@ class StateLock:
         If another process holds it, or the lock's file cannot be made.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, wait_s: float = 0.0) -> None:
+        until = time.monotonic() + wait_s
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock = FileLock(path.with_name(f"{path.name}.lock"))
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = self._taken(path.with_name(f"{path.name}.lock"), until)
         except FileHeldError as e:
             raise StateError(
                 str(path),
@@ -108,6 +113,15 @@ class StateLock:
     def release(self) -> None:
         """Let others have it."""
         self._lock.release()
+
+    def _taken(self, path: Path, until: float) -> FileLock:
+        while True:
+            try:
+                return FileLock(path)
+            except FileHeldError:
+                if time.monotonic() >= until:
+                    raise
+                time.sleep(_PACE_S)
 
     def __enter__(self) -> Self:
         return self

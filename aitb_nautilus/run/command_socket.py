@@ -29,6 +29,8 @@ _LONGEST_ADDRESS = 103
 """Bytes of a socket's path on macOS; Linux takes four more."""
 _READ_S = 5.0
 """How long a client may take to say what it wants, and to hear the answer."""
+_MOST_UNREAD = 16
+"""Parts that are read and thrown away after the answer."""
 _LOOK_S = 0.1
 """How often the server sees whether it is to end."""
 _TOGETHER = 16
@@ -112,6 +114,11 @@ class _Handler(socketserver.BaseRequestHandler):
             answer = self._answer() if is_ours else _refused("serves too many clients already", 1)
         self.request.settimeout(_READ_S)
         self.request.sendall(msgspec.json.encode(answer) + b"\n")
+        self.request.shutdown(socket.SHUT_WR)
+        # A client whose words were not read to their end would be told of an error, not the answer.
+        for _ in range(_MOST_UNREAD):
+            if not self.request.recv(LONGEST_REQUEST):
+                break
 
     def _answer(self) -> Answer:
         uid = _peer_uid(self.request)

@@ -19,6 +19,7 @@ A back-test does not do this: it has the same states, in memory.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
@@ -44,6 +45,7 @@ from aitb_nautilus.settings import Settings
 __all__ = ["TICK_MS", "CommandActor", "NodeCommands"]
 
 TICK_MS = 100
+_LOCK_S = 1.0
 _RETRY_NS = 5_000_000_000
 """How often states that could not be written are tried again."""
 
@@ -98,11 +100,11 @@ class NodeCommands:
     def __enter__(self) -> Self:
         states = self._context.guard.states
         with ExitStack() as opening:
-            opening.enter_context(StateLock(self._place.file))
+            opening.enter_context(StateLock(self._place.file, _LOCK_S))
             file = opening.enter_context(StateFile(self._place.file))
             states.put_in_force(file.read())
             states.keeper = file
-            states.lift_with = f"aitb resume {self._place.config}"
+            states.lift_with = f"aitb resume {shlex.quote(str(self._place.config))}"
             opening.enter_context(listening(self._place.socket, self.queue))
             self._open = opening.pop_all()
         return self
