@@ -61,7 +61,7 @@ class Chronicle:
         self.journal: Journal | None = None
         self.failures: list[JournalError] = []
         guard.tell_halt = self.halted
-        guard.tell_resume = self._resumed
+        guard.tell_resume = self.resumed
 
     def decided(
         self,
@@ -221,7 +221,8 @@ class Chronicle:
         who = strategy_id or halt.strategy_id, instrument_id, halt.client_order_id
         self._append(body, halt.ts, *who)
 
-    def _resumed(self, resume: Resume) -> None:
+    def resumed(self, resume: Resume) -> None:
+        """Write a resume; also one from before the journal began."""
         body = Resumed(
             reason=resume.reason,
             who=resume.who,

@@ -13,8 +13,9 @@ from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.trading_states import StateScope, TradingStates
 
-__all__ = ["Enforcement", "still_open"]
+__all__ = ["FLATTEN", "Enforcement", "still_open"]
 
+FLATTEN = "exit:flatten"
 _AGAIN_NS = 1_000_000_000
 """How long an answer is waited for before the same is sent once more."""
 
@@ -40,7 +41,8 @@ class Enforcement:
         """Return what is to be sent now, ns UTC.
 
         A position that an exit at the market is closing already is left to it. Stops and targets
-        stay until the position is gone, and are then cancelled.
+        stay until the position is gone, and are then cancelled; before that only where a close was
+        refused, since on a spot market they may hold what is to be sold.
         """
         if not self._states.in_force:
             return []
@@ -57,9 +59,11 @@ class Enforcement:
             if order.strategy_id != me:
                 continue
             if order.is_exit:
-                held = self._ledger.position(me, order.instrument_id).quantity
-                leave = held or order.kind == "MARKET"
-                wanted = not leave and states.flattens(me, order.instrument_id)
+                wanted = (
+                    order.kind != "MARKET"
+                    and states.flattens(me, order.instrument_id)
+                    and (self._is_flat(order.instrument_id) or self._refused(order.instrument_id))
+                )
             else:
                 wanted = states.level(me, order.instrument_id) == "halted"
             if wanted:
@@ -72,7 +76,24 @@ class Enforcement:
                 continue
             if not self._states.flattens(me, instrument_id) or self._is_leaving(instrument_id):
                 continue
-            yield instrument_id, CloseIntent(instrument_id=instrument_id, purpose="exit:flatten")
+            yield instrument_id, CloseIntent(instrument_id=instrument_id, purpose=FLATTEN)
+
+    def _is_flat(self, instrument_id: str) -> bool:
+        return not self._ledger.position(self._strategy_id, instrument_id).quantity
+
+    def _refused(self, instrument_id: str) -> bool:
+        """Return whether the last order that should have closed a position was not taken."""
+        last = next(
+            (
+                order
+                for order in reversed(self._ledger.orders.values())
+                if order.purpose == FLATTEN
+                and order.instrument_id == instrument_id
+                and order.strategy_id == self._strategy_id
+            ),
+            None,
+        )
+        return last is not None and last.status in ("REJECTED", "DENIED")
 
     def _is_leaving(self, instrument_id: str) -> bool:
         return any(

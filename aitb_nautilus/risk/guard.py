@@ -183,10 +183,7 @@ class Guard:
         return halt
 
     def resume(self, resume: Resume) -> list[Halt]:
-        """Lift what holds for one scope, and return it.
-
-        After a resume of the trader, limits that halt begin anew: the drawdown counts from the
-        equity of this moment, else its ladder would halt again at the next bar.
+        """Lift what holds for one scope, and return it; see `begin_anew`.
 
         Raises
         ------
@@ -195,12 +192,20 @@ class Guard:
         """
         lifted = self.states.lift(resume)
         if lifted and resume.scope == TRADER and resume.level == "active":
-            equity = self.ledger.equity()
-            for limit in self.limits:
-                limit.hear_resume(resume.ts, equity)
+            self.begin_anew(resume.ts)
         if lifted and self.tell_resume is not None:
             self.tell_resume(resume)
         return lifted
+
+    def begin_anew(self, ts: int) -> None:
+        """Let limits that halt begin anew, after a resume of the trader.
+
+        The drawdown counts from the equity of this moment, else its ladder would halt again at the
+        next bar.
+        """
+        equity = self.ledger.equity()
+        for limit in self.limits:
+            limit.hear_resume(ts, equity)
 
     def hear_bar(self, bar: BarClosed) -> None:
         """Let limits take note of a bar that the ledger holds already; halt if one asks for it."""

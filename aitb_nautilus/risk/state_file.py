@@ -23,6 +23,7 @@ __all__ = ["Change", "StateFile", "StateLock"]
 
 _APPLICATION_ID = 0x41495453
 """``AITS``: tells a state file from any other SQLite file."""
+_CHANGES = "SELECT ts, scope, scope_id, level, flatten, cause, who, reason FROM changes"
 _PACE_S = 0.02
 _WAIT_S = 0.2
 """How long a write waits for a stranger who locked the file: the node waits as long."""
@@ -54,6 +55,7 @@ _STEPS: tuple[tuple[str, ...], ...] = (
     reason TEXT NOT NULL
 ) STRICT""",
     ),
+    ("ALTER TABLE changes ADD COLUMN heard INTEGER NOT NULL DEFAULT 1",),
 )
 """What brings a file from each version to the next; a new file takes all of them. A step that was
 once released is never changed: a new version adds one."""
@@ -139,6 +141,8 @@ class StateFile:
     ----------
     path
         Of the file; it is made if it is not there.
+    by_node
+        Whether the trader's node makes the changes; else it is told of them at its next start.
 
     Raises
     ------
@@ -148,8 +152,9 @@ class StateFile:
         If the file is no state file, or one of a newer version.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, by_node: bool = False) -> None:
         self.path = path
+        self._by_node = by_node
         try:
             # Made by one thread and closed by another one, never used by two at a time.
             self._database = sqlite3.connect(
@@ -180,15 +185,21 @@ class StateFile:
 
     def changes(self, last: int) -> list[Change]:
         """Return the last halts and resumes, the newest one first."""
-        rows = self._rows(
-            "SELECT ts, scope, scope_id, level, flatten, cause, who, reason FROM changes "
-            "ORDER BY number DESC LIMIT ?",
-            (last,),
-        )
-        return [
-            Change(ts, StateScope(kind, id_), level, bool(flatten), cause, who, reason)
-            for ts, kind, id_, level, flatten, cause, who, reason in rows
-        ]
+        rows = self._rows(f"{_CHANGES} ORDER BY number DESC LIMIT ?", (last,))
+        return [_change(row) for row in rows]
+
+    def take_unheard(self) -> list[Change]:
+        """Return what was changed while no node ran, the oldest first; once.
+
+        Raises
+        ------
+        StateError
+            If it cannot be noted that it was returned.
+        """
+        rows = self._rows(f"{_CHANGES} WHERE heard = 0 ORDER BY number")
+        if rows:
+            self._write([("UPDATE changes SET heard = 1 WHERE heard = 0", ())])
+        return [_change(row) for row in rows]
 
     def keep(self, halt: Halt) -> None:
         """Add what holds; it is on the disk when this returns.
@@ -198,7 +209,7 @@ class StateFile:
         StateError
             If it cannot be written.
         """
-        self._write([self._added(halt), _changed(halt)])
+        self._write([self._added(halt), self._changed(halt)])
 
     def lift(self, resume: Resume) -> None:
         """Take out all that holds for a scope, and put in what is left.
@@ -214,12 +225,7 @@ class StateFile:
             "DELETE FROM standings WHERE scope = ? AND scope_id = ?",
             (scope.kind, scope.id),
         )
-        self._write([taken, *([] if left is None else [self._added(left)]), _changed(resume)])
-
-    def version(self) -> int:
-        """Return a number that changes when another process writes the file."""
-        (number,) = self._rows("PRAGMA data_version")[0]
-        return int(number)
+        self._write([taken, *([] if left is None else [self._added(left)]), self._changed(resume)])
 
     def close(self) -> None:
         """Let the file go."""
@@ -236,6 +242,13 @@ class StateFile:
             "INSERT INTO standings (scope, scope_id, level, flatten, cause, ts, who, reason, "
             "strategy_id, client_order_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (*_values(halt), halt.strategy_id, halt.client_order_id),
+        )
+
+    def _changed(self, change: Halt | Resume) -> tuple[str, Sequence[Any]]:
+        return (
+            "INSERT INTO changes (scope, scope_id, level, flatten, cause, ts, who, reason, heard) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*_values(change), int(self._by_node)),
         )
 
     def _write(self, statements: Sequence[tuple[str, Sequence[Any]]]) -> None:
@@ -331,12 +344,9 @@ def _values(change: Halt | Resume) -> tuple[Any, ...]:
     )
 
 
-def _changed(change: Halt | Resume) -> tuple[str, Sequence[Any]]:
-    return (
-        "INSERT INTO changes (scope, scope_id, level, flatten, cause, ts, who, reason) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        _values(change),
-    )
+def _change(row: Sequence[Any]) -> Change:
+    ts, kind, id_, level, flatten, cause, who, reason = row
+    return Change(ts, StateScope(kind, id_), level, bool(flatten), cause, who, reason)
 
 
 def _unwritable(path: Path, why: str) -> StateError:

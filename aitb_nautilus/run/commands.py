@@ -31,9 +31,9 @@ from aitb_nautilus.market.times import iso
 from aitb_nautilus.messages import BarClosed
 from aitb_nautilus.risk.actor import GuardedActor
 from aitb_nautilus.risk.context import Context
-from aitb_nautilus.risk.state_file import StateFile, StateLock
+from aitb_nautilus.risk.state_file import Change, StateFile, StateLock
 from aitb_nautilus.risk.strategy import GuardedStrategy
-from aitb_nautilus.risk.trading_states import Halt
+from aitb_nautilus.risk.trading_states import TRADER, Halt, Resume
 from aitb_nautilus.run.command_messages import Answer
 from aitb_nautilus.run.command_queue import CommandQueue, Waiting
 from aitb_nautilus.run.command_socket import listening
@@ -93,6 +93,7 @@ class NodeCommands:
         self._place = StatePlace.of(desk.path, desk.config.trader)
         self._context = context
         self._obedience = Obedience(desk.config.trader, context, strategies, about)
+        self._unheard: list[Change] = []
         self._open = ExitStack()
         self._unfinished: list[tuple[Waiting, Halt]] = []
         self._tried = 0
@@ -101,8 +102,9 @@ class NodeCommands:
         states = self._context.guard.states
         with ExitStack() as opening:
             opening.enter_context(StateLock(self._place.file, _LOCK_S))
-            file = opening.enter_context(StateFile(self._place.file))
+            file = opening.enter_context(StateFile(self._place.file, by_node=True))
             states.put_in_force(file.read())
+            self._unheard = file.take_unheard()
             states.keeper = file
             states.lift_with = f"aitb resume {shlex.quote(str(self._place.config))}"
             opening.enter_context(listening(self._place.socket, self.queue))
@@ -113,11 +115,19 @@ class NodeCommands:
         self._open.close()
 
     def begin(self, ts: int) -> None:
-        """Journal what holds already, and since when; the actor calls it at its start."""
+        """Journal what was changed while no node ran, and what holds; the actor calls it."""
         self._obedience.status.started = ts
-        for halt in self._context.guard.states.in_force:
+        guard, chronicle = self._context.guard, self._context.chronicle
+        for change in self._unheard:
+            if change.level == "active":
+                since = f"{change.reason} (at {iso(change.ts)})"
+                chronicle.resumed(Resume(ts, since, change.who, change.scope))
+                if change.scope == TRADER:
+                    guard.begin_anew(ts)
+        self._unheard = []
+        for halt in guard.states.in_force:
             since = f"{halt.reason} (since {iso(halt.ts)})"
-            self._context.chronicle.halted(replace(halt, ts=ts, reason=since))
+            chronicle.halted(replace(halt, ts=ts, reason=since))
 
     def hear_bar(self, bar: BarClosed) -> None:
         """Remember when an instrument had its last bar."""

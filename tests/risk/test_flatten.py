@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from aitb_nautilus.messages import CancelIntent, CloseIntent, Fill
+from aitb_nautilus.messages import CancelIntent, CloseIntent, Fill, OrderUpdate
 from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.flatten import Enforcement, still_open
 from aitb_nautilus.risk.ledger import Ledger
@@ -122,6 +122,19 @@ def test_stop_is_cancelled_once_the_position_is_gone(desk: Desk) -> None:
     desk.halt(StateScope.instrument(X), flatten=True)
     desk.hold("-1")
     assert desk.ema.due(0) == [cancel("entry-x"), cancel("stop-x")]
+
+
+def test_stop_that_holds_what_is_to_be_sold_is_cancelled_once_a_close_was_refused(
+    desk: Desk,
+) -> None:
+    desk.halt(StateScope.instrument(X), flatten=True)
+    desk.ema.due(0)
+    terms = {"side": "SELL", "kind": "MARKET", "is_exit": True, "purpose": "exit:flatten"}
+    desk.rest("out", **terms)
+    assert desk.ema.due(1) == []
+    desk.ledger.apply_update(OrderUpdate("out", X, 2, "REJECTED"))
+    assert desk.ema.due(2) == [cancel("stop-x")]
+    assert CLOSE_X in desk.ema.due(SECOND)
 
 
 def test_entry_that_filled_after_all_is_closed_as_well(desk: Desk) -> None:

@@ -105,7 +105,35 @@ def test_file_of_an_older_version_is_brought_forward_with_its_halts(
         with StateFile(path_in(tmp_path)) as file:
             assert file.read() == [halt(EMA)]
             assert file._rows("SELECT note FROM standings") == [("none",)]
-            assert file._rows("PRAGMA user_version") == [(2,)]
+            assert file._rows("PRAGMA user_version") == [(3,)]
+
+
+def test_file_of_the_first_version_is_brought_forward(tmp_path: Path) -> None:
+    row = ("trader", "", "halted", 0, "limit", 5, "guard", "it lost")
+    with sqlite3.connect(path_in(tmp_path)) as database:
+        for statement in state_file._STEPS[0]:
+            database.execute(statement)
+        database.execute(f"PRAGMA application_id = {state_file._APPLICATION_ID}")
+        database.execute("PRAGMA user_version = 1")
+        places = ", ".join("?" * 8)
+        database.execute(f"INSERT INTO standings VALUES (1, {places}, '', '')", row)
+        database.execute(f"INSERT INTO changes VALUES (1, {places})", row)
+    database.close()
+    with StateFile(path_in(tmp_path), by_node=True) as file:
+        assert file.read() == [Halt(5, "it lost", cause="limit")]
+        assert [change.reason for change in file.changes(5)] == ["it lost"]
+        assert file.take_unheard() == []
+
+
+def test_what_was_changed_without_the_node_is_told_to_it_once(tmp_path: Path) -> None:
+    with StateFile(path_in(tmp_path), by_node=True) as file:
+        file.keep(halt())
+    with StateFile(path_in(tmp_path)) as file:
+        file.lift(Resume(5, "fine", "ann@box"))
+        file.keep(halt(EMA, ts=6))
+    with StateFile(path_in(tmp_path), by_node=True) as file:
+        assert [(c.ts, c.level) for c in file.take_unheard()] == [(5, "active"), (6, "halted")]
+        assert file.take_unheard() == []
 
 
 def test_step_that_fails_leaves_the_file_as_it_was(

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from aitb_nautilus.messages import CloseIntent, OrderIntent
+from aitb_nautilus.risk.drawdown import DrawdownLadder
 from aitb_nautilus.risk.journal import Journal
 from aitb_nautilus.risk.journal_reader import read
 from aitb_nautilus.risk.journal_records import Opened
 from aitb_nautilus.risk.state_file import StateFile
-from aitb_nautilus.risk.trading_states import Halt, StateError, StateScope
+from aitb_nautilus.risk.trading_states import Halt, Resume, StateError, StateScope
 from aitb_nautilus.run.command_messages import Answer, Command
 from aitb_nautilus.run.command_queue import Waiting
 from aitb_nautilus.run.commands import NodeCommands
@@ -268,6 +269,29 @@ def test_states_hold_from_the_start_of_the_next_node(node: Node, tmp_path: Path)
     assert status.journal is not None
     told = after.journalled("halted")[-1]
     assert told.reason.startswith("news (since 2023-11-14T22:15:")
+
+
+def test_resume_without_a_node_is_journalled_at_the_next_start_and_the_ladder_begins_anew(
+    node: Node, tmp_path: Path
+) -> None:
+    with node.commands:
+        node.context.guard.restrict(Halt(5, "it lost", cause="limit", flatten=True))
+    with StateFile(node.file) as file:
+        file.lift(Resume(7, "looked at it", ANN))
+    after = Node(tmp_path)
+    ladder = DrawdownLadder(None, 0.5, None, 0.1)
+    after.context.guard.limits = [ladder]
+    ledger = after.context.ledger
+    ledger.position("ema-001", ETH).realized = -20_000.0  # what was lost before
+    after.strategy.steps = {2: lambda _: [BUY]}
+    rig = after.go()
+    assert rig.quantity() == Decimal("0.1")
+    (resumed,) = after.journalled("resumed")
+    assert (resumed.who, resumed.reason) == (
+        ANN,
+        "looked at it (at 1970-01-01T00:00:00.000000007Z)",
+    )
+    assert ladder._peak == pytest.approx(80_000, abs=1)
 
 
 def test_flattening_goes_on_after_a_restart(node: Node, tmp_path: Path) -> None:
