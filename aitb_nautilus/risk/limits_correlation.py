@@ -27,6 +27,7 @@ from aitb_nautilus.risk.portfolio_risk import PortfolioRisk
 __all__ = ["MaxCluster", "MaxRiskShare", "MaxVolatility"]
 
 _HALVINGS = 60
+_NAMES_SHOWN = 4
 
 
 class _Correlated(Limit):
@@ -200,7 +201,7 @@ class MaxCluster(_Correlated):
         after = there + proposal.value
         if after <= self.maximum * (1 + ROUNDING):
             return PASS
-        names = "everything" if cluster is None else ", ".join(sorted(cluster))
+        names = "everything" if cluster is None else _some(proposal.instrument_id, cluster)
         return Verdict(
             quantity_of(self.maximum - there, proposal.price),
             f"{'longs' if side == 'BUY' else 'shorts'} of what moves together ({names}) would be "
@@ -223,6 +224,14 @@ class MaxCluster(_Correlated):
             self._clusters = {name: members | unknown for name, members in found.items()}
             self._versions = versions
         return self._clusters[instrument_id]
+
+
+def _some(first: str, names: frozenset[str]) -> str:
+    """Return names for one line, the one that it is about first."""
+    ordered = [first, *sorted(names - {first})]
+    shown = ordered if len(ordered) <= _NAMES_SHOWN + 1 else ordered[:_NAMES_SHOWN]
+    rest = len(ordered) - len(shown)
+    return ", ".join(shown) + (f" and {rest} more" if rest else "")
 
 
 def clusters(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
 from aitb_nautilus.risk.covariance import EwmaCovariance
@@ -34,20 +34,18 @@ class Portfolio:
         weights = np.array(values)
         self.variance = max(float(weights @ np.array(rows) @ weights), 0.0)
 
-    def risk(self, i: int) -> float:
-        """Return ``(C w)[i]``."""
-        return math.sumprod(self._rows[i], self.values)
-
     def move(self, i: int, value: float) -> None:
         """Give an instrument a new value."""
-        change = value - self.values[i]
+        values = self.values
+        change = value - values[i]
         if change:
-            grown = self.variance + change * (2 * self.risk(i) + change * self._rows[i][i])
-            self.variance = max(grown, 0.0)
-            self.values[i] = value
+            row = self._rows[i]
+            grown = self.variance + change * (2 * math.sumprod(row, values) + change * row[i])
+            self.variance = grown if grown > 0 else 0.0
+            values[i] = value
 
 
-class Sight(NamedTuple):
+class Sight(msgspec.Struct, frozen=True, gc=False):
     """An instrument in the portfolio, as held and, if orders are open, with all of them filled.
 
     Attributes
@@ -140,7 +138,8 @@ class PortfolioRisk:
             filled = self._filled = Portfolio(rows, _ordered(holdings.filled, index))
             self._holdings = holdings
         else:
-            for name in sorted(holdings.news):
+            news = holdings.news
+            for name in sorted(news) if len(news) > 1 else news:
                 i = index.get(name)
                 if i is None:
                     continue  # It has no price yet, so nothing of it is held or pending.

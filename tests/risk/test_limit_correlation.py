@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings as tries, strategies as st
 
-from aitb_nautilus.risk.limits_correlation import MaxCluster, clusters
+from aitb_nautilus.risk.limits_correlation import MaxCluster, _some, clusters
 from tests.risk.limit_lab import YEAR, ZAGZIG, ZIGZAG, Desk, X, Y, Z, settings
 
 NAMES = (X, Y, Z)
@@ -77,6 +77,11 @@ def test_cluster_ends_where_the_config_says() -> None:
     assert desk.ask("4").quantity == 3
     found = clusters([X, Z], correlation[np.ix_([0, 2], [0, 2])], limit.threshold)
     assert found == {X: {X}, Z: {Z}}
+
+
+def test_line_of_a_large_cluster_names_the_instrument_and_a_few_others() -> None:
+    assert _some("D", frozenset("ABCDE")) == "D, A, B, C, E"
+    assert _some("D", frozenset("ABCDEF")) == "D, A, B, C and 2 more"
 
 
 def test_what_moves_the_other_way_is_no_part_of_a_cluster() -> None:

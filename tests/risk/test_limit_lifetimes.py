@@ -260,6 +260,58 @@ def test_drawdown_counts_from_the_highest_close_and_between_closes() -> None:
     assert "5.25% below its peak 12,000.00" in desk.ask("1").line
 
 
+@pytest.mark.parametrize(
+    ("close", "quantity"), [(75.1, 4), (75.0, 2), (50.1, 2), (50.0, 0), (25.1, 0)]
+)
+def test_each_step_of_the_ladder_begins_right_at_its_drawdown(close: float, quantity: int) -> None:
+    steps = {"shrink_frac": 0.25, "reduce_frac": 0.5, "halt_frac": 0.75}
+    desk = desk_with(drawdown=steps)
+    desk.trade("100")
+    desk.bar(close, MINUTE)
+    desk.bar(100.0, 0, Y)
+    assert desk.ask("4").quantity == quantity
+    assert not desk.guard.halts
+    desk.bar(25.0, MINUTE)
+    desk.bar(100.0, 0, Y)
+    assert len(desk.guard.halts) == 1
+
+
+def test_change_that_only_moves_a_price_passes_the_first_step_and_no_larger_one_does() -> None:
+    desk = desk_with(drawdown={"shrink_frac": 0.01})
+    order = desk.rest("1")
+    desk.trade("20")
+    desk.bar(90.0, MINUTE)
+
+    def change(**terms: object) -> Decimal:
+        intent = ModifyIntent(client_order_id=order.client_order_id, **terms)  # type: ignore[arg-type]
+        return desk.guard.judge_modify(intent, order, desk.now).quantity
+
+    assert change(price=89.0) == 1
+    assert change(quantity=Decimal(2)) == 0
+
+
+def test_daily_loss_is_reached_right_at_its_figure() -> None:
+    desk = desk_with(max_daily_loss_frac=0.25)
+    desk.trade("100")
+    desk.bar(75.1, MINUTE)
+    desk.bar(100.0, 0, Y)
+    assert passes(desk)
+    desk.bar(75.0, MINUTE)
+    desk.bar(100.0, 0, Y)
+    assert not passes(desk)
+
+
+def test_trade_that_brought_nothing_lost_nothing_and_is_a_trade() -> None:
+    lost, each = desk_with(loss_cooldown_minutes=30), desk_with(cooldown_minutes=30)
+    for desk in (lost, each):
+        lose(desk, 0)
+    assert passes(lost)
+    each.now += 30 * MINUTE - 1
+    assert not passes(each)
+    each.now += 1
+    assert passes(each)
+
+
 def test_peak_of_the_last_days_is_forgotten_once_it_is_older() -> None:
     desk = desk_with(drawdown={"reduce_frac": 0.05, "window_days": 2})
     desk.trade("20")
