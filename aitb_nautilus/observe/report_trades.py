@@ -173,6 +173,7 @@ def distribution_cards(run: Run) -> Html:
         None,
         "Why trades ended",
         _group_table("Exit", [(_reason(group.key), group) for group in groups], run.record),
+        about="A trade that ended in several steps counts under its last one, with all it earned.",
     )
     return el("div", chart, reasons, class_="two")
 

@@ -27,6 +27,8 @@ class ExitState(msgspec.Struct):
         When the position was opened, ns UTC; 0 if there is none.
     direction
         +1 for a long position, -1 for a short one.
+    ts
+        Close of the last bar since then, ns UTC; 0 before the first.
     bars_held
         Closed bars since then.
     best_close
@@ -49,6 +51,7 @@ class ExitState(msgspec.Struct):
 
     opened: int = 0
     direction: int = 0
+    ts: int = 0
     bars_held: int = 0
     best_close: float = 0.0
     extremes: list[float] = msgspec.field(default_factory=list)
@@ -157,6 +160,7 @@ class ExitLevels:
         """Take in a bar at whose close the position is held; return whether any level moved."""
         state, direction = self.state, self.state.direction
         before = (state.stop, state.entry_range)
+        state.ts = bar.ts
         state.bars_held += 1
         if direction * (bar.close - state.best_close) > 0:
             state.best_close = bar.close

@@ -118,17 +118,20 @@ class ExitManager:
 
         A stop that would stand at the close or beyond it is not sent, since venues refuse such a
         one; the position is closed at the market in its stead. One that rests beyond the close is
-        left to the venue, whose fill is on its way.
+        left to the venue, whose fill is on its way. Bars of the past that are told again, and those
+        from before the position was opened, do not count.
         """
         self.measure(bar)
         position = self._view.position(self._instrument_id)
-        if position.quantity == 0:
+        if position.quantity == 0 or bar.ts < position.ts_opened:
             return
         levels = self._levels
         if levels.is_new(position):
             # Opened before this manager was there, such as before a restart without a memory.
             levels.begin(position, position.average_price)
             self._in_place = False
+        elif bar.ts <= levels.state.ts:
+            return
         moved = levels.take_bar(position, bar)
         if self._exits.max_bars is not None and levels.state.bars_held >= self._exits.max_bars:
             yield from self._leave("exit:time")
@@ -146,7 +149,8 @@ class ExitManager:
         """Answer what became of an order.
 
         A stop that the venue refused closes the position at once. An exit that it took is fitted to
-        what was filled while it was on its way.
+        what was filled while it was on its way, and a target to what it is for if the venue has
+        given it another size.
         """
         self._in_place = False
         if not order.reduce_only:
@@ -155,7 +159,9 @@ class ExitManager:
             yield from self.cancel_all()
             if not self._is_closing():
                 yield CloseIntent(instrument_id=self._instrument_id, purpose=order.purpose)
-        elif update.status == "ACCEPTED" and not any(o.kind == "MARKET" for o in self._open()):
+        elif (update.status == "ACCEPTED" or _is_resized(order, update)) and not any(
+            o.kind == "MARKET" for o in self._open()
+        ):
             position = self._view.position(self._instrument_id)
             if position.quantity:
                 yield from self._place(position, only=order)
@@ -262,6 +268,10 @@ class ExitManager:
     def _open(self) -> list[Order]:
         """Return the open orders that can only reduce the position, oldest first."""
         return [o for o in self._view.open_orders(self._instrument_id) if o.reduce_only]
+
+
+def _is_resized(order: Order, update: OrderUpdate) -> bool:
+    return order.kind == "LIMIT" and update.quantity is not None
 
 
 def make_exits(

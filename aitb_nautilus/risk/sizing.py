@@ -86,12 +86,15 @@ class SizerState(msgspec.Struct):
 
     Attributes
     ----------
+    ts
+        Close of the last bar, ns UTC; -1 before the first.
     volatility
         Of the instrument.
     volumes
         Of the last bars, base currency.
     """
 
+    ts: int
     volatility: VolatilityState
     volumes: list[float]
 
@@ -123,6 +126,7 @@ class Sizer:
         self._trades = trades
         self._parity = parity
         self._instrument_id = ""
+        self._ts = -1
         self._volumes: list[float] = []
         self._volatility: EwmaVolatility | None = None
         if isinstance(sizing, VolatilityTarget) or (
@@ -133,12 +137,12 @@ class Sizer:
     def save(self) -> SizerState:
         """Return what a restart must bring back of this instrument."""
         own = self._volatility
-        return SizerState(
-            VolatilityState() if own is None else copy.copy(own.state), list(self._volumes)
-        )
+        volatility = VolatilityState() if own is None else copy.copy(own.state)
+        return SizerState(self._ts, volatility, list(self._volumes))
 
     def restore(self, state: SizerState) -> None:
         """Go on from what was saved."""
+        self._ts = state.ts
         if self._volatility is not None:
             self._volatility.state = copy.copy(state.volatility)
         self._volumes = list(state.volumes)
@@ -166,8 +170,11 @@ class Sizer:
         return bars
 
     def update(self, bar: BarClosed) -> None:
-        """Take in a closed bar."""
+        """Take in a closed bar; one that was taken in already changes nothing."""
         self._instrument_id = bar.instrument_id
+        if bar.ts <= self._ts:
+            return
+        self._ts = bar.ts
         if self._volatility is not None:
             self._volatility.update(bar.close)
         if self._parity is not None:

@@ -30,7 +30,7 @@ from tests.observe.model_builder import ModelRecipe, predictions_of
 
 SECOND = 1_000_000_000
 START = 1_672_531_200 * SECOND  # 2023-01-01
-REASONS = ("exit:signal", "exit:stop", "exit:target", "exit:trailing", "exit:time")
+REASONS = ("exit:signal", "exit:stop", "exit:target_1", "exit:break_even", "exit:time")
 ALL_INSTRUMENTS = [
     f"{base}USDT-PERP.BINANCE"
     for base in ("BTC", "ETH", "SOL", "XRP", "ADA", "DOGE", "LTC", "LINK", "BNB", "AVAX")

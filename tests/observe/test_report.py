@@ -71,6 +71,13 @@ def test_report_shows_costs_honesty_data_halts_and_hashes(
         assert text in shown
 
 
+def test_reasons_to_exit_are_told_in_words(runs: dict[str, Path], tmp_path: Path) -> None:
+    shown = visible(written(runs["several"], tmp_path))
+    for reason in ("Signal", "Stop", "Target 1", "Break even", "Time"):
+        assert f" {reason} " in shown
+    assert "counts under its last one" in shown
+
+
 def test_money_that_does_not_add_up_is_shown_as_unexplained(
     runs: dict[str, Path], tmp_path: Path
 ) -> None:

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from aitb_nautilus.messages import CloseIntent, Fill, ModifyIntent, OrderIntent, Side
+from aitb_nautilus.messages import BarClosed, CloseIntent, Fill, ModifyIntent, OrderIntent, Side
 from aitb_nautilus.risk.exit_levels import ExitState
 from aitb_nautilus.risk.exits import ExitManager, Exits
 from aitb_nautilus.risk.guard import LotRules
@@ -273,7 +273,6 @@ def test_target_that_the_venue_made_larger_is_made_small_again() -> None:
     desk = Desk(**exits(stop_frac=0.05, targets=HALVES))
     desk.fill("BUY", "1", 100.0)
     desk.update(desk.target().client_order_id, None, quantity=Decimal(1))
-    desk.bar(101.0)
     assert desk.targets() == [("exit:target_1", 102.0, Decimal("0.5"))]
 
 
@@ -461,6 +460,33 @@ def test_position_that_nobody_remembers_is_covered_from_the_next_bar_on() -> Non
     desk.bar(101.0)
     assert all(isinstance(one, OrderIntent) for one in desk.sent)
     assert (desk.stop().trigger_price, len(desk.targets())) == (95.0, 1)
+
+
+def test_past_that_is_told_again_after_a_restart_counts_once() -> None:
+    desk = Desk(trailing_frac=0.1, max_bars=4, stop_atr=50.0, atr_bars=2)
+    before = [BarClosed(X, ts, 100.0, 130.0, 95.0, 120.0, 1.0) for ts in (1, 2, 3)]
+    desk.now = 3
+    desk.fill("BUY", "1", 100.0)
+    since = [BarClosed(X, ts, 100.0, 101.0, 99.0, 100.0 + ts, 1.0) for ts in (5, 6, 7)]
+    for bar in (*before, *since):
+        desk.carry_out(desk.exits.on_bar(bar))
+    remembered = desk.exits.save()
+    assert (remembered.bars_held, remembered.best_close) == (3, 107.0)
+    sent = len(desk.sent)
+    for bar in (*before, *since):
+        desk.carry_out(desk.exits.on_bar(bar))
+    assert desk.exits.save() == remembered
+    assert len(desk.sent) == sent
+    # Without a memory, the bars since the entry bring it back.
+    desk.exits = ExitManager(
+        Exits(trailing_frac=0.1, max_bars=4, stop_atr=50.0, atr_bars=2), desk.view, X, 0.1, LOTS
+    )
+    for bar in (*before, *since):
+        desk.carry_out(desk.exits.on_bar(bar))
+    found = desk.exits.save()
+    assert (found.bars_held, found.best_close) == (3, 107.0)
+    assert found.stop == remembered.stop
+    assert len(desk.sent) == sent
 
 
 def test_change_that_came_too_late_is_no_reason_to_close() -> None:

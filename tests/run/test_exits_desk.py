@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import CHECKOUT
 from tests.run.desk_lab import MINUTE, T0, A, Lab, Outcome, flat
 
 type Rows = Sequence[tuple[float, float, float, float]]
@@ -230,3 +231,20 @@ def test_exits_give_the_same_run_twice(lab: Lab) -> None:
     first, second = (run(lab, rows, exits=exits) for _ in range(2))
     assert first.record.fingerprint == second.record.fingerprint
     assert [p for p, *_ in fills(first)][:2] == ["entry", "exit:target_1"]
+
+
+def test_strategy_in_the_docs_is_sized_and_ended_as_it_says(lab: Lab) -> None:
+    text = (CHECKOUT / "docs" / "risk.md").read_text()
+    code = text.partition("```python\n# channel.py\n")[2].partition("```")[0]
+    (lab.folder / "lab_channel.py").write_text(code)
+    rows = [*[WIDE] * 4, CROSS, (100.5, 101.5, 99.5, 100.5), (100.5, 100.5, 95.0, 96.0), *flat(96)]
+    lab.bars([(*row, 1_000.0) for row in rows])
+    params = {
+        "instrument": A,
+        "interval": "1m",
+        "bars": 3,
+        "sizing": {"method": "equity_fraction", "fraction": 0.1},
+        "exits": {"stop_atr": 1.5, "atr_bars": 3},
+    }
+    outcome = lab.run({"class": "lab_channel:Channel", "id": "channel", "params": params})
+    assert fills(outcome) == [("entry", 100.7, 9.95, 6), ("exit:stop", 97.6, 9.95, 7)]
