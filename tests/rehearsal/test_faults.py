@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import time
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+import tomli_w
 
 from aitb_nautilus.errors import ConfigError
 from aitb_nautilus.rehearsal import (
@@ -32,8 +34,24 @@ def run(scene: Any, **options: Any) -> None:
     asyncio.run(play())
 
 
-def arm(client: Client, kind: Any, match: str = "", **more: Any) -> None:
-    client.rehearsal.exchange.faults.arm(Fault(kind=kind, match=match, **more))
+@pytest.fixture(params=["over HTTP", "from a file"], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Let every fault be told in both ways."""
+    monkeypatch.setenv("ARMED", request.param)
+    monkeypatch.setenv("FAULTS", str(tmp_path / "armed.toml"))
+
+
+async def arm(client: Client, kind: Any, match: str = "", **more: Any) -> None:
+    fault = {"kind": kind, "match": match, **more}
+    if os.environ["ARMED"] == "over HTTP":
+        url = f"{client.rehearsal.url_http}/rehearsal/faults"
+        async with client.session.post(url, json=fault) as answer:
+            assert answer.status == 200
+        return
+    path = Path(os.environ["FAULTS"])
+    path.write_text(tomli_w.dumps({"faults": [fault]}))
+    client.rehearsal.plan(read_fault_plan(path))
+    await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +59,7 @@ def arm(client: Client, kind: Any, match: str = "", **more: Any) -> None:
 )
 def test_a_refusal_has_its_status_and_nothing_is_done(status: int, code: int, waits: bool) -> None:
     async def scene(client: Client) -> None:
-        arm(client, "refuse", "POST /fapi/v1/order", status=status, code=code, retry_after=7)
+        await arm(client, "refuse", "POST /fapi/v1/order", status=status, code=code, retry_after=7)
         assert (await client.ask("GET", "/fapi/v1/ping"))[0] == 200
         got, body = await client.buy()
         assert (got, body["code"]) == (status, code)
@@ -56,7 +74,7 @@ def test_a_refusal_has_its_status_and_nothing_is_done(status: int, code: int, wa
 
 def test_an_order_may_be_rejected_with_any_code() -> None:
     async def scene(client: Client) -> None:
-        arm(client, "refuse", "POST /fapi/v1/order", status=400, code=-2019)
+        await arm(client, "refuse", "POST /fapi/v1/order", status=400, code=-2019)
         assert (await client.buy())[1] == {"code": -2019, "msg": "Margin is insufficient."}
 
     run(scene)
@@ -65,7 +83,7 @@ def test_an_order_may_be_rejected_with_any_code() -> None:
 @pytest.mark.parametrize("kind", ["slow", "late_answer"])
 def test_an_answer_comes_late(kind: str) -> None:
     async def scene(client: Client) -> None:
-        arm(client, kind, "POST /fapi/v1/order", delay_ms=300)
+        await arm(client, kind, "POST /fapi/v1/order", delay_ms=300)
         waiting = asyncio.create_task(client.buy())
         await asyncio.sleep(0.1)
         done = len(client.rehearsal.exchange.venue.fills)
@@ -79,7 +97,7 @@ def test_an_answer_comes_late(kind: str) -> None:
 
 def test_an_order_without_an_answer_was_done_all_the_same() -> None:
     async def scene(client: Client) -> None:
-        arm(client, "no_answer", "POST /fapi/v1/order")
+        await arm(client, "no_answer", "POST /fapi/v1/order")
         with pytest.raises(aiohttp.ClientError):
             await client.buy(newClientOrderId="lost")
         status, order = await client.sign(
@@ -92,7 +110,7 @@ def test_an_order_without_an_answer_was_done_all_the_same() -> None:
 
 def test_an_order_whose_fate_is_unknown_was_done_all_the_same() -> None:
     async def scene(client: Client) -> None:
-        arm(client, "unknown", "POST /fapi/v1/order", status=503, code=-1007)
+        await arm(client, "unknown", "POST /fapi/v1/order", status=503, code=-1007)
         status, body = await client.buy()
         assert (status, body["code"]) == (503, -1007)
         assert len(client.rehearsal.exchange.venue.fills) == 1
@@ -103,7 +121,7 @@ def test_an_order_whose_fate_is_unknown_was_done_all_the_same() -> None:
 def test_a_lost_fill_is_lost_on_the_stream_and_kept_at_the_venue() -> None:
     async def scene(client: Client) -> None:
         async with client.account() as events:
-            arm(client, "drop_event", "ORDER_TRADE_UPDATE TRADE")
+            await arm(client, "drop_event", "ORDER_TRADE_UPDATE TRADE")
             await client.buy(newClientOrderId="one")
             await client.buy(newClientOrderId="two")
             told = await next_events(events, 3)
@@ -121,15 +139,15 @@ def test_a_lost_fill_is_lost_on_the_stream_and_kept_at_the_venue() -> None:
 def test_a_fill_may_come_twice_late_or_out_of_order() -> None:
     async def scene(client: Client) -> None:
         async with client.account() as events:
-            arm(client, "duplicate_event", "ORDER_TRADE_UPDATE TRADE")
+            await arm(client, "duplicate_event", "ORDER_TRADE_UPDATE TRADE")
             await client.buy()
             told = await next_events(events, 3)
             assert [e["o"]["x"] for e in told] == ["NEW", "TRADE", "TRADE"]
             assert told[1] == told[2]
-            arm(client, "reorder_event", "ORDER_TRADE_UPDATE NEW")
+            await arm(client, "reorder_event", "ORDER_TRADE_UPDATE NEW")
             await client.buy()
             assert [e["o"]["x"] for e in await next_events(events, 2)] == ["NEW", "TRADE"]
-            arm(client, "delay_event", "ORDER_TRADE_UPDATE NEW", delay_ms=100)
+            await arm(client, "delay_event", "ORDER_TRADE_UPDATE NEW", delay_ms=100)
             await client.buy()
             assert [e["o"]["x"] for e in await next_events(events, 2)] == ["TRADE", "NEW"]
 
@@ -139,7 +157,7 @@ def test_a_fill_may_come_twice_late_or_out_of_order() -> None:
 def test_two_events_that_wait_are_both_sent() -> None:
     async def scene(client: Client) -> None:
         async with client.account() as events:
-            arm(client, "reorder_event", "ORDER_TRADE_UPDATE", times=2)
+            await arm(client, "reorder_event", "ORDER_TRADE_UPDATE", times=2)
             await client.buy()
             await client.buy()
             told = await next_events(events, 4)
@@ -151,7 +169,7 @@ def test_two_events_that_wait_are_both_sent() -> None:
 def test_the_one_event_that_waits_is_sent_after_the_next_one() -> None:
     async def scene(client: Client) -> None:
         async with client.account() as events:
-            arm(client, "reorder_event", "TRADE_LITE")
+            await arm(client, "reorder_event", "TRADE_LITE")
             await client.buy()
             names = [(await asyncio.wait_for(events.receive_json(), 5))["e"] for _ in range(4)]
             assert names == [
@@ -167,7 +185,7 @@ def test_the_one_event_that_waits_is_sent_after_the_next_one() -> None:
 def test_a_silent_socket_stays_open_and_loses_what_was_to_be_sent() -> None:
     async def scene(client: Client) -> None:
         async with client.account() as events:
-            arm(client, "silence", "user", delay_ms=300)
+            await arm(client, "silence", "user", delay_ms=300)
             await client.buy(newClientOrderId="unheard")
             await asyncio.sleep(0.35)
             await client.buy(newClientOrderId="heard")
@@ -177,10 +195,23 @@ def test_a_silent_socket_stays_open_and_loses_what_was_to_be_sent() -> None:
     run(scene)
 
 
+def test_a_listen_key_that_expires_says_so_and_ends_its_stream() -> None:
+    async def scene(client: Client) -> None:
+        async with client.account() as events:
+            await arm(client, "end_listen_key")
+            (told,) = await next_events(events, 1, "listenKeyExpired")
+            assert told["listenKey"].startswith("rehearsal")
+            await client.buy()
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(events.receive(), 0.2)
+
+    run(scene)
+
+
 def test_a_cut_connection_ends_and_the_others_live_on() -> None:
     async def scene(client: Client) -> None:
         async with client.account() as events, client.streams("btcusdt@aggTrade") as streams:
-            client.rehearsal.inject(Fault(kind="disconnect", match="market"))
+            await arm(client, "disconnect", "market")
             ended = await asyncio.wait_for(streams.receive(), 5)
             assert ended.type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR)
             await client.buy()
@@ -193,7 +224,7 @@ def test_a_restart_keeps_orders_and_takes_the_sockets() -> None:
     async def scene(client: Client) -> None:
         await client.buy("0.010", type="LIMIT", timeInForce="GTC", price="58000.0")
         async with client.account() as events:
-            client.rehearsal.inject(Fault(kind="restart", delay_ms=100))
+            await arm(client, "restart", delay_ms=100)
             ended = await asyncio.wait_for(events.receive(), 5)
             assert ended.type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR)
         client.rehearsal.inject(Fault(kind="restart", delay_ms=100))  # is away already
@@ -281,7 +312,7 @@ def test_a_skewed_clock_refuses_what_was_signed_just_now() -> None:
 
     async def scene(client: Client) -> None:
         assert (await client.sign("GET", "/fapi/v2/balance"))[0] == 200
-        client.rehearsal.inject(Fault(kind="skew", skew_ms=10_000))
+        await arm(client, "skew", skew_ms=10_000)
         _, body = await client.sign("GET", "/fapi/v2/balance")
         assert body["code"] == -1021
         _, told = await client.ask("GET", "/fapi/v1/time")
