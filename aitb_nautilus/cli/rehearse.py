@@ -12,7 +12,7 @@ from typing import Any
 import click
 import msgspec
 
-from aitb_nautilus.cli.plumbing import console, emit, json_option
+from aitb_nautilus.cli.plumbing import console, emit, json_option, progress_console
 from aitb_nautilus.cli.rehearse_report import print_beginning, print_end
 from aitb_nautilus.errors import RunError, UsageError
 from aitb_nautilus.market.times import parse_time
@@ -133,7 +133,17 @@ async def _serve(
     try:
         rehearsal.plan(planned)
         begun(rehearsal.address())
+        told = loop.create_task(_tell_when_played(rehearsal))
         await rehearsal.wait()
+        told.cancel()
         return status(rehearsal)
     finally:
         await rehearsal.stop()
+
+
+async def _tell_when_played(rehearsal: Rehearsal) -> None:
+    await rehearsal.played()
+    progress_console().print(
+        "Everything has been played: the market stands still, orders are still taken. Ctrl-C "
+        "stops it."
+    )

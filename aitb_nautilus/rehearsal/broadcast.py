@@ -205,10 +205,6 @@ class Broadcast:
         market, tell = self._market, self._dialect.mark_price
         if tell is None:
             return {}
-        return tell(
-            self._rules.symbol,
-            self._rules.price_text(market.mark_price or 0),
-            market.funding_rate,
-            market.next_funding_ms(),
-            market.now_ms(),
-        )
+        due_ms, rate = market.next_funding()
+        mark = self._rules.price_text(market.mark_price or 0)
+        return tell(self._rules.symbol, mark, rate, due_ms, market.now_ms())

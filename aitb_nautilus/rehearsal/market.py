@@ -25,6 +25,7 @@ __all__ = ["FUNDING_MS", "Market"]
 
 FUNDING_MS = 8 * 3_600_000
 """Time between two funding settlements, ms (Binance's default)."""
+_NO_RATE = "0.00000000"
 _KEPT_TRADES = 1_000
 _KEPT_SETTLEMENTS = 1_000
 
@@ -46,7 +47,8 @@ class Market:
         self.last_price = candles.last_close
         self.mark_price = self.last_price
         self.mark_is_fed = False
-        self.funding_rate = "0.00010000"
+        self.funding: deque[tuple[int, str]] = deque()
+        """Settlements to come: time in ms, and rate."""
         self.update_id = 1
         """Number of the book's last change."""
         self.trade_id = 0
@@ -57,10 +59,21 @@ class Market:
         """Return the exchange's time, ms."""
         return self._clock.now_ns() // MS
 
-    def next_funding_ms(self) -> int:
-        """Return the next settlement, ms."""
+    def next_funding(self) -> tuple[int, str]:
+        """Return time, ms, and rate of the next settlement; Binance's grid where none is known."""
         now = self.now_ms()
-        return now - now % FUNDING_MS + FUNDING_MS
+        return self.funding[0] if self.funding else (now - now % FUNDING_MS + FUNDING_MS, _NO_RATE)
+
+    def note_settlement(self, ts_ms: int, rate: str, mark: str) -> None:
+        """Keep a settlement for those who ask for the past."""
+        self.settlements.append(
+            {
+                "symbol": self.rules.symbol,
+                "fundingTime": ts_ms,
+                "fundingRate": rate,
+                "markPrice": mark,
+            }
+        )
 
     def next_trade_id(self) -> int:
         """Return the number of the next trade."""
@@ -120,12 +133,7 @@ class Market:
         self.matcher.pass_trade(trade.price, trade.quantity, buyer_is_maker=trade.buyer_is_maker)
 
     def _settle(self, event: FundingSettled) -> None:
-        self.funding_rate = event.rate
-        self.settlements.append(
-            {
-                "symbol": self.rules.symbol,
-                "fundingTime": event.ts_ns // MS,
-                "fundingRate": event.rate,
-                "markPrice": self.rules.price_text(self.mark_price or 0),
-            }
-        )
+        while self.funding and self.funding[0][0] <= event.ts_ns // MS:
+            self.funding.popleft()
+        mark = self.rules.price_text(self.mark_price or 0)
+        self.note_settlement(event.ts_ns // MS, event.rate, mark)

@@ -143,14 +143,15 @@ def premium_index(exchange: FuturesExchange, params: Params) -> Any:
 
     def one(market: Market) -> dict[str, Any]:
         mark = market.rules.price_text(market.mark_price or 0)
+        due_ms, rate = market.next_funding()
         return {
             "symbol": market.rules.symbol,
             "markPrice": mark,
             "indexPrice": mark,
             "estimatedSettlePrice": mark,
-            "lastFundingRate": market.funding_rate,
+            "lastFundingRate": rate,
             "interestRate": "0.00010000",
-            "nextFundingTime": market.next_funding_ms(),
+            "nextFundingTime": due_ms,
             "time": exchange.now_ms(),
         }
 

@@ -56,6 +56,7 @@ class Rehearsal:
         self._tasks: set[asyncio.Task[None]] = set()
         self._broken: BaseException | None = None
         self._ended = asyncio.Event()
+        self._played = asyncio.Event()
 
     @property
     def url_http(self) -> str:
@@ -108,6 +109,10 @@ class Rehearsal:
     async def wait(self) -> None:
         """Wait until `end` is called or something breaks."""
         await self._ended.wait()
+
+    async def played(self) -> None:
+        """Wait until everything has been played; orders are still taken then."""
+        await self._played.wait()
 
     def end(self) -> None:
         """Let `wait` return."""
@@ -189,6 +194,7 @@ class Rehearsal:
             applied += 1
             if applied % _BURST == 0:
                 await asyncio.sleep(0)  # let the sockets breathe, however far behind this is
+        self._played.set()
 
     async def _tick(self) -> None:
         while True:

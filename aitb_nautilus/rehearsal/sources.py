@@ -102,7 +102,8 @@ class BarSource:
     start_ns
         Bars that close later are played, the others are history that REST offers.
     funding
-        Settlements as (time in ns, rate as text), recorded times.
+        Settlements as (time in ns, rate as text), recorded times, oldest first; those before the
+        start are history.
     """
 
     spec: InstrumentSettings
@@ -206,7 +207,12 @@ def _list_source(
         raise DataError(
             f"rehearsal of {source.spec.id}", "has no bar after its start", "must have some to play"
         )
-    venue.list_symbol(rules, Candles(rules, interval_ms, frame.take(history)))
+    market = venue.list_symbol(rules, Candles(rules, interval_ms, frame.take(history)))
+    for ts, rate in source.funding:
+        if ts > source.start_ns:
+            market.funding.append((timeline.at(ts) // MS, rate))
+        else:
+            market.note_settlement(timeline.at(ts) // MS, rate, "")
     played = bar_events(rules, frame.take(~history), interval_ms, settings.book)
     funding = (
         FundingSettled(timeline.at(ts), rules.symbol, rate)

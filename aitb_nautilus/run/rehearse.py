@@ -154,7 +154,7 @@ def _from_catalog(
             f"must have bars after {iso(start_ns)}, where the rehearsal begins",
             "Choose another time with --start, or import more",
         )
-    times, rates = store.read_funding(spec.id, start_ns, known.last_ns)
+    times, rates = store.read_funding(spec.id, int(frame.ts_close[0]), known.last_ns)
     funding = [
         (int(ts), f"{rate:.8f}") for ts, rate in zip(times.tolist(), rates.tolist(), strict=True)
     ]
@@ -167,7 +167,7 @@ def _from_catalog(
         history,
         len(frame) - history,
         iso(known.last_ns),
-        len(funding),
+        sum(ts > start_ns for ts, _ in funding),
     )
     return source, symbol
 

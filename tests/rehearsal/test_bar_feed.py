@@ -124,3 +124,18 @@ def test_a_funding_settlement_of_the_source_is_paid_in_its_hour() -> None:
     assert rehearsal.exchange.venue.income == []
     rehearsal.advance(begin + 2 * HOUR_NS)
     assert len(rehearsal.exchange.venue.income) == 1
+
+
+def test_the_next_settlement_is_known_before_and_asked_for_afterwards() -> None:
+    source = bar_source()
+    start = source.start_ns
+    rates = [(start - HOUR_NS, "0.00010000"), (start + HOUR_NS, "-0.00020000")]
+    funded = BarSource(source.spec, source.frame, source.interval_ns, start, rates)
+    rehearsal = Rehearsal(RehearsalSettings(), [funded], SteppedClock(START_NS))
+    market = rehearsal.exchange.venue.markets["BTCUSDT"]
+    due = rehearsal.timeline.at(start + HOUR_NS) // 1_000_000
+    assert market.next_funding() == (due, "-0.00020000")
+    assert [row["fundingRate"] for row in market.settlements] == ["0.00010000"]
+    rehearsal.advance(rehearsal.clock.now_ns() + 2 * HOUR_NS)
+    assert market.next_funding()[1] == "0.00000000"
+    assert [row["fundingTime"] for row in market.settlements][-1] == due
