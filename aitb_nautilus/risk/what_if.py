@@ -12,7 +12,7 @@ order had moved the market. An order that the run refused has no fills to go by.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 from typing import Literal
 
 from msgspec.structs import replace
@@ -35,6 +35,7 @@ from aitb_nautilus.risk.limit_rule import MINUTE_NS
 from aitb_nautilus.risk.recorded import Change, Step, Wish, Withdrawal
 from aitb_nautilus.risk.trading_states import Halt, Resume
 from aitb_nautilus.risk.trips import Affected, Trips
+from aitb_nautilus.risk.wishes import closable, floor_to_lot
 
 __all__ = ["WhatIf"]
 
@@ -186,11 +187,12 @@ class WhatIf:
         """Let the other limits decide on an opening order, as far as the run sent it."""
         recorded, wanted = wish.decided, intent.quantity or ZERO
         here, there = self._held(wish)
-        against = here != 0 and (here > 0) != (intent.side == "BUY")
+        ledger, key = self.own.ledger, (wish.strategy_id, wish.instrument_id)
+        recorded_part = closable(ledger, *key, intent.side)
 
         def smaller(quantity: Decimal) -> tuple[Decimal, Decimal]:
             """Return a quantity with less to close, and what of it closes."""
-            closes = min(quantity, abs(here)) if against else ZERO
+            closes = min(quantity, recorded_part)
             if here == there:
                 return quantity, closes
             closing = closes * there / here if here else ZERO
@@ -214,7 +216,7 @@ class WhatIf:
             return
         if would < was:
             sent = recorded.quantity
-            opens = sent - (min(sent, abs(here)) if against else ZERO)
+            opens = sent - min(sent, recorded_part)
             self._shares[wish.client_order_id] = max(would - closes, ZERO), opens
         if would:
             self.other.send(wish, intent, would, is_exit=decision.reducing)
@@ -384,5 +386,4 @@ class WhatIf:
         return self._floor(there.instrument_id, part)
 
     def _floor(self, instrument_id: str, quantity: Decimal) -> Decimal:
-        lot = self._lots[instrument_id].lot
-        return (quantity / lot).to_integral_value(ROUND_DOWN) * lot
+        return floor_to_lot(quantity, self._lots[instrument_id].lot)

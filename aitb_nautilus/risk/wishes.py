@@ -6,11 +6,11 @@ import math
 from collections.abc import Container
 from decimal import ROUND_DOWN, Decimal
 
-from aitb_nautilus.messages import OrderIntent
+from aitb_nautilus.messages import OrderIntent, Side
 from aitb_nautilus.risk.book import ZERO, Order
 from aitb_nautilus.risk.ledger import Ledger
 
-__all__ = ["floor_to_lot", "malformed", "reduces"]
+__all__ = ["closable", "floor_to_lot", "malformed", "reduces"]
 
 
 def malformed(
@@ -57,21 +57,35 @@ def reduces(
     """
     if intent.reduce_only:
         return True
-    held = ledger.position(strategy_id, intent.instrument_id).quantity
-    if held == 0 or (held > 0) == (intent.side == "BUY"):
-        return False
+    return quantity <= closable(ledger, strategy_id, intent.instrument_id, intent.side, replaces)
+
+
+def closable(
+    ledger: Ledger,
+    strategy_id: str,
+    instrument_id: str,
+    side: Side,
+    replaces: Order | None = None,
+) -> Decimal:
+    """Return what an order on one side can still close, after the orders before it; >= 0.
+
+    Resting reduce-only orders do not count: they die with the position.
+    """
+    held = ledger.position(strategy_id, instrument_id).quantity
+    if held == 0 or (held > 0) == (side == "BUY"):
+        return ZERO
     pending = sum(
         (
             o.most_leaves
-            for o in ledger.open_orders(intent.instrument_id)
+            for o in ledger.open_orders(instrument_id)
             if o.strategy_id == strategy_id
-            and o.side == intent.side
+            and o.side == side
             and o is not replaces
             and (o.kind == "MARKET" or not o.reduce_only)
         ),
         ZERO,
     )
-    return quantity + pending <= abs(held)
+    return max(abs(held) - pending, ZERO)
 
 
 def floor_to_lot(quantity: Decimal, lot: Decimal) -> Decimal:

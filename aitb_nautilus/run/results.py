@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from aitb_nautilus.errors import RunError
-from aitb_nautilus.market.bars import RAW_SCALE
+from aitb_nautilus.market.bars import RAW_SCALE, BarFrame
 from aitb_nautilus.messages import Fill
 from aitb_nautilus.observe.risk_record import RiskRecord
 from aitb_nautilus.observe.run_record import Ambiguous, Costs
@@ -104,8 +104,7 @@ def collect(preparation: Preparation, traded: Traded) -> Results:
         "funding": table_of(
             "funding", [msgspec.structs.asdict(p) | {"amount": -p.amount} for p in payments]
         ),
-        # The frames stand in the order in which the engine gets bars of one time.
-        "bars": heard_in_turn([thin(f, i, interval_ns[i]) for i, f in frames.items() if len(f)]),
+        "bars": _bars_table(preparation, frames, interval_ns),
     }
     past = [bars_table(f, i) for i, f in sorted(preparation.past.items())]
     tables["past"] = heard_in_turn(past)
@@ -153,6 +152,19 @@ def collect(preparation: Preparation, traded: Traded) -> Results:
         _liquidated_at(preparation, curve),
         risk.record,
     )
+
+
+def _bars_table(
+    preparation: Preparation, frames: Mapping[str, BarFrame], interval_ns: Mapping[str, int]
+) -> pa.Table:
+    """Return the run's bars: each of them where the catalog does not hold them as well.
+
+    The frames stand in the order in which bars of one time are told.
+    """
+    there = {i: frame for i, frame in frames.items() if len(frame)}
+    if preparation.mode != "backtest":
+        return heard_in_turn([bars_table(frame, i) for i, frame in there.items()])
+    return heard_in_turn([thin(frame, i, interval_ns[i]) for i, frame in there.items()])
 
 
 def _facts(curve: Curve, traded: Traded, preparation: Preparation, interval_ns: int) -> Facts:

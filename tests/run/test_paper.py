@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from aitb_nautilus.risk.journal_proof import verify
+from aitb_nautilus.run.what_if import what_if
 from tests.run.desk_lab import Outcome
 from tests.run.node_lab import BTC, NodeLab, json_of, node_lab
 
@@ -93,6 +94,15 @@ def test_journal_is_whole_and_the_log_tells_the_story(done: Done) -> None:
     messages = [line["message"] for line in done.outcome.log]
     assert any(m.startswith("connected; equity 10,000.00") for m in messages)
     assert messages[-1] == "ended: SIGTERM"
+
+
+def test_decisions_are_taken_again_from_the_folder(done: Done) -> None:
+    record = what_if(done.outcome.folder, None, ["risk.max_order_notional=1"])
+    assert record.differences == []
+    assert record.decisions > 1
+    assert {one.order.outcome for one in record.orders} == {"refused"}
+    assert record.other.fills == 0
+    assert record.other.net_pnl == 0
 
 
 def test_no_secret_stands_in_the_folder(done: Done) -> None:

@@ -191,6 +191,36 @@ def test_order_that_turns_a_position_around_still_closes_it(lab: Lab) -> None:
     assert record.orders[0].pnl_effect == pytest.approx((kept - 1) * opened["pnl"])
 
 
+def test_entry_beside_the_exit_of_the_other_side_is_an_entry(lab: Lab) -> None:
+    # The position is being closed already when the other side is opened: nothing of it closes.
+    turn = [CloseIntent(instrument_id=A), sell(5)]
+    outcome = lab.trade(ROWS, {2: [buy(5)], 6: turn, 10: [CloseIntent(instrument_id=A)]})
+    refused = again(outcome, "risk.max_order_notional=0.01")
+    assert outcomes(refused) == [("refused", "max_order_notional", 5, 0)] * 2
+    assert (refused.other.fills, refused.other.net_pnl) == (0, 0)
+    first, second = outcome.trips
+    assert [o.pnl_effect for o in refused.orders] == [
+        pytest.approx(-first["pnl"]),
+        pytest.approx(-second["pnl"]),
+    ]
+    shrunk = again(outcome, "risk.max_order_notional=110")
+    assert outcomes(shrunk) == [
+        ("shrunk", "max_order_notional", 5, Decimal("1.1")),
+        ("shrunk", "max_order_notional", 5, 1),
+    ]
+    assert shrunk.other.net_pnl == pytest.approx(0.22 * first["pnl"] + 0.2 * second["pnl"])
+
+
+@pytest.mark.parametrize("seed", [4, 5])
+def test_where_everything_is_refused_nothing_happens(lab: Lab, seed: int) -> None:
+    lab.bars(walk(seed, 200))
+    script = busy(seed, 200, (A,))
+    outcome = lab.run(lab.strategy(script, code=BRACKETS, cls="Brackets"))
+    record = again(outcome, "risk.max_order_notional=0.001")
+    assert record.recorded.fills > 50
+    assert (record.other.fills, record.other.traded, record.other.net_pnl) == (0, 0, 0)
+
+
 def test_funding_shrinks_with_the_position(lab: Lab) -> None:
     lab.funding([T0 + 5 * MINUTE], [0.01])
     outcome = lab.trade(flat(100, 10), {2: [buy(5)], 8: [CloseIntent(instrument_id=A)]})
