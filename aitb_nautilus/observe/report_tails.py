@@ -50,7 +50,7 @@ def tails_chart(run: Run, risk: RiskRecord) -> Html:
         Curve(beyond, "loss", is_dots=True),
     ]
     step = next(h.step for h in risk.horizons if h.tails)
-    last = "" if shown.num_rows <= _MOST_SHOWN else f"the last {_MOST_SHOWN} "
+    last = "steps" if shown.num_rows <= _MOST_SHOWN else f"the last {_MOST_SHOWN} steps"
     return card(
         None,
         "Losses and their forecast",
@@ -62,7 +62,7 @@ def tails_chart(run: Run, risk: RiskRecord) -> Html:
             ]
         ),
         strip(ends, curves, tips, "Returns and value at risk"),
-        about=f"Returns over {last}{step} in which something was held.",
+        about=f"Returns over {last} of {step} in which something was held.",
     )
 
 
