@@ -16,6 +16,8 @@ import pytest
 from aitb_nautilus.errors import ConfigError, DataError, RunError, UsageError
 from aitb_nautilus.messages import CancelIntent, CloseIntent, Intent, ModifyIntent
 from aitb_nautilus.observe.run_tables import MAX_BAR_ROWS
+from aitb_nautilus.risk.recorded import Step
+from aitb_nautilus.risk.what_if import WhatIf
 from aitb_nautilus.run.what_if import WhatIfRecord, what_if
 from tests.run.desk_lab import HOUR, MINUTE, SPOT, T0, A, B, Lab, Outcome, buy, flat, sell
 
@@ -219,6 +221,39 @@ def test_where_everything_is_refused_nothing_happens(lab: Lab, seed: int) -> Non
     record = again(outcome, "risk.max_order_notional=0.001")
     assert record.recorded.fills > 50
     assert (record.other.fills, record.other.traded, record.other.net_pnl) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ["risk.max_order_notional=150"],
+        ["risk.max_position_notional=250", "risk.max_orders_per_day=60"],
+        ["risk.max_leverage=0.02", "risk.drawdown.halt_frac=0.004"],
+        ["risk.max_gross_notional=100", "risk.price_band_frac=0.005"],
+    ],
+)
+def test_no_position_is_larger_than_the_recorded_one_or_on_the_other_side(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, changes: list[str]
+) -> None:
+    seen = []
+
+    class Watched(WhatIf):
+        def take(self, step: Step) -> None:
+            super().take(step)
+            for key in self.own.ledger.positions:
+                here, there = self.own.held(*key), self.other.held(*key)
+                assert abs(there) <= abs(here)
+                assert here * there >= 0
+                seen.append(there != here)
+
+    for i, id_ in enumerate((A, B)):
+        lab.bars(walk(20 + i, 250), id_)
+    strategy = lab.strategy(busy(8, 250, (A, B)), instruments=(A, B), code=BRACKETS, cls="Brackets")
+    outcome = lab.run(strategy)
+    monkeypatch.setattr("aitb_nautilus.run.what_if.WhatIf", Watched)
+    record = again(outcome, *changes)
+    assert sum(seen) > 50
+    assert record.other.traded < record.recorded.traded
 
 
 def test_funding_shrinks_with_the_position(lab: Lab) -> None:
