@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aitb_nautilus.messages import BarClosed, Fill, Prediction, Quote
+from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.holdings import Looks
 from aitb_nautilus.risk.ledger import Ledger
-from aitb_nautilus.risk.limit_rule import ClosedTrade, Limit
+from aitb_nautilus.risk.limit_rule import ClosedTrade, Limit, Proposal
 
 __all__ = ["Hearing"]
 
@@ -55,6 +56,7 @@ class Hearing:
         self._predictions = [one.hear_prediction for one in _who(limits, "hear_prediction")]
         self._fills = _who(limits, "hear_fill")
         self._exits = _who(limits, "hear_exit")
+        self._counting = [one for one in limits if one.counts]
         self.wants_bars = bool(self._bars or self._closes)
         self.wants_fills = bool(self._fills or self._exits)
         self.wants_quotes = any(one.needs_quotes for one in limits)
@@ -143,6 +145,30 @@ class Hearing:
         for one in self._exits:
             if one.scope.covers(strategy_id, instrument_id):
                 one.hear_exit(trade)
+
+    def sent_before(self, order: Order, ts: int) -> None:
+        """Let limits count an opening order, or a change of one, that an earlier node sent.
+
+        Parameters
+        ----------
+        ts
+            When, ns UTC.
+        """
+        price = order.price or order.trigger_price or 0.0
+        for one in self._counting:
+            if one.scope.covers(order.strategy_id, order.instrument_id):
+                one.sent(
+                    Proposal(
+                        order.strategy_id,
+                        order.instrument_id,
+                        order.side,
+                        order.quantity,
+                        price,
+                        None,
+                        price,
+                        ts,
+                    )
+                )
 
     def _tell(self, ts: int) -> str:
         reasons = [hear(ts, self._looks) for hear in self._closes]

@@ -49,6 +49,9 @@ class Rebuilding:
         Of a trader that has done nothing yet.
     hear_fill
         Is told of each fill once the ledger holds it.
+    hear_sent
+        Is told of each opening order, and each change that opens more or moves a price, with its
+        time, ns UTC.
 
     Attributes
     ----------
@@ -57,12 +60,17 @@ class Rebuilding:
     """
 
     def __init__(
-        self, ledger: Ledger, hear_fill: Callable[[Fill], None] = lambda _fill: None
+        self,
+        ledger: Ledger,
+        hear_fill: Callable[[Fill], None] = lambda _fill: None,
+        hear_sent: Callable[[Order, int], None] = lambda _order, _ts: None,
     ) -> None:
         self.ledger = ledger
         self._hear_fill = hear_fill
+        self._hear_sent = hear_sent
         self._exits: set[str] = set()
         self._purposes: dict[str, str] = {}
+        self._reduces = False
 
     def take(self, record: Record) -> None:
         """Take the next record; kinds that say nothing of orders are passed over."""
@@ -72,15 +80,21 @@ class Rebuilding:
                 self._purposes[name] = purpose
             case Decided(outcome="refused"):
                 pass
-            case Decided(action="modify"):
+            case Decided(action="modify", reducing=reducing):
+                self._reduces = reducing
                 self._rename(name)
             case Decided(action="submit", reducing=reducing) if name:
                 if reducing:
                     self._exits.add(name)
             case Sent(action="submit") as sent:
-                ledger.apply_order(_order(record, sent, is_exit=name in self._exits))
+                order = _order(record, sent, is_exit=name in self._exits)
+                ledger.apply_order(order)
+                if not order.is_exit:
+                    self._hear_sent(order, record.ts)
             case Sent(action="modify") as sent if name in ledger.orders:
                 order = ledger.orders[name]
+                if _opens(order, sent) and not self._reduces:
+                    self._hear_sent(order, record.ts)
                 ledger.ask_change(order, sent.quantity, sent.price, sent.trigger_price)
             case Acknowledged() as answer if name in ledger.orders:
                 ledger.apply_update(_update(record, answer, ledger.orders[name]))
@@ -96,7 +110,10 @@ class Rebuilding:
 
 
 def rebuild(
-    path: Path, ledger: Ledger, hear_fill: Callable[[Fill], None] = lambda _fill: None
+    path: Path,
+    ledger: Ledger,
+    hear_fill: Callable[[Fill], None] = lambda _fill: None,
+    hear_sent: Callable[[Order, int], None] = lambda _order, _ts: None,
 ) -> Ledger:
     """Fill a ledger with what its trader held after the last record of its journal.
 
@@ -109,6 +126,9 @@ def rebuild(
     hear_fill
         Is told of each fill once the ledger holds it: `Guard.hear_fill`, so that losing streaks
         and stops before the restart count.
+    hear_sent
+        Is told of each opening order or change, with its time, ns UTC: `Hearing.sent_before`, so
+        that the orders of this minute and this day count.
 
     Raises
     ------
@@ -117,7 +137,7 @@ def rebuild(
     JournalError
         If it cannot be read.
     """
-    rebuilding = Rebuilding(ledger, hear_fill)
+    rebuilding = Rebuilding(ledger, hear_fill, hear_sent)
     for record in read(path, Wanted(kinds=_KINDS)):
         rebuilding.take(record)
     return ledger
@@ -149,6 +169,13 @@ def _order(record: Record, sent: Sent, *, is_exit: bool) -> Order:
         ts_sent=record.ts,
         is_exit=is_exit,
     )
+
+
+def _opens(order: Order, sent: Sent) -> bool:
+    """Return whether a change was judged as an opening order is."""
+    larger = sent.quantity is not None and sent.quantity > order.quantity
+    moved = sent.price is not None or sent.trigger_price is not None
+    return not order.reduce_only and (larger or moved)
 
 
 def _update(record: Record, answer: Acknowledged, order: Order) -> OrderUpdate:

@@ -2,7 +2,8 @@
 
 A node that starts on the journal of one before it does this before any strategy hears anything:
 
-    rebuild(journal, ledger, guard.hear_fill)              # what the last node knew
+    hearing = guard.hearing
+    rebuild(journal, ledger, guard.hear_fill, hearing.sent_before)  # what the last node knew
     guard.permits.remember_sent(sent_ids(journal))         # no decision is sent twice
     asked = unresolved(journal)
     recovery = Recovery([*asked, *resting(ledger, asked)], ledger, now, timeout_ns)
@@ -42,6 +43,7 @@ from aitb_nautilus.risk.venue_facts import VenueFill, VenueOrder
 
 __all__ = ["Finding", "Question", "Recovery", "Unknown", "follow", "resting"]
 
+_UNSEEN = "unseen-"
 _OF: dict[Action, str] = {"submit": "", "modify": "change of ", "cancel": "cancel of "}
 
 
@@ -173,10 +175,11 @@ class Recovery:
             return Finding()  # Whose it was stands nowhere: the firewall shows it to a person.
         missed = self._missed(known, order, fills, now)
         filled = known.filled + sum((fill.quantity for fill in missed), ZERO)
-        facts: tuple[Fill | OrderUpdate, ...] = (
-            *missed,
-            *_updates(known, order, question, filled, now),
-        )
+        updates = _updates(known, order, question, filled, now)
+        # What made it larger comes first: filled up to what it was, the order would be at its end.
+        larger = [u for u in updates if u.quantity is not None and u.quantity > known.quantity]
+        others = [u for u in updates if u not in larger]
+        facts: tuple[Fill | OrderUpdate, ...] = (*larger, *missed, *others)
         if order.filled < known.filled:
             why = f"the venue says that {order.filled} of it is filled, the journal {known.filled}"
             return Finding(facts, f"order {client_order_id} ({question.line}): {why}")
@@ -208,12 +211,15 @@ class Recovery:
         client_order_id = known.client_order_id
         before = [f for f in self._ledger.fills if f.client_order_id == client_order_id]
         trades = {fill.trade_id for fill in before}
-        missed = [_fill(known, fill) for fill in fills if fill.trade_id not in trades]
+        # A sum that was taken before stands for fills that the venue did not list then.
+        summed = any(name.startswith(_UNSEEN) for name in trades)
+        news = [] if summed else [fill for fill in fills if fill.trade_id not in trades]
+        missed = [_fill(known, fill) for fill in news]
         told = [*before, *missed]
         rest = order.filled - sum((fill.quantity for fill in told), ZERO)
         if rest > 0:
             price = _price_of_rest(order, told, rest)
-            name = f"unseen-{order.venue_order_id or client_order_id}-{order.filled}"
+            name = f"{_UNSEEN}{order.venue_order_id or client_order_id}-{order.filled}"
             unseen = VenueFill(trade_id=name, price=price, quantity=rest, ts=order.ts or now)
             missed.append(_fill(known, unseen))
         return missed

@@ -23,6 +23,7 @@ from aitb_nautilus.risk.journal_reader import read
 from aitb_nautilus.risk.journal_rebuild import Rebuilding, rebuild, unknown_update
 from aitb_nautilus.risk.journal_records import Acknowledged
 from aitb_nautilus.risk.ledger import Ledger
+from aitb_nautilus.risk.limits import RiskSettings
 from aitb_nautilus.risk.order_port import OrderTerms
 from aitb_nautilus.settings import Settings
 from tests.risk.dry_desk import DryDesk
@@ -213,3 +214,43 @@ def test_order_that_the_venue_does_not_know_is_rebuilt_as_ended(
     assert ledger.open_order_count() == 0
     before = desk.context.ledger.orders[name]
     assert unknown_update(before, 1).status == "REJECTED"
+
+
+def test_opening_orders_and_changes_before_a_restart_are_told_exits_are_not(tmp_path: Path) -> None:
+    desk = DryDesk(make_context())
+    strategy = Scripted(Settings(), desk.context, "S-001")
+    desk.add(strategy)
+    journal = journal_of(desk.context, tmp_path / "journal.sqlite")
+    desk.bar(BarClosed(BTC, close_of(1), *(30_000.0,) * 4, 5.0))
+    bid = OrderIntent(
+        instrument_id=BTC, side="BUY", kind="LIMIT", quantity=Decimal("0.010"), price=29_500.0
+    )
+    strategy.act([bid, BUY])
+    first, second = (command.client_order_id for command in desk.commands)
+    desk.fill(second, price=30_000.0)
+    strategy.act(
+        [
+            ModifyIntent(client_order_id=first, price=29_600.0),
+            ModifyIntent(client_order_id=first, quantity=Decimal("0.005")),
+            STOP,
+            CloseIntent(instrument_id=BTC),
+        ]
+    )
+    journal.close()
+    told: list[tuple[str, int]] = []
+    rebuild(
+        tmp_path,
+        Ledger(100_000.0),
+        hear_sent=lambda order, ts: told.append((order.client_order_id, ts)),
+    )
+    assert [name for name, _ in told] == [first, second, first]
+    assert told[0][1] == close_of(1)
+    limited = RiskSettings(max_order_notional=1e6, max_position_notional=1e6, max_orders_per_day=4)
+    guard = make_context(limited).guard
+    rebuild(tmp_path, guard.ledger, guard.hear_fill, guard.hearing.sent_before)
+    guard.ledger.apply_bar(BarClosed(BTC, close_of(2), *(30_000.0,) * 4, 5.0))
+    asked = [guard.judge(BUY, "S-001", close_of(2)) for _ in range(2)]
+    assert [(one.allowed, one.limit) for one in asked] == [
+        (True, ""),
+        (False, "max_orders_per_day"),
+    ]

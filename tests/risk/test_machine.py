@@ -22,7 +22,7 @@ from aitb_nautilus.settings import decode
 from tests.risk.machine.faults import FAULTS, LIMITS
 from tests.risk.machine.invariants import INVARIANTS
 from tests.risk.machine.long import memory, run, steps_until_found
-from tests.risk.machine.world import ACTIONS, WEIGHTS, World
+from tests.risk.machine.world import ACTIONS, WEIGHTS, Ended, World
 
 
 class Machine(RuleBasedStateMachine):
@@ -33,6 +33,7 @@ class Machine(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory(dir=memory())
         self.world: Any = None
         self.data: Any = None
+        self.is_over = False
 
     @initialize(data=st.data())
     def begin(self, data: st.DataObject) -> None:
@@ -45,7 +46,12 @@ class Machine(RuleBasedStateMachine):
 
     def do(self, name: str, data: st.DataObject) -> None:
         self.data = data
-        self.world.step(name)
+        if self.is_over:
+            return
+        try:
+            self.world.step(name)
+        except Ended:
+            self.is_over = True
 
     @invariant()
     def nothing_is_broken(self) -> None:
@@ -71,7 +77,7 @@ for _name in ACTIONS:
 
 TestMachine = Machine.TestCase
 TestMachine.settings = settings(
-    max_examples=15,
+    max_examples=40,
     stateful_step_count=60,
     deadline=None,
     suppress_health_check=list(HealthCheck),
@@ -95,6 +101,11 @@ def test_short_run_finds_nothing_and_reaches_what_matters() -> None:
         "resumes",
         "positions looked at for a stop",
         "compared",
+        "restarts",
+        "killed before sending",
+        "killed after sending",
+        "fills recovered",
+        "orders around the guard",
     ):
         assert tally[what] > 0, what
 
@@ -166,6 +177,9 @@ SOON = [
     "fills count as often as they are told",
     "halts are not asked",
     "halts are forgotten",
+    "halts are not stored",
+    "resting orders are not asked for",
+    "orders around the guard pass",
     "exits need an active state",
     "exits need the journal",
     "cancels are dropped",

@@ -11,7 +11,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 from msgspec.structs import replace
 
-from aitb_nautilus.messages import BarClosed, CancelIntent, CloseIntent, ModifyIntent, OrderIntent
+from aitb_nautilus.messages import (
+    BarClosed,
+    CancelIntent,
+    CloseIntent,
+    Fill,
+    ModifyIntent,
+    OrderIntent,
+)
 from aitb_nautilus.risk.journal import Journal
 from aitb_nautilus.risk.journal_reader import read
 from aitb_nautilus.risk.journal_rebuild import rebuild
@@ -438,3 +445,35 @@ def accept(desk: DryDesk, number: int) -> None:
     """Let the venue take the first order."""
     if number == 1:
         desk.update(desk.commands[0].client_order_id, "ACCEPTED")
+
+
+def test_order_that_was_made_larger_and_filled_up_to_what_it_was_stays_open(
+    tmp_path: Path,
+) -> None:
+    def enlarge(strategy: Any) -> Any:
+        (order,) = strategy.view.open_orders(BTC)
+        return [ModifyIntent(client_order_id=order.client_order_id, quantity=2 * order.quantity)]
+
+    crash = Crash(tmp_path, lambda _: [LIMIT], enlarge)
+    whole = LIMIT.quantity
+    crash.answer(at_venue(crash.order(), quantity=2 * whole, filled=whole), part("T1", str(whole)))
+    order = crash.order()
+    assert (order.status, order.leaves, order.changes) == ("ACCEPTED", whole, 0)
+    assert crash.recovery.done
+
+
+def test_fills_that_were_taken_as_a_sum_are_not_taken_again_one_by_one(tmp_path: Path) -> None:
+    crash = Crash(tmp_path, lambda _: [LIMIT])
+    crash.answer(at_venue(crash.order(), filled=Decimal("0.004"), average_price=29_400.0))
+    ledger = crash.context.ledger
+    asked = resting(ledger, [])
+    again = Recovery(asked, ledger, NOW, 10 * SECOND)
+    parts = [part("T1", "0.003"), part("T2", "0.002")]
+    finding = again.answer(
+        crash.order().client_order_id,
+        at_venue(crash.order(), filled=Decimal("0.005"), average_price=29_400.0),
+        parts,
+        NOW,
+    )
+    (rest,) = [fact for fact in finding.facts if isinstance(fact, Fill)]
+    assert (rest.quantity, rest.price) == (Decimal("0.001"), pytest.approx(29_400.0))

@@ -80,6 +80,44 @@ def _halts_are_forgotten(node: Node) -> None:
     states.put_in_force = lambda halts: None  # type: ignore[method-assign]
 
 
+def _halts_are_not_stored(node: Node) -> None:
+    node.states.keep = lambda halt: None  # type: ignore[method-assign]
+
+
+def _resumes_are_not_stored(node: Node) -> None:
+    node.states.lift = lambda resume: None  # type: ignore[method-assign]
+
+
+def _ids_of_the_journal_are_not_remembered(node: Node) -> None:
+    node.context.guard.permits.remember_sent = lambda ids: None  # type: ignore[method-assign]
+
+
+def _orders_before_a_restart_do_not_count(node: Node) -> None:
+    node.context.guard.hearing.sent_before = lambda order, ts: None  # type: ignore[method-assign]
+
+
+def _resting_orders_are_not_asked_for(node: Node) -> None:
+    begin = node.begin
+
+    def changed(past: Any) -> Any:
+        return [one for one in begin(past) if one.stage != "resting"]
+
+    node.begin = changed  # type: ignore[method-assign]
+
+
+def _unanswered_orders_are_not_asked_for(node: Node) -> None:
+    begin = node.begin
+
+    def changed(past: Any) -> Any:
+        return [one for one in begin(past) if one.stage == "resting"]
+
+    node.begin = changed  # type: ignore[method-assign]
+
+
+def _orders_around_the_guard_pass(node: Node) -> None:
+    node.context.guard.permits.objection = lambda *_: ""  # type: ignore[method-assign]
+
+
 def _halts_are_not_carried_out(node: Node) -> None:
     for strategy in node.strategies.values():
         strategy.answering._enforcement.due = lambda ts: []
@@ -242,6 +280,13 @@ FAULTS: dict[str, Callable[[Node], None]] = {
     "predictions do not expire": _predictions_do_not_expire,
     "halts are not asked": _halts_are_not_asked,
     "halts are forgotten": _halts_are_forgotten,
+    "halts are not stored": _halts_are_not_stored,
+    "resumes are not stored": _resumes_are_not_stored,
+    "ids of the journal are not remembered": _ids_of_the_journal_are_not_remembered,
+    "orders before a restart do not count": _orders_before_a_restart_do_not_count,
+    "resting orders are not asked for": _resting_orders_are_not_asked_for,
+    "unanswered orders are not asked for": _unanswered_orders_are_not_asked_for,
+    "orders around the guard pass": _orders_around_the_guard_pass,
     "halts are not carried out": _halts_are_not_carried_out,
     "exits need an active state": _exits_need_an_active_state,
     "exits need the journal": _exits_need_the_journal,

@@ -93,6 +93,19 @@ class History:
         self._paid: dict[tuple[str, str], float] = defaultdict(float)
         self._since_flat: dict[tuple[str, str], float] = defaultdict(float)
 
+    def after_a_restart(self, trades: Iterable[Trade]) -> History:
+        """Return what a node knows that starts anew: all bars, and the trades of its journal.
+
+        What equity was at each close is no record: drawdowns and the day's loss begin anew, with
+        what the trader had in the beginning.
+        """
+        anew = History(self.start)
+        anew.bars, anew.openings = self.bars, self.openings
+        anew.closes = [(ts, {}) for ts, _ in self.closes]
+        for trade in trades:
+            anew.hear(trade)
+        return anew
+
     def mark(self, instrument_id: str) -> float:
         return self.bars[instrument_id][-1].close
 

@@ -24,7 +24,7 @@ import msgspec
 
 from tests.risk.machine.faults import FAULTS
 from tests.risk.machine.node import Node
-from tests.risk.machine.world import WEIGHTS, Found, World, _nothing
+from tests.risk.machine.world import WEIGHTS, Ended, Found, World, _nothing
 
 __all__ = ["desk", "main", "memory", "run", "steps_until_found"]
 
@@ -53,6 +53,8 @@ def desk(
         try:
             while tally["steps"] < last:
                 world.step(dice.choices(_NAMES, _PARTS)[0])
+        except Ended:
+            tally["desks that a person must answer"] += 1
         except BaseException as e:
             why = str(e) if isinstance(e, Found) else traceback.format_exc()
             raise Found(f"seed {seed}: {why}\n" + "\n".join(_story(world, why))) from e

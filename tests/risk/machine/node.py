@@ -24,13 +24,18 @@ from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.decision import LotRules
 from aitb_nautilus.risk.guard import Guard
 from aitb_nautilus.risk.journal import Journal
+from aitb_nautilus.risk.journal_rebuild import rebuild
 from aitb_nautilus.risk.journal_records import Opened
+from aitb_nautilus.risk.journal_recovery import Unresolved, sent_ids, unresolved
 from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.limits import RiskSettings, build_limits
 from aitb_nautilus.risk.listening import Listening
 from aitb_nautilus.risk.order_port import OrderTerms
 from aitb_nautilus.risk.permits import Permit
+from aitb_nautilus.risk.recovery import resting
+from aitb_nautilus.risk.state_file import StateFile
 from aitb_nautilus.risk.strategy import GuardedStrategy
+from aitb_nautilus.run.warm_up import tell_past
 from aitb_nautilus.settings import Settings
 from strategies.threshold import Threshold, ThresholdSettings
 from tests.risk.machine.desks import EQUITY, INSTRUMENTS
@@ -81,6 +86,8 @@ class Outside(Protocol):
         self, strategy_id: str, intents: Iterable[Intent], send: Callable[..., None]
     ) -> None: ...
 
+    def knows(self, client_order_id: str) -> bool: ...
+
     def fresh(self, strategy_id: str, prediction: Prediction | None) -> None: ...
 
     def wishes(self, strategy_id: str) -> list[Intent]: ...
@@ -94,7 +101,7 @@ class _Port:
         self._id = strategy_id
 
     def knows(self, client_order_id: str) -> bool:
-        return False  # After a restart an engine knows nothing; the journal must.
+        return self._node.outside.knows(client_order_id)
 
     def on_grid(self, instrument_id: str, price: float) -> float:
         return float(_ENGINE[instrument_id].make_price(price).as_decimal())
@@ -236,8 +243,11 @@ class Node:
             RunState(), ledger, guard, _ENGINE, "MACHINE-001", port_of=lambda i: _Port(self, i)
         )
         opened = Opened(run_id="machine", config_sha256="", mode="paper")
-        self.journal = Journal(folder / "journal.sqlite", opened, outside.clock)
-        self.context.chronicle.journal = self.journal
+        self._path = folder / "journal.sqlite"
+        self._opened = opened
+        self.states = StateFile(folder / "state.sqlite")
+        guard.states.put_in_force(self.states.read())
+        guard.states.keeper = self.states
         strategy = _Watched(threshold, self.context, THRESHOLD)
         other = _Random(Settings(), self.context, RANDOM)
         strategy.outside = other.outside = outside
@@ -251,6 +261,21 @@ class Node:
         change(self)
         for id_, one in self.strategies.items():
             self._watch_acts(id_, one)
+
+    def begin(self, past: Iterable[BarClosed]) -> list[Unresolved]:
+        """Hear the past, remember what the node before knew, and return what it did not know."""
+        context, guard = self.context, self.context.guard
+        unknown: list[Unresolved] = []
+        if self._path.exists():
+            names = [str(bar_type) for bar_type in self._bars.values()]
+            tell_past(context, iter(past), names)
+            rebuild(self._path, context.ledger, guard.hear_fill, guard.hearing.sent_before)
+            guard.permits.remember_sent(sent_ids(self._path))
+            asked = unresolved(self._path)
+            unknown = [*asked, *resting(context.ledger, asked)]
+        self.journal = Journal(self._path, self._opened, self.outside.clock)
+        context.chronicle.journal = self.journal
+        return unknown
 
     def bar(self, bar: BarClosed) -> None:
         """Tell a bar to ledger, guard, and all who listen."""
@@ -316,6 +341,7 @@ class Node:
             self.dead = True
             self.journal._database.close()
             self.journal._lock.release()
+            self.states.close()
 
     def _listen(self, id_: str, strategy: Any) -> Listening:
         listening = Listening(

@@ -35,7 +35,7 @@ Word = Literal[
     "change refused",
     "cancel refused",
 ]
-ENDS = ("rejected", "cancelled", "expired")
+ENDS: dict[str, str] = {"rejected": "REJECTED", "cancelled": "CANCELED", "expired": "EXPIRED"}
 
 
 class Said(msgspec.Struct, gc=False):
@@ -68,12 +68,16 @@ class VenueOrder:
 
     Attributes
     ----------
+    ending
+        How it ended, in the product's words.
     state
         ``flying`` until the venue has it, then ``open``, then ``ended``; ``lost`` on the way.
     heard, known_quantity, known_prices, end_told
         What the node was told: filled quantity, quantity, prices, and that the order has ended.
     born_exit
         Whether it only reduced when it was sent, by what the node was told.
+    journalled
+        Whether the journal had it before it left.
     asks, most_asked, asked_prices
         Changes that were sent and not yet answered to the node: how many, and what they ask for.
     """
@@ -84,9 +88,11 @@ class VenueOrder:
         "born_exit",
         "client_order_id",
         "end_told",
+        "ending",
         "filled",
         "heard",
         "instrument_id",
+        "journalled",
         "kind",
         "known_prices",
         "known_quantity",
@@ -128,7 +134,9 @@ class VenueOrder:
         self.filled = self.heard = ZERO
         self.state = "flying"
         self.end_told = False
+        self.ending = ""
         self.born_exit = False
+        self.journalled = False
         self.asks = 0
         self.most_asked = ZERO
         self.known_ts = 0
@@ -240,7 +248,7 @@ class ModelVenue:
         order = command.order
         if command.action == "submit":
             known = self.orders.get(order.client_order_id)
-            if known is not None:
+            if known is not None and (known.journalled or known.state != "lost"):
                 self.faults.append(f"id {order.client_order_id} was sent twice")
             self.orders[order.client_order_id] = order
         self.flying.append(command)
@@ -278,11 +286,22 @@ class ModelVenue:
         for command in self.lost:
             order = command.order
             if command.action == "submit":
-                order.state = "ended"
+                order.state, order.ending = "ended", "REJECTED"
                 self._say("rejected", order)
             elif command.action == "modify":
                 self._say("change refused", order)
         self.lost.clear()
+
+    def crash(self, pick: Pick) -> None:
+        """Lose the node: commands arrive or not, and whatever is said from now on is lost."""
+        while self.flying:
+            if pick(3):
+                self.arrive(pick)
+            else:
+                self.lose()
+        self.lost.clear()
+        self.outbox.clear()
+        self.up = True
 
     def held(self, strategy_id: str, instrument_id: str) -> Decimal:
         """Return the signed quantity of a position."""
@@ -366,7 +385,7 @@ class ModelVenue:
                 quantity = lot * (1 + pick(lots)) if lots > 1 else leaves
             self._trade(order, quantity, pick)
             if order.filled >= order.quantity:
-                order.state = "ended"
+                order.state, order.ending = "ended", "FILLED"
                 return
 
     def _trade(self, order: VenueOrder, quantity: Decimal, pick: Pick) -> None:
@@ -386,7 +405,7 @@ class ModelVenue:
         self._say("filled", order, trade=trade)
 
     def _end(self, word: Word, order: VenueOrder) -> None:
-        order.state = "ended"
+        order.state, order.ending = "ended", ENDS[word]
         self._say(word, order)
 
     def _say(self, word: Word, order: VenueOrder, **terms: Any) -> None:

@@ -7,29 +7,41 @@ happen is looked for, against the venue's truth.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from aitb_nautilus.messages import (
     BarClosed,
     CancelIntent,
     CloseIntent,
+    Fill,
     Intent,
     ModifyIntent,
     OrderIntent,
+    OrderUpdate,
     Prediction,
     Quote,
+    Side,
     opposite,
     prediction_topic,
 )
+from aitb_nautilus.risk.firewall import Explained
+from aitb_nautilus.risk.firewall_check import Firewall
+from aitb_nautilus.risk.firewall_file import FirewallFile
+from aitb_nautilus.risk.journal_recovery import Unresolved, sent_ids
 from aitb_nautilus.risk.limits import RiskSettings
 from aitb_nautilus.risk.order_port import OrderTerms
 from aitb_nautilus.risk.permits import Permit
+from aitb_nautilus.risk.recovery import Recovery, follow
 from aitb_nautilus.risk.trading_states import TRADER, Halt, Resume, StateScope
+from aitb_nautilus.risk.venue_facts import VenueFacts, VenueFill, VenueOrder as KnownOrder
 from aitb_nautilus.settings import decode
 from strategies.threshold import ThresholdSettings
 from tests.risk.machine.desks import (
@@ -45,9 +57,9 @@ from tests.risk.machine.desks import (
 )
 from tests.risk.machine.invariants import Case, History, Seen, broken, only_reduces
 from tests.risk.machine.node import LOTS, RANDOM, THRESHOLD, TICKS, Crash, Node
-from tests.risk.machine.venue import Command, ModelVenue, Pick, Said, VenueOrder
+from tests.risk.machine.venue import Command, ModelVenue, Pick, Said, Trade, VenueOrder
 
-__all__ = ["ACTIONS", "Found", "World"]
+__all__ = ["ACTIONS", "WEIGHTS", "Ended", "Found", "World"]
 
 ZERO = Decimal(0)
 SECOND = 10**9
@@ -55,6 +67,20 @@ MINUTE = 60 * SECOND
 DAY = 1_440 * MINUTE
 INTERVALS = {"1m": MINUTE, "1h": 60 * MINUTE, "4h": 240 * MINUTE}
 MODEL = "direction"
+
+
+class Ended(Exception):  # noqa: N818
+    """A person must answer the firewall before this desk goes on."""
+
+
+class _NoHands:
+    """Nothing is cancelled or closed at the venue without an answer."""
+
+    def cancel(self, order: KnownOrder) -> None:
+        raise Found("nobody has answered")
+
+    def close(self, instrument_id: str, side: Side, quantity: Decimal) -> None:
+        raise Found("nobody has answered")
 
 
 class Found(AssertionError):  # noqa: N818 - not an error of the program: what a run looks for
@@ -122,19 +148,33 @@ class World:
         self.built = 0
         self.lives = 0
         self.told: list[Said] = []
-        self.crash_at: str = ""
+        self.crash_at = ""
+        self.due_halts: set[str] = set()
+        self.sums: dict[str, Trade] = {}
         self._last_seq = 0
         self._journalled: set[tuple[str, str]] = set()
-        self.node = self._start()
+        self.torn = False
+        self._start()
         path = folder / "journal.sqlite"
         self._read = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
         self._read.execute(_LEAVING, (0,)).fetchall()
 
     # Life and death
 
-    def _start(self) -> Node:
+    def _start(self) -> None:
+        """Start a node; one that is killed while it starts is started again."""
+        while True:
+            try:
+                self._start_once()
+            except Crash:
+                self._die()
+            else:
+                return
+
+    def _start_once(self) -> None:
         self.lives += 1
-        return Node(
+        self.prediction.clear()
+        self.node = Node(
             self,
             self.folder,
             self.lives,
@@ -143,6 +183,178 @@ class World:
             [(MODEL, instrument_id) for instrument_id in self.listens],
             self.change,
         )
+        unknown = self.node.begin(self._past())
+        ledger = self.node.context.ledger
+        self.history = self.history.after_a_restart(
+            self._trades[fill.trade_id] for fill in ledger.fills
+        )
+        for order in self.venue.orders.values():
+            self._remember(order)
+        if self.lives > 1:
+            self.tally["restarts"] += 1
+            self._recover(unknown)
+            self._look_through_the_firewall()
+
+    def _past(self) -> Iterator[BarClosed]:
+        """Yield all bars that were told, in the order of time."""
+        bars = [(bar.ts, i, bar) for i, some in self.history.bars.items() for bar in some]
+        for ts, name, bar in sorted(bars, key=lambda one: (one[0], INSTRUMENTS.index(one[1]))):
+            yield BarClosed(name, ts, bar.close, bar.close, bar.close, bar.close, bar.volume)
+
+    def _remember(self, order: VenueOrder) -> None:
+        """Take what a node knows of an order from its ledger."""
+        known = self.node.context.ledger.orders.get(order.client_order_id)
+        order.end_told = known is None or not known.is_open
+        if known is None:
+            return
+        order.heard = known.filled
+        order.known_quantity, order.known_ts = known.quantity, known.ts_terms
+        order.known_prices = (known.price, known.trigger_price)
+        order.asks, order.most_asked = known.changes, known.asked
+        order.asked_prices = list(known.asked_prices)
+
+    def _order_of(self, client_order_id: str) -> VenueOrder:
+        """Return an order; one that was journalled as sent and never left was lost on the way."""
+        order = self.venue.orders.get(client_order_id)
+        if order is None:
+            known = self.node.context.ledger.orders[client_order_id]
+            order = VenueOrder(
+                client_order_id, known.strategy_id, known.instrument_id, known.side, known.kind,
+                known.quantity, known.price, known.trigger_price, known.reduce_only, known.purpose,
+            )  # fmt: skip
+            order.state = "lost"
+            self.venue.orders[client_order_id] = order
+        return order
+
+    def _recover(self, unknown: list[Unresolved]) -> None:
+        """Let the node ask for what it does not know, and hear it."""
+        node, ledger = self.node, self.node.context.ledger
+        recovery = Recovery(unknown, ledger, self.clock, 5 * SECOND)
+        answering = {id_: one.answering for id_, one in node.strategies.items()}
+        take_fill, take_update = ledger.apply_fill, ledger.apply_update
+
+        def fill(fact: Fill) -> bool:
+            news = take_fill(fact)
+            if news:
+                self._recovered(fact)
+            return news
+
+        def update(fact: OrderUpdate) -> None:
+            take_update(fact)
+            self._remember(self._order_of(fact.client_order_id))
+
+        ledger.apply_fill, ledger.apply_update = fill, update  # type: ignore[method-assign]
+        for question in recovery.questions:
+            self.tally["orders asked for"] += 1
+            found = self._ask(question.client_order_id)
+            order, fills = found if found is not None else (None, [])
+            finding = recovery.answer(question.client_order_id, order, fills, self.clock)
+            self.note(f"  asks for {question.client_order_id}: {finding}")
+            self._expect_halt(finding.halt, order is None and question.may_be_there)
+            follow(finding, node.context, answering, self.clock)
+            node.check_alive()
+        self.clock += 6 * SECOND
+        finding = recovery.wait(self.clock)
+        self._expect_halt(finding.halt, bool(finding.halt))
+        follow(finding, node.context, answering, self.clock)
+        node.check_alive()
+        if not recovery.done:
+            raise Found(f"recovery never ends: {recovery.questions}")
+        del ledger.apply_fill, ledger.apply_update
+
+    def _expect_halt(self, why: str, is_due: bool) -> None:
+        if why and not is_due:
+            raise Found(f"recovery halts without a reason: {why}")
+        self.due_halts |= {why} - {""}
+
+    def _ask(self, client_order_id: str) -> tuple[KnownOrder, list[VenueFill]] | None:
+        """Return what the venue says of an order; now and then it lists no fills."""
+        order = self.venue.orders.get(client_order_id)
+        if order is None or order.state == "lost":
+            return None
+        trades = [t for t in self.venue.trades if t.order is order]
+        worth = sum(float(t.quantity) * t.price for t in trades)
+        known = KnownOrder(
+            client_order_id=client_order_id,
+            venue_order_id=f"V-{client_order_id}",
+            instrument_id=order.instrument_id,
+            side=order.side,
+            kind=order.kind,
+            quantity=order.quantity,
+            status="ACCEPTED" if order.state == "open" else order.ending,  # type: ignore[arg-type]
+            filled=order.filled,
+            price=order.price,
+            trigger_price=order.trigger_price,
+            average_price=worth / float(order.filled) if trades else None,
+            reduce_only=order.reduce_only,
+            ts=self.clock,
+        )
+        fills = [
+            VenueFill(trade_id=t.trade_id, price=t.price, quantity=t.quantity, ts=t.ts, fee=t.fee)
+            for t in trades
+        ]
+        return known, fills if self.pick(4) else []
+
+    def _recovered(self, fact: Fill) -> None:
+        """Note that the node has learned of a fill that it had missed."""
+        self.tally["fills recovered"] += 1
+        order = self.venue.orders[fact.client_order_id]
+        trade = self._trades.get(fact.trade_id)
+        if trade is None:  # told as a sum, without its parts
+            trade = Trade(
+                order, fact.trade_id, fact.ts, fact.side, fact.quantity, fact.price, fact.fee
+            )
+            self.sums[fact.trade_id] = trade
+        self.history.hear(trade)
+        self._remember(order)
+
+    @property
+    def _trades(self) -> dict[str, Trade]:
+        return {t.trade_id: t for t in self.venue.trades} | self.sums
+
+    def _look_through_the_firewall(self) -> None:
+        """Let the node compare the venue with its journal, and look what it makes of it."""
+        orders = [
+            found[0]
+            for order in self.venue.orders.values()
+            if order.state == "open" and (found := self._ask(order.client_order_id))
+        ]
+        positions: dict[str, Decimal] = {}
+        for (_, instrument_id), held in self.venue.positions.items():
+            positions[instrument_id] = positions.get(instrument_id, ZERO) + held
+        facts = VenueFacts(venues=("BINANCE",), orders=tuple(orders), positions=positions)
+        explained = Explained(sent=sent_ids(self.folder / "journal.sqlite"), lots=LOTS)
+        # What recovery has just sent is on its way, and not at the venue yet.
+        flying = {c.order.client_order_id for c in self.venue.flying}
+        explained = replace(explained, pending=flying)
+        file = FirewallFile(self.folder, "MACHINE-001")
+        firewall = Firewall(self.node.context, list(self.node.strategies), file, _NoHands())
+        rows = firewall.check(facts, explained, self.clock)
+        if not rows:
+            return
+        self.tally["firewalls that found something"] += 1
+        if not self.torn:
+            raise Found(f"the firewall found {rows}, and the journal is whole")
+        if self.node.context.guard.state == "active":
+            raise Found(f"the firewall found {rows}, and trading goes on")
+        raise Ended
+
+    def _die(self) -> None:
+        """Kill the node, and let some time pass in which the market moves."""
+        self.node.kill()
+        # The end of an order was told before its last fill, and the fill never was: nobody asks for
+        # an order that has ended, so the firewall must find it.
+        self.torn |= any(o.end_told and o.filled > o.heard for o in self.venue.orders.values())
+        self.crash_at = ""
+        self.wild = False
+        if self.is_journal_broken:
+            self.mend_journal()
+        self.venue.crash(self.pick)
+        self.clock += self.pick(600) * SECOND
+        self.venue.now = self.clock
+        if self.pick(2):
+            self._move(INSTRUMENTS[self.pick(3)])
+        self.venue.outbox.clear()
 
     def close(self) -> None:
         """Let go of the files."""
@@ -160,18 +372,23 @@ class World:
         self.tally[f"did {name}"] += 1
         self.clock += 1_000_000 * (1 + self.pick(2_000))
         self.venue.now = self.clock
-        try:
+        with contextlib.suppress(Crash):
             ACTIONS[name](self)
-        except Crash:
-            self.wild = False
+        while self.node.dead or self.node.context.run_state.stop_reason:
+            self._look_at_failures()
+            self._die()  # A node ends at an error, and at an order around the guard.
+            self._start()
+        self._look_at_halts()
+        if self.venue.faults:
+            raise Found("; ".join(self.venue.faults))
+
+    def _look_at_failures(self) -> None:
         failures = self.node.context.run_state.failures
         if failures and not failures[0].error.startswith("Crash"):
             error = failures[0].error
             raise Found(error.removeprefix("Found: ") if "Found: " in error else failures[0].trace)
         if not self.node.dead:
             self._look_at_halts()
-        if self.venue.faults:
-            raise Found("; ".join(self.venue.faults))
 
     # What the node does
 
@@ -195,9 +412,23 @@ class World:
         order.born_exit = self._is_exit(order)
         self._must_be_journalled(order, "submit", opens=not order.born_exit)
         self._must_not_be_stale(order)
+        if self.crash_at == "before" and order.client_order_id not in self.venue.orders:
+            # Journalled as sent, so the id is used: it must never be sent again.
+            order.state = "lost"
+            self.venue.orders[order.client_order_id] = order
+        self._crash("before")
         self.venue.send(Command("submit", order))
         if not order.born_exit:
             self._judge(order, order.quantity, order.price, order.trigger_price, change=False)
+        self._crash("after")
+
+    def _crash(self, when: str) -> None:
+        """End the node's process here, if it is to end."""
+        if self.crash_at == when:
+            self.note(f"  the node is killed {when} it has sent")
+            self.tally[f"killed {when} sending"] += 1
+            self.node.kill()
+            raise Crash
 
     def changes(
         self,
@@ -207,7 +438,7 @@ class World:
         trigger_price: float | None,
     ) -> None:
         """Take a change that has just left the node."""
-        order = self.venue.orders[client_order_id]
+        order = self._order_of(client_order_id)
         self.note(f"  changes {order!r} to {quantity} @ {price} / {trigger_price}")
         self.sent += 1
         self.tally["changes"] += 1
@@ -217,15 +448,17 @@ class World:
         smaller = price is None and trigger_price is None and whole <= order.known_quantity
         opens = not (order.reduce_only or smaller or self._is_exit(order, whole - order.heard))
         self._must_be_journalled(order, "modify", opens=opens and not order.born_exit)
+        self._crash("before")
         self.venue.send(Command("modify", order, quantity, price, trigger_price))
         if opens:
             largest = max(whole, order.most_asked)
             self._judge(order, largest - order.heard, new_price, new_trigger, change=True)
         order.ask(whole, price, trigger_price)
+        self._crash("after")
 
     def cancels(self, client_order_id: str) -> None:
         """Take a cancel that has just left the node."""
-        order = self.venue.orders[client_order_id]
+        order = self._order_of(client_order_id)
         self.note(f"  cancels {order!r}")
         self.sent += 1
         self.tally["cancels"] += 1
@@ -234,13 +467,19 @@ class World:
     def act(self, strategy_id: str, intents: Iterable[Intent], send: Callable[..., None]) -> None:
         """See each wish before and after the node carries it out."""
         for intent in intents:
-            must = self._must_pass(strategy_id, intent)
+            past = self.node.context.warming.ts
+            must = not past and self._must_pass(strategy_id, intent)
             before = self.sent
             self.wanted[strategy_id] = getattr(intent, "quantity", None)
             send([intent])
             if must and self.sent == before and not self.node.dead:
                 refusals = self.node.context.guard.refusals[-1:]
                 raise Found(f"an exit was refused: {strategy_id} {intent}: {refusals}")
+
+    def knows(self, client_order_id: str) -> bool:
+        """Return whether the venue has or had an order, as an engine knows that has asked it."""
+        order = self.venue.orders.get(client_order_id)
+        return order is not None and order.state not in ("lost", "flying")
 
     def fresh(self, strategy_id: str, prediction: Prediction | None) -> None:
         """Note which prediction a strategy answers."""
@@ -261,9 +500,14 @@ class World:
         """Look for halts that are lost, and for those that nobody asked for."""
         states = self.node.context.guard.states
         for halt in states.in_force:
-            asked = any(halt.reason == one.reason for one in self.halts)
-            if not asked and not (halt.cause == "limit" and self._drawdown_may_halt()):
+            if halt in self.halts:
+                continue
+            # Terms that a torn journal does not know look like a change around the guard.
+            torn = self.torn and "changed around the guard" in halt.reason
+            due = torn or halt.reason in self.due_halts
+            if not due and not (halt.cause == "limit" and self._drawdown_may_halt()):
                 raise Found(f"halted without a reason: {halt}")
+            self.halts.append(halt)
         for one in self.halts:
             if one not in states.in_force:
                 raise Found(f"lost: {one}")
@@ -373,6 +617,7 @@ class World:
                 self._journalled.add((id_, what))
         if (order.client_order_id, action) in self._journalled:
             self._journalled.discard((order.client_order_id, action))
+            order.journalled = True
         elif opens or not self.is_journal_broken:
             raise Found(f"{action} of {order!r} left before the journal had it")
 
@@ -529,6 +774,8 @@ class World:
         said = self.told[-1 - self.pick(min(len(self.told), 5))]
         if said.word in ("change refused", "cancel refused"):
             return  # The answer to a command comes once; a stream may say things again.
+        if any(said.order is trade.order for trade in self.sums.values()):
+            return  # A venue that lists no fills of an order does not tell one of them either.
         self.tally["heard twice"] += 1
         self.note(f"  node hears again {said.word} of {said.order!r}")
         self.node.tell(said)
@@ -549,6 +796,7 @@ class World:
     def break_journal(self) -> None:
         """Move the journal away: nothing can be written any more."""
         (self.folder / "journal.sqlite").rename(self.folder / "aside")
+        self.torn = True
 
     def mend_journal(self) -> None:
         """Move it back."""
@@ -616,6 +864,13 @@ class World:
                 if halt.flatten and held and _covers(halt.scope, strategy_id, instrument_id)
             ]
         return left
+
+    def crash(self) -> None:
+        """Kill the node, now or at its next command."""
+        self.crash_at = ("now", "before", "after")[self.pick(3)]
+        if self.crash_at == "now":
+            self.tally["killed out of the blue"] += 1
+            self.node.kill()
 
     def settle(self) -> None:
         """Let everything arrive and be heard, and compare the two sides."""
@@ -767,9 +1022,12 @@ class World:
         """Let the engine report an order that nobody allowed."""
         strategy = self.node.strategies[RANDOM]
         permit = Permit(BTC, "BUY", LOTS[BTC], False)
-        strategy.answering.created(f"stranger-{self.tally['steps']}", permit)
-        if self.node.context.guard.state == "active":
+        strategy.answering.created(f"stranger-{len(self.trace)}", permit)
+        context = self.node.context
+        if context.guard.state != "halted" or not context.run_state.stop_reason:
             raise Found("an order around the guard did not halt")
+        self.due_halts.add(context.guard.states.in_force[-1].reason)
+        self.tally["orders around the guard"] += 1
 
     def note(self, line: str) -> None:
         self.trace.append(line)
@@ -792,7 +1050,7 @@ def _covers(scope: StateScope, strategy_id: str, instrument_id: str) -> bool:
 def _says_as_much(one: Halt, other: Halt) -> bool:
     """Return whether a halt by command makes another one superfluous."""
     return (
-        one.scope == other.scope
+        (one.scope, one.cause) == (other.scope, other.cause)
         and (one.level == "halted" or other.level == "reducing")
         and (one.flatten or not other.flatten)
     )
@@ -833,6 +1091,8 @@ ACTIONS: dict[str, Callable[[World], Any]] = {
     "mend journal": World.mend_journal,
     "halt": World.halt,
     "resume": World.resume,
+    "crash": World.crash,
+    "side door": World.side_door,
     "settle": World.settle,
 }
 _NEEDS: dict[str, Callable[[World], Any]] = {
@@ -861,5 +1121,7 @@ WEIGHTS = {
     "mend journal": 12,
     "halt": 1,
     "resume": 3,
+    "crash": 1,
+    "side door": 0.2,
     "settle": 2,
 }
