@@ -312,6 +312,42 @@ def test_trade_that_brought_nothing_lost_nothing_and_is_a_trade() -> None:
     assert passes(each)
 
 
+def test_stop_without_a_loss_does_not_count_and_one_at_the_end_of_the_window_does() -> None:
+    desk = desk_with(stop_guard={"stops": 2, "window_minutes": 10, "pause_minutes": 60})
+    lose(desk, 0, purpose="exit:stop")
+    lose(desk, 1, purpose="exit:stop")
+    assert passes(desk)
+    desk.now += 10 * MINUTE
+    lose(desk, 1, purpose="exit:stop")
+    assert not passes(desk)
+
+
+def test_bar_that_is_told_twice_is_no_shorter_interval() -> None:
+    desk = desk_with(max_stale_bars=1)
+    for after in (MINUTE, 0, 0):
+        desk.bar(100.0, after)
+    assert passes(desk)
+    desk.now += MINUTE
+    assert passes(desk)
+
+
+def test_trader_without_any_equity_is_refused_in_words() -> None:
+    correlation = {"max_volatility_frac": 0.5, "max_risk_share_frac": 0.5, "min_bars": 2}
+    for limit in ({"max_daily_loss_frac": 0.5}, {"correlation": correlation}):
+        desk = desk_with(**limit)
+        desk.bar(100.0, MINUTE)
+        desk.bar(110.0, MINUTE)
+        desk.bar(100.0, MINUTE)
+        desk.trade("1", fee=10_000.0)
+        desk.trade("-1")
+        for instrument in (X, Y):
+            desk.bar(100.0, DAY - 3 * MINUTE if instrument == X else 0, instrument)
+        assert desk.ledger.equity() == 0
+        refused = desk.ask("1")
+        assert not refused.allowed
+        assert "100" in refused.line
+
+
 def test_peak_of_the_last_days_is_forgotten_once_it_is_older() -> None:
     desk = desk_with(drawdown={"reduce_frac": 0.05, "window_days": 2})
     desk.trade("20")
