@@ -105,7 +105,10 @@ def run_record(
         honesty=honesty_notes(preparation, results, models),
         data=[*preparation.data, *preparation.reference_data],
         versions=versions(),
-        halts=[Halt(ts=iso(h.ts), reason=h.reason, scope=h.strategy_id) for h in guard.halts],
+        halts=[
+            Halt(ts=iso(h.ts), reason=h.reason, scope=h.scope.id or h.strategy_id)
+            for h in guard.halts
+        ],
         refused=guard.refused,
         risk=None if results is None else results.risk,
         limits=[
