@@ -77,7 +77,7 @@ def _limits(record: WhatIfRecord) -> Table:
         table.add_row(
             Text("state (halted)" if one.limit == "state" else one.limit),
             *(formats.count(n) if n else formats.DASH for n in counts),
-            formats.money(one.value),
+            formats.money(one.value, 0),
             _signed(one.pnl_effect),
         )
     if record.closed_early or abs(record.rest) >= 0.005:
@@ -94,7 +94,7 @@ def _limits(record: WhatIfRecord) -> Table:
         table.add_row(
             Text("all", style="bold"),
             *(formats.count(n) if n else formats.DASH for n in sums),
-            formats.money(sum(one.value for one in record.limits)),
+            formats.money(sum(one.value for one in record.limits), 0),
             _signed(record.other.net_pnl - record.recorded.net_pnl),
         )
     return table
@@ -164,7 +164,7 @@ def _table(first: str, *others: str) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column(first, no_wrap=True)
     for name in others:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     return table
 
 
