@@ -82,8 +82,16 @@ def clients_of(preparation: Preparation) -> dict[str, Clients]:
         As `data_client` and `execution_client`.
     """
     where = str(preparation.desk.path)
+    speed = preparation.desk.config.rehearsal_speed
     found = {}
     for venue in preparation.venues.values():
+        if speed != 1 and venue.base_url_http is None:
+            raise ConfigError(
+                f"{where}: rehearsal_speed",
+                f"was {speed}, and {venue.name} is the real one",
+                "must be 1 there",
+                "Such a config is for its rehearsal alone: --rehearsal URL",
+            )
         own = [spec.id for spec in preparation.instruments.values() if spec.venue == venue.name]
         trades = preparation.mode == "live"
         found[venue.name] = Clients(

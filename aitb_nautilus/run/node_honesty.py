@@ -11,6 +11,12 @@ __all__ = ["node_notes"]
 
 def node_notes(preparation: Preparation) -> Iterator[str]:
     """Yield what must be known of the fills of a node."""
+    speed = preparation.desk.config.rehearsal_speed
+    if speed != 1:
+        yield (
+            f"The market ran at {speed}-fold speed, and so did this desk: for load and faults "
+            f"only. The result says nothing about trading."
+        )
     for venue in preparation.venues.values():
         if venue.base_url_http is not None:
             yield (

@@ -162,6 +162,33 @@ def test_a_node_is_not_pointed_at_something_that_is_no_rehearsal() -> None:
             ask_rehearsal(text)
 
 
+def test_a_desk_on_paper_reaches_the_rehearsal_without_a_change_of_its_config(desk: Path) -> None:
+    with rehearsing(desk, "--speed", "60") as (_, address):
+        url = address["base_url_http"]
+        assert main(["paper", "desk-x60.toml"]) == 3  # the real exchange has no such speed
+        command = [sys.executable, "-m", "aitb_nautilus", "paper", "desk-x60.toml", "--json"]
+        with subprocess.Popen(
+            [*command, "--rehearsal", url],
+            cwd=desk,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as child:
+            assert child.stderr is not None
+            said = ""
+            while "warm after" not in said:
+                line = child.stderr.readline()
+                assert line, said
+                said += line
+            child.send_signal(signal.SIGTERM)
+            child.communicate(timeout=20)
+    (folder,) = (desk / "runs").iterdir()
+    written = (folder / "config.toml").read_text()
+    assert f'base_url_http = "{url}"' in written
+    assert "rehearsal_speed = 60" in written
+    assert 'api_secret = "env:AITB_REHEARSAL_SECRET"' in written
+
+
 def test_what_cannot_be_rehearsed_is_refused(
     desk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
