@@ -25,9 +25,9 @@ from typing import Self
 import msgspec
 from msgspec.structs import replace
 
-from aitb_nautilus.risk.journal_chain import GENESIS, Row, encode_body, fits, link
+from aitb_nautilus.risk.journal_chain import GENESIS, Entry, Row, chained, fits
 from aitb_nautilus.risk.journal_file import COLUMNS, JournalError, WriterLock, open_for_writing
-from aitb_nautilus.risk.journal_gaps import Entry, Missing
+from aitb_nautilus.risk.journal_gaps import Missing
 from aitb_nautilus.risk.journal_records import Body, Closed, Opened
 
 __all__ = ["Journal", "JournalState"]
@@ -160,9 +160,8 @@ class Journal:
         JournalError
             If it cannot be written now. It is lost then, with all that waited, and counted.
         """
-        text = encode_body(body)
         with self._mutex:
-            self._wait((ts, body.kind, strategy_id, instrument_id, client_order_id, text))
+            self._wait((ts, body.kind, strategy_id, instrument_id, client_order_id, body))
             if self._durable or len(self._waiting) >= self._batch:
                 self._write_waiting()
                 return self._seq
@@ -183,9 +182,8 @@ class Journal:
         JournalError
             If too many wait, and they cannot be written now.
         """
-        text = encode_body(body)
         with self._mutex:
-            self._wait((ts, body.kind, strategy_id, instrument_id, client_order_id, text))
+            self._wait((ts, body.kind, strategy_id, instrument_id, client_order_id, body))
             if len(self._waiting) >= self._batch:
                 self._write_waiting()
 
@@ -276,26 +274,21 @@ class Journal:
             if self._missing.why:
                 # A commit that failed may have reached the file all the same.
                 self._seq, self._head = self._end()
-            rows = self._chained([*self._missing.gap(), *entries])
+            rows = chained(self._head, self._seq, [*self._missing.gap(), *entries])
             self._insert(rows)
         except (sqlite3.Error, UnicodeEncodeError, JournalError) as e:
             why = e.found if isinstance(e, JournalError) else str(e)
             self._missing.add(entries, why)
             raise self._failure(why) from e
+        except Exception as e:
+            # A body that cannot be said must not keep all others from being written.
+            self._missing.add(entries, f"{type(e).__name__}: {e}")
+            raise
         except BaseException:
             self._waiting = entries
             raise
         self._seq, self._head = rows[-1][0], rows[-1][-1]
         self._missing = Missing()
-
-    def _chained(self, entries: Sequence[Entry]) -> list[Row]:
-        """Give entries their numbers and hashes."""
-        rows: list[Row] = []
-        head = self._head
-        for seq, entry in enumerate(entries, self._seq + 1):
-            head = link(head, (seq, *entry))
-            rows.append((seq, *entry, head))
-        return rows
 
     def _insert(self, rows: Sequence[Row]) -> None:
         database = self._database

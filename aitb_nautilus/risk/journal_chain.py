@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -12,9 +13,11 @@ from aitb_nautilus.risk.journal_records import KINDS, Body
 
 __all__ = [
     "GENESIS",
+    "Entry",
     "Fields",
     "Record",
     "Row",
+    "chained",
     "decode_body",
     "encode_body",
     "fits",
@@ -24,6 +27,8 @@ __all__ = [
 GENESIS = bytes(32)
 """The hash before the first record."""
 
+type Entry = tuple[int, str, str, str, str, Body]
+"""Time, kind, strategy, instrument, order and body of a record that has no place yet."""
 type Fields = tuple[int, int, str, str, str, str, str]
 """Number, time, kind, strategy, instrument, order, and body as JSON."""
 type Row = tuple[int, int, str, str, str, str, str, bytes]
@@ -96,8 +101,27 @@ def link(previous: bytes, fields: Fields) -> bytes:
     array of all fields but the hash, without spaces; the body comes last and as it is, so no two
     different records have the same.
     """
-    head, body = _encode(fields[:-1]), fields[-1].encode()
-    return hashlib.sha256(b"%b%b,%b]" % (previous, head[:-1], body)).digest()
+    return hashlib.sha256(previous + _encode((*fields[:-1], msgspec.Raw(fields[-1])))).digest()
+
+
+def chained(previous: bytes, last: int, entries: Iterable[Entry]) -> list[Row]:
+    """Return records with their numbers and hashes; `link`, for many, and quicker.
+
+    Parameters
+    ----------
+    previous, last
+        Hash and number of the record before them.
+    entries
+        Records that have no place yet.
+    """
+    sha256, encode, raw = hashlib.sha256, _encode, msgspec.Raw
+    rows: list[Row] = []
+    for seq, (ts, kind, strategy, instrument, order, body) in enumerate(entries, last + 1):
+        text = encode_body(body)
+        whole = encode((seq, ts, kind, strategy, instrument, order, raw(text)))
+        previous = sha256(previous + whole).digest()
+        rows.append((seq, ts, kind, strategy, instrument, order, text, previous))
+    return rows
 
 
 def fits(previous: bytes, row: Row) -> bool:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aitb_nautilus.risk.journal_chain import encode_body
+from aitb_nautilus.risk.journal_chain import Entry
 from aitb_nautilus.risk.journal_records import Gap, Sent
 
-__all__ = ["Entry", "Missing"]
+__all__ = ["Missing"]
 
 _SENT_KEPT = 1_000
-
-type Entry = tuple[int, str, str, str, str, str]
-"""Time, kind, strategy, instrument, order and body of a record that has no place yet."""
 
 
 class Missing:
@@ -56,4 +53,4 @@ class Missing:
             why=self.why,
             sent=tuple(self.sent),
         )
-        return [(self.last_ts, Gap.kind, "", "", "", encode_body(gap))]
+        return [(self.last_ts, Gap.kind, "", "", "", gap)]

@@ -5,6 +5,7 @@ Prints one JSON object: what the strategy saw. Used by `test_engine_adapter`.
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 import threading
@@ -26,6 +27,7 @@ from nautilus_trader.model import (
     AccountId,
     BarType,
     BookType,
+    ClientOrderId,
     InstrumentId,
     OrderSide,
     Price,
@@ -35,7 +37,9 @@ from nautilus_trader.model import (
 )
 from nautilus_trader.trading import Strategy, StrategyConfig
 
+from aitb_nautilus.messages import CloseIntent
 from aitb_nautilus.rehearsal import Fault, RehearsalSettings, SteppedClock
+from aitb_nautilus.risk.decision_ids import Place, decision_id
 from tests.rehearsal_client import HOUR_NS, bar_source
 from tests.rehearsal_thread import RunningRehearsal, serve_in_thread
 
@@ -43,6 +47,13 @@ IID = InstrumentId.from_str("BTCUSDT-PERP.BINANCE")
 BARS = BarType.from_str("BTCUSDT-PERP.BINANCE-1-HOUR-LAST-EXTERNAL")
 STEP_NS = HOUR_NS // 24
 LIMIT_S = 12.0
+OURS = (
+    decision_id(
+        "AITB-001", "S-001", Place(("call", str(n)), 0), CloseIntent(instrument_id=str(IID))
+    )
+    for n in itertools.count()
+)
+"""Ids as our strategies give them: hashes of decisions."""
 
 
 class Session(Strategy):
@@ -58,6 +69,7 @@ class Session(Strategy):
         self.seen: Counter[str] = Counter()
         self.told: list[str] = []
         self.bars: list[list[str]] = []
+        self.ids: dict[str, list[str]] = {}
         self.stage = 0
         self.order: Any = None
 
@@ -87,6 +99,7 @@ class Session(Strategy):
 
     def on_order_event(self, event: Any) -> None:
         name = type(event).__name__
+        self.ids.setdefault(str(event.client_order_id), []).append(name.removeprefix("Order"))
         if name not in ("OrderInitialized", "OrderSubmitted"):
             self.told.append(name.removeprefix("Order"))
 
@@ -111,7 +124,7 @@ class Session(Strategy):
                         Fault(kind="duplicate_event", match="ORDER_TRADE_UPDATE TRADE")
                     )
                 )
-                self.order = make.market(IID, OrderSide.BUY, quantity)
+                self.order = make.market(IID, OrderSide.BUY, quantity, client_order_id=ours())
             case 2:
                 low = Price.from_str(f"{float(str(quote.bid_price)) - 1_000:.1f}0")
                 self.order = make.limit(IID, OrderSide.BUY, quantity, low)
@@ -127,7 +140,9 @@ class Session(Strategy):
                 self.order = make.market(IID, OrderSide.BUY, quantity)
             case 5:
                 low = Price.from_str(f"{float(str(quote.bid_price)) - 500:.1f}0")
-                self.order = make.stop_market(IID, OrderSide.SELL, quantity, low, reduce_only=True)
+                self.order = make.stop_market(
+                    IID, OrderSide.SELL, quantity, low, reduce_only=True, client_order_id=ours()
+                )
             case 6:
                 self.cancel_order(self.order.client_order_id)
                 return
@@ -141,6 +156,11 @@ class Session(Strategy):
             case _:
                 return
         self.submit_order(self.order)
+
+
+def ours() -> ClientOrderId:
+    """Return one more id of ours."""
+    return ClientOrderId(next(OURS))
 
 
 def place_by_hand(running: RunningRehearsal) -> None:
@@ -211,7 +231,13 @@ def main() -> None:
             }
         )
     json.dump(
-        {"seen": session.seen, "told": session.told, "bars": session.bars, "venue": venue},
+        {
+            "seen": session.seen,
+            "told": session.told,
+            "bars": session.bars,
+            "ids": session.ids,
+            "venue": venue,
+        },
         sys.stdout,
     )
 

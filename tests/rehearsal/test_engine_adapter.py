@@ -60,6 +60,15 @@ def test_an_earlier_position_and_order_are_reconciled_at_the_start(
     assert session["told"][1:3] == ["reconciled orders 1", "reconciled positions ['0.02']"]
 
 
+def test_ids_of_decisions_come_back_as_they_were_sent(session: dict[str, Any]) -> None:
+    # The adapter packs them into what Binance leaves of 36 characters, at both endpoints.
+    ours = [events for name, events in session["ids"].items() if len(name) == 32]
+    assert ours == [
+        ["Initialized", "Submitted", "Accepted", "Filled"],
+        ["Initialized", "Submitted", "Accepted", "PendingCancel", "Canceled"],
+    ]
+
+
 def test_orders_are_accepted_filled_cancelled_and_rejected(session: dict[str, Any]) -> None:
     told = [word for word in session["told"][3:] if word not in ("PendingCancel", "Updated")]
     assert told == [

@@ -27,7 +27,7 @@ from aitb_nautilus.messages import (
     OrderUpdate,
 )
 from aitb_nautilus.risk.journal import Journal
-from aitb_nautilus.risk.journal_chain import decode_body, encode_body
+from aitb_nautilus.risk.journal_chain import chained, decode_body, encode_body, link
 from aitb_nautilus.risk.journal_file import JournalError
 from aitb_nautilus.risk.journal_proof import verify
 from aitb_nautilus.risk.journal_reader import Wanted, count, read
@@ -407,3 +407,13 @@ def test_messages_become_records() -> None:
         liquidity="MAKER",
         leaves=Decimal(0),
     )
+
+
+@given(st.lists(records(), max_size=5), st.binary(min_size=32, max_size=32))
+def test_many_are_chained_as_one_is(bodies: list[Body], previous: bytes) -> None:
+    entries = [(7, body.kind, "s", "i", "o", body) for body in bodies]
+    rows = chained(previous, 41, entries)
+    assert [row[0] for row in rows] == list(range(42, 42 + len(bodies)))
+    for row in rows:
+        assert row[-1] == link(previous, row[:-1])
+        previous = row[-1]

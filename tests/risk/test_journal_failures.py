@@ -212,3 +212,14 @@ def test_full_disk_breaks_the_journal_and_room_mends_it(path: Path) -> None:
     proof = verify(path)
     assert (proof.whole, proof.closed) == (True, True)
     assert proof.records == 1 + 3 * written + 1 + 2 + 1
+
+
+def test_body_that_cannot_be_said_keeps_no_other_from_being_written(path: Path) -> None:
+    with Journal(path, OPENED, T0) as journal:
+        with pytest.raises(TypeError):
+            journal.append(Halted(reason=object()), T0 + 1)  # type: ignore[arg-type]
+        assert journal.broken
+        journal.append(Halted(reason="seen"), T0 + 2)
+        assert not journal.broken
+    assert [r.kind for r in read(path)] == ["opened", "gap", "halted", "closed"]
+    assert verify(path).whole
