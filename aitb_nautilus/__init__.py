@@ -15,16 +15,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from aitb_nautilus.observe.report import write_report
     from aitb_nautilus.run.backtest import backtest
+    from aitb_nautilus.run.live import live, paper
     from aitb_nautilus.run.load import load_config
     from aitb_nautilus.run.training import train
 
-__all__ = ["__version__", "backtest", "load_config", "train", "write_report"]
+__all__ = ["__version__", "backtest", "live", "load_config", "paper", "train", "write_report"]
 
 __version__ = "0.1.0"
 
 _WHERE = {
     "backtest": "aitb_nautilus.run.backtest",
+    "live": "aitb_nautilus.run.live",
     "load_config": "aitb_nautilus.run.load",
+    "paper": "aitb_nautilus.run.live",
     "train": "aitb_nautilus.run.training",
     "write_report": "aitb_nautilus.observe.report",
 }

@@ -27,6 +27,7 @@ VERBS = {
     "backtest": "Run the desk of one config file on recorded bars.",
     "rehearse": "Serve a local exchange for the desk of one config file.",
     "paper": "Run the desk on live data, with simulated orders.",
+    "live": "Check the desk for live trading; with --run connect it.",
     "report": "Show one run, or compare several with the first of them.",
     "risk": "Take a run's decisions again, under other limits.",
     "status": "Show how the node of a config stands, and what holds it up.",

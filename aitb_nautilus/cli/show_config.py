@@ -1,31 +1,47 @@
-"""``aitb show-config``: a config as the program understands it, or its JSON schema."""
+"""``aitb show-config``: a config as the program understands it, its JSON schema, or two modes."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 import click
 import msgspec
 from rich.syntax import Syntax
+from rich.table import Table
 
 from aitb_nautilus.cli.plumbing import console, emit, json_option
 from aitb_nautilus.errors import UsageError
-from aitb_nautilus.run.load import load_config
+from aitb_nautilus.observe.run_record import Mode
+from aitb_nautilus.run.load import Desk, load_config
+from aitb_nautilus.run.modes import mode_differences
 from aitb_nautilus.run.schema import desk_schema
 
 __all__ = ["command"]
+
+_MODES = click.Choice(["backtest", "paper", "live"])
 
 
 @click.command("show-config")
 @click.argument("config", type=click.Path(path_type=Path), required=False)
 @click.option("--schema", "show_schema", is_flag=True, help="Print the JSON schema for editors.")
+@click.option(
+    "--diff",
+    "modes",
+    nargs=2,
+    type=_MODES,
+    metavar="MODE MODE",
+    help="Print what differs between two modes: backtest, paper, live.",
+)
 @json_option
-def command(config: Path | None, show_schema: bool, as_json: bool) -> None:
+def command(
+    config: Path | None, show_schema: bool, modes: tuple[str, str] | None, as_json: bool
+) -> None:
     """Print a config as the program understands it.
 
     Every default is written out; secrets stay references. With --schema: the JSON schema that lets
     an editor complete and check a config, with the settings of all shipped components, and of those
-    that CONFIG names.
+    that CONFIG names. With --diff backtest live: what is not the same when the desk runs live.
     """
     if show_schema:
         whole = desk_schema(None if config is None else load_config(config))
@@ -34,6 +50,9 @@ def command(config: Path | None, show_schema: bool, as_json: bool) -> None:
     if config is None:
         raise UsageError("aitb show-config", "no config was given", "must be a TOML file")
     desk = load_config(config)
+    if modes is not None:
+        _show_difference(desk, cast("tuple[Mode, Mode]", modes), as_json)
+        return
     plain = desk.plain()
 
     def human() -> None:
@@ -44,3 +63,26 @@ def command(config: Path | None, show_schema: bool, as_json: bool) -> None:
             click.echo(desk.toml(), nl=False)
 
     emit({"path": str(desk.path), "sha256": desk.sha256(), "config": plain}, as_json, human)
+
+
+def _show_difference(desk: Desk, modes: tuple[Mode, Mode], as_json: bool) -> None:
+    differences, same = mode_differences(desk, *modes)
+
+    def human() -> None:
+        table = Table(box=None, padding=(0, 2, 0, 0))
+        table.add_column("what differs", no_wrap=True)
+        for mode in modes:
+            table.add_column(mode, overflow="fold")
+        for one in differences:
+            table.add_row(one.key, _spelled(one.left), _spelled(one.right))
+        screen = console()
+        if differences:
+            screen.print(table)
+        screen.print(f"\nThe same in both: {', '.join(same)}", soft_wrap=True)
+
+    told = msgspec.to_builtins(differences)
+    emit({"left": modes[0], "right": modes[1], "differences": told, "same": same}, as_json, human)
+
+
+def _spelled(value: Any) -> str:
+    return "–" if value is None else str(value)

@@ -57,11 +57,14 @@ class GatePlan(msgspec.Struct, frozen=True):
         Close of the last bar before the first one wanted, by instrument id, ns UTC.
     past
         Bars of the catalog from there on, by instrument id.
+    bars
+        How many bars before the first one that trades, of each instrument.
     """
 
     bar_types: Sequence[str]
     begins: Mapping[str, int]
     past: Mapping[str, BarFrame]
+    bars: int
 
 
 class BarGate(GuardedActor):

@@ -102,7 +102,7 @@ def prepare_node(desk: Desk, run_state: RunState, mode: Mode, now: int) -> NodeP
     )
     return NodePreparation(
         run,
-        GatePlan(assembly.bar_types, begins, past),
+        GatePlan(assembly.bar_types, begins, past, before),
         reference_bar_types(desk, assembly),
     )
 
