@@ -85,4 +85,4 @@ def _show_difference(desk: Desk, modes: tuple[Mode, Mode], as_json: bool) -> Non
 
 
 def _spelled(value: Any) -> str:
-    return "–" if value is None else str(value)
+    return "-" if value is None else str(value)

@@ -188,6 +188,7 @@ class Answers:
         self._context.chronicle.filled(fill)
         self._sender.fit_exits(fill.instrument_id)
         self._answer(fill, self._decider.decide_on_fill(fill))
+        self._go_on(fill.instrument_id)
         self.obey(fill.ts)
 
     def update(self, update: OrderUpdate) -> None:
@@ -202,6 +203,12 @@ class Answers:
         context.ledger.apply_update(update)
         context.chronicle.answered(order, update)
         self._answer(update, self._decider.decide_on_order(order, update))
+        self._go_on(order.instrument_id)
+
+    def _go_on(self, instrument_id: str) -> None:
+        """Send what waited for a close that this fact has ended."""
+        if self._context.turns is not None:
+            self._context.turns.go_on(self._id, instrument_id)
 
     def _answer(self, fact: Fact, intents: Iterable[Intent]) -> None:
         """Act on a fact that may come in the middle of the answer to another one."""

@@ -15,6 +15,7 @@ from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.order_port import OrderPort
 from aitb_nautilus.risk.risk_parity import RiskParity
 from aitb_nautilus.risk.sources import PredictionSource
+from aitb_nautilus.risk.turns import Turns
 from aitb_nautilus.risk.warming import Warming
 from aitb_nautilus.settings import nearest
 
@@ -62,6 +63,8 @@ class Context(msgspec.Struct, frozen=True):
         engine.
     risk_parity
         How strategies that ask for it share out the desk's risk.
+    turns
+        Holds what opens while a close is on its way; None: commands arrive in the order of sending.
     chronicle
         Tells the journal what was decided.
     """
@@ -82,6 +85,7 @@ class Context(msgspec.Struct, frozen=True):
     aside: set[str] = msgspec.field(default_factory=set)
     port_of: Callable[[str], OrderPort] | None = None
     risk_parity: RiskParity = msgspec.field(default_factory=RiskParity)
+    turns: Turns | None = None
     chronicle: Chronicle = cast("Chronicle", None)
 
     def __post_init__(self) -> None:

@@ -99,7 +99,14 @@ class OrderSender:
         if decision.reducing:
             intent = replace(intent, reduce_only=True)
         terms = plan(intent, decision.quantity, name, self._port)
-        refusal = self._journalled([self._note(terms, intent, decision)])
+        turns = self._context.turns
+        must_wait = (
+            turns is not None
+            and not decision.reducing
+            and turns.must_wait(self._strategy_id, intent.instrument_id)
+        )
+        noted = self._note(terms, intent, decision)
+        refusal = self._journalled([noted])
         if refusal is not None:
             return refusal
 
@@ -107,7 +114,16 @@ class OrderSender:
             self._port.submit(terms)
             self.announce(terms.client_order_id, intent.instrument_id, "submit")
 
-        self._send(intent.instrument_id, send)
+        if turns is not None and must_wait:
+            turns.hold(
+                self._strategy_id,
+                intent.instrument_id,
+                self._port.now(),
+                lambda: self._send(intent.instrument_id, send),
+                lambda: self._give_up(noted),
+            )
+        else:
+            self._send(intent.instrument_id, send)
         return decision
 
     def submit_built(
@@ -335,6 +351,13 @@ class OrderSender:
             self._chronicle.not_sent(order, why, self._now())
             self._context.guard.permits.withdraw(order.client_order_id)
             self._context.ledger.withdraw_order(order.client_order_id)
+
+    def _give_up(self, order: Order) -> None:
+        why = "the close before it was not answered in time"
+        self._withdraw([order], why)
+        self._context.guard.refuse(
+            order.instrument_id, self._strategy_id, self._now(), "turn", f"not sent: {why}"
+        )
 
     def _decided_change(
         self, intent: ModifyIntent, decision: Decision, *, idle: bool = False

@@ -68,6 +68,7 @@ def check_live(desk: Desk | str | Path) -> LiveCheck:
         prepared.run,
         prepared.plan,
         clients_of(prepared.run),
+        first=[],
         reference_bar_types=prepared.reference_bar_types,
         log_folder=None,
         note=lambda _level, _line: None,

@@ -20,7 +20,9 @@ from aitb_nautilus.errors import AitbError, ConfigError, RunError
 from aitb_nautilus.observe.report import write_report
 from aitb_nautilus.observe.run_record import RunRecord, Seconds
 from aitb_nautilus.risk.capture import RunState
+from aitb_nautilus.risk.decision import Decision
 from aitb_nautilus.run.backtest_traded import balances_at
+from aitb_nautilus.run.commands import NodeCommands
 from aitb_nautilus.run.ending import what_ended
 from aitb_nautilus.run.journalling import RunJournal, journalled
 from aitb_nautilus.run.load import Desk, load_config
@@ -103,20 +105,29 @@ class _NodeRun:
         self._snapshots = Snapshots(self._run, writer)
         self._next_snapshot = 0.0
         self._equity: float | None = None
+        self._refusals: dict[tuple[str, str], str] = {}
         self._said = {"fills": 0, "refusals": 0, "halts": 0, "failures": 0}
-        if self._run.mode == "live" and not live_orders:
-            self._context.guard.withheld[LIVE_ORDERS] = (
-                "no order is sent to the venue: start with --live-orders"
-            )
+        self._commands = NodeCommands(
+            self._run.desk,
+            self._context,
+            self._run.strategies,
+            {"mode": self._run.mode, "run_id": writer.folder.name},
+        )
         self._built = build_node(
             self._run,
             prepared.plan,
             clients,
+            first=[self._commands.actor],
             reference_bar_types=prepared.reference_bar_types,
             log_folder=writer.folder,
             note=self._log.note,
             on_tick=self._tick,
         )
+        # After the gate's own: what is wished in the past is refused for that reason.
+        if self._run.mode == "live" and not live_orders:
+            self._context.guard.withheld[LIVE_ORDERS] = (
+                "no order is sent to the venue: start with --live-orders"
+            )
 
     def go(self) -> RunRecord:
         """Run the engine until it is stopped, then write what came out."""
@@ -127,7 +138,7 @@ class _NodeRun:
         writer.record(self._record(standing, "running"))
         self._log.note("INFO", f"{self._run.mode} run {writer.folder.name}: connecting")
         try:
-            with journalled(self._run, writer.folder) as self._journal:
+            with self._commands, journalled(self._run, writer.folder) as self._journal:
                 self._loaded = time.perf_counter()
                 self._run_engine()
         except AitbError as e:
@@ -197,6 +208,8 @@ class _NodeRun:
         if self._equity is None:
             self._begin()
         self._say_news()
+        if self._context.turns is not None:
+            self._context.turns.expire(time.time_ns())
         now = time.monotonic()
         if now >= self._next_snapshot and self._built.gate.is_warm:
             self._next_snapshot = now + self._live.snapshot_secs
@@ -255,9 +268,7 @@ class _NodeRun:
             text = f"{fill.side} {fill.quantity} {fill.instrument_id} at {fill.price:g} ({purpose})"
             self._log.note("INFO", text, fill.strategy_id, fill.ts)
         for one in guard.refusals[said["refusals"] :]:
-            verb = "shrunk" if one.allowed else "refused"
-            text = f"{one.instrument_id} order {verb} by {one.limit}: {one.line}"
-            self._log.note("WARNING", text, one.strategy_id, one.ts)
+            self._say_refusal(one)
         for halt in guard.halts[said["halts"] :]:
             self._log.note("ERROR", f"halted: {halt.reason}", halt.strategy_id or "guard", halt.ts)
         for failure in failures[said["failures"] :]:
@@ -268,6 +279,15 @@ class _NodeRun:
             "halts": len(guard.halts),
             "failures": len(failures),
         }
+
+    def _say_refusal(self, one: Decision) -> None:
+        """Say why a wish was refused or shrunk; not again at every bar while it is the same."""
+        verb = "shrunk" if one.allowed else "refused"
+        text = f"{one.instrument_id} order {verb} by {one.limit}: {one.line}"
+        key = one.strategy_id, one.instrument_id
+        if self._refusals.get(key) != text:
+            self._refusals[key] = text
+            self._log.note("WARNING", text, one.strategy_id, one.ts)
 
     def _take_snapshot(self) -> None:
         try:

@@ -70,6 +70,7 @@ def build_node(
     plan: GatePlan,
     clients: Mapping[str, Clients],
     *,
+    first: Sequence[Any],
     reference_bar_types: Sequence[str],
     log_folder: Path | None,
     note: Callable[[str, str], None],
@@ -83,6 +84,8 @@ def build_node(
         Which bars to bring.
     clients
         By venue name.
+    first
+        Actors that hear before all others.
     reference_bar_types
         Of instruments that are only looked at.
     log_folder
@@ -137,7 +140,7 @@ def build_node(
         on_tick=on_tick,
     )
     recorder = PredictionRecorder(Settings(), context, "aitb_prediction_recorder-001")
-    actors: list[Any] = [warden, recorder, gate]
+    actors: list[Any] = [*first, warden, recorder, gate]
     if context.guard.hearing.wants_quotes:
         actors.append(QuoteWatch(Settings(), context, "aitb_quotes-001", watched))
     if reference_bar_types:

@@ -15,6 +15,7 @@ from aitb_nautilus.market.times import iso
 from aitb_nautilus.messages import BarClosed
 from aitb_nautilus.observe.run_record import DataRecord, Mode
 from aitb_nautilus.risk.capture import RunState
+from aitb_nautilus.risk.turns import Turns
 from aitb_nautilus.run.assembly import assemble, reference_bar_types, venue_of
 from aitb_nautilus.run.bar_gate import GatePlan
 from aitb_nautilus.run.config import VenueSettings
@@ -23,6 +24,9 @@ from aitb_nautilus.run.load import Desk, resolve
 from aitb_nautilus.run.model_sources import check_expiries, check_sources
 from aitb_nautilus.run.preparation import Preparation
 from aitb_nautilus.run.warm_up import bars_before, past_in_catalog
+
+_PATIENCE_NS = 3_000_000_000
+"""How long what opens waits for the close before it."""
 
 __all__ = ["NodePreparation", "prepare_node", "with_bars"]
 
@@ -79,6 +83,7 @@ def prepare_node(desk: Desk, run_state: RunState, mode: Mode, now: int) -> NodeP
         )
     balance = sum(float(v.balance()[0]) for v in venues.values())
     context.ledger.starting_equity = balance
+    msgspec.structs.force_setattr(context, "turns", Turns(context.ledger, _PATIENCE_NS))
     run = Preparation(
         desk=desk,
         context=context,

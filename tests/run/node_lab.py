@@ -157,11 +157,7 @@ class NodeLab:
     def write(self, name: str = "desk", **sections: Any) -> Path:
         """Write a config."""
         path = self.folder / f"{name}.toml"
-        plain = {k: v for k, v in self.plain(**sections).items() if v is not None}
-        plain["instruments"] = [
-            {k: v for k, v in i.items() if v is not None} for i in plain["instruments"]
-        ]
-        path.write_text(tomli_w.dumps(plain))
+        path.write_text(tomli_w.dumps(_without_none(self.plain(**sections))))
         return path
 
     def start(self, *words: str, secret: str = "rehearsal") -> Node:
@@ -241,3 +237,12 @@ def json_of(out: str) -> dict[str, Any]:
     assert len(lines) == 1, out
     told: dict[str, Any] = json.loads(lines[0])
     return told
+
+
+def _without_none(value: Any) -> Any:
+    """Leave out what is absent; TOML has no null."""
+    if isinstance(value, dict):
+        return {k: _without_none(v) for k, v in value.items() if v is not None}
+    if isinstance(value, list):
+        return [_without_none(v) for v in value]
+    return value
