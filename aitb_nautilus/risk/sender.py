@@ -7,6 +7,7 @@ ways pass the same guard. It holds nothing of the engine: what is allowed leaves
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import count
 from typing import Literal
 
@@ -99,12 +100,6 @@ class OrderSender:
         if decision.reducing:
             intent = replace(intent, reduce_only=True)
         terms = plan(intent, decision.quantity, name, self._port)
-        turns = self._context.turns
-        must_wait = (
-            turns is not None
-            and not decision.reducing
-            and turns.must_wait(self._strategy_id, intent.instrument_id)
-        )
         noted = self._note(terms, intent, decision)
         refusal = self._journalled([noted])
         if refusal is not None:
@@ -114,16 +109,11 @@ class OrderSender:
             self._port.submit(terms)
             self.announce(terms.client_order_id, intent.instrument_id, "submit")
 
-        if turns is not None and must_wait:
-            turns.hold(
-                self._strategy_id,
-                intent.instrument_id,
-                self._port.now(),
-                lambda: self._send(intent.instrument_id, send),
-                lambda: self._give_up(noted),
-            )
+        leave = partial(self._send, intent.instrument_id, send)
+        if decision.reducing or self._context.turns is None:
+            leave()
         else:
-            self._send(intent.instrument_id, send)
+            self._context.turns.take(noted, self._port.now(), leave, partial(self._give_up, noted))
         return decision
 
     def submit_built(
@@ -353,11 +343,10 @@ class OrderSender:
             self._context.ledger.withdraw_order(order.client_order_id)
 
     def _give_up(self, order: Order) -> None:
-        why = "the close before it was not answered in time"
+        why = "not sent: the close before it was not answered in time"
         self._withdraw([order], why)
-        self._context.guard.refuse(
-            order.instrument_id, self._strategy_id, self._now(), "turn", f"not sent: {why}"
-        )
+        now = self._now()
+        self._context.guard.refuse(order.instrument_id, self._strategy_id, now, "turn", why)
 
     def _decided_change(
         self, intent: ModifyIntent, decision: Decision, *, idle: bool = False

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.ledger import Ledger
 
 __all__ = ["Turns"]
@@ -47,22 +48,20 @@ class Turns:
             for o in self._ledger.open_orders(instrument_id)
         )
 
-    def hold(
-        self,
-        strategy_id: str,
-        instrument_id: str,
-        ts: int,
-        send: Callable[[], None],
-        give_up: Callable[[], None],
+    def take(
+        self, order: Order, ts: int, send: Callable[[], None], give_up: Callable[[], None]
     ) -> None:
-        """Send once the close has ended; give up if that takes too long.
+        """Send an opening order, now or once the close has ended; give up if that takes too long.
 
         Parameters
         ----------
         ts
             Now, ns UTC, by the clock of `expire`.
         """
-        held = self._held.setdefault((strategy_id, instrument_id), [])
+        if not self.must_wait(order.strategy_id, order.instrument_id):
+            send()
+            return
+        held = self._held.setdefault((order.strategy_id, order.instrument_id), [])
         held.append(_Held(ts + self._patience_ns, send, give_up))
 
     def go_on(self, strategy_id: str, instrument_id: str) -> None:

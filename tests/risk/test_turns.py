@@ -14,9 +14,9 @@ BTC = "BTCUSDT-PERP.BINANCE"
 ONE = Decimal(1)
 
 
-def close(ledger: Ledger, **terms: Any) -> Order:
-    """Put a close at the market on its way."""
-    order = Order(
+def order_of(**terms: Any) -> Order:
+    """Return a close at the market, or what the terms make of it."""
+    return Order(
         **{
             "client_order_id": "c",
             "strategy_id": "S-001",
@@ -33,15 +33,25 @@ def close(ledger: Ledger, **terms: Any) -> Order:
             **terms,
         }
     )
-    ledger.apply_order(order)
-    return order
+
+
+def close(ledger: Ledger, **terms: Any) -> None:
+    """Put a close at the market on its way."""
+    ledger.apply_order(order_of(**terms))
+
+
+ENTRY = order_of(client_order_id="e", is_exit=False, reduce_only=False, purpose="entry")
 
 
 def held(turns: Turns, ts: int = 0) -> list[str]:
     """Hold an order; return what becomes of it."""
     became: list[str] = []
-    turns.hold("S-001", BTC, ts, lambda: became.append("sent"), lambda: became.append("given up"))
+    turns.take(ENTRY, ts, lambda: became.append("sent"), lambda: became.append("given up"))
     return became
+
+
+def test_entry_that_follows_no_close_leaves_at_once() -> None:
+    assert held(Turns(Ledger(1_000.0), 10)) == ["sent"]
 
 
 def test_entry_waits_for_the_fill_of_the_close() -> None:
@@ -99,7 +109,7 @@ def test_second_entry_waits_behind_the_first() -> None:
     close(ledger)
     became: list[int] = []
     for number in (1, 2):
-        turns.hold("S-001", BTC, 0, lambda n=number: became.append(n), lambda: None)  # type: ignore[misc]
+        turns.take(ENTRY, 0, lambda n=number: became.append(n), lambda: None)  # type: ignore[misc]
     ledger.apply_update(OrderUpdate("c", BTC, 2, "CANCELED"))
     turns.go_on("S-001", BTC)
     assert became == [1, 2]
