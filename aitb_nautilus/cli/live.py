@@ -11,6 +11,7 @@ from rich.table import Table
 
 from aitb_nautilus.cli.node_lines import node_lines
 from aitb_nautilus.cli.plumbing import console, emit, json_option
+from aitb_nautilus.cli.rehearsal_option import desk_at, rehearsal_option
 from aitb_nautilus.errors import UsageError
 from aitb_nautilus.observe.run_folder import Run
 from aitb_nautilus.observe.summary import print_summary
@@ -25,9 +26,12 @@ __all__ = ["command"]
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option("--run", "connect", is_flag=True, help="Connect to the venue, and run until Ctrl-C.")
 @click.option("--live-orders", is_flag=True, help="Send orders. Real money, at a real venue.")
+@rehearsal_option
 @json_option
-def command(config: Path, connect: bool, live_orders: bool, as_json: bool) -> None:
-    """Trade the desk of one config file at its venue, in three steps.
+def command(
+    config: Path, connect: bool, live_orders: bool, rehearsal: str | None, as_json: bool
+) -> None:
+    """Trade the desk of one config file at its venue, in steps.
 
     Alone it builds and checks everything, says what it would do, and connects nowhere. With --run
     it connects and decides, and every order is refused. With --run --live-orders it trades. It runs
@@ -37,7 +41,7 @@ def command(config: Path, connect: bool, live_orders: bool, as_json: bool) -> No
         raise UsageError(
             "aitb live", "--live-orders was given without --run", "must be given together"
         )
-    desk = load_config(config)
+    desk = desk_at(config, rehearsal)
     if not connect:
         check = check_live(desk)
         emit(msgspec.to_builtins(check), as_json, lambda: _print_check(check, config))

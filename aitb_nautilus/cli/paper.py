@@ -22,7 +22,7 @@ __all__ = ["command"]
 @rehearsal_option
 @json_option
 def command(config: Path, rehearsal: str | None, as_json: bool) -> None:
-    """Run the desk of one config file on live data, with simulated orders.
+    """Run the desk of one config file live, with simulated orders.
 
     The market comes from the venue as it happens; orders are filled by the engine's sandbox with
     the config's fees, latency and balances, and never leave this machine. It runs until Ctrl-C or

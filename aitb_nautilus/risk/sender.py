@@ -22,10 +22,11 @@ from aitb_nautilus.messages import (
     OrderSent,
     opposite,
 )
-from aitb_nautilus.risk.book import ZERO, Order
+from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.decision import Decision
 from aitb_nautilus.risk.decision_ids import DecisionIds, Fact
+from aitb_nautilus.risk.exit_fitting import fitting
 from aitb_nautilus.risk.journal_records import Sent
 from aitb_nautilus.risk.ledger import View
 from aitb_nautilus.risk.order_port import OrderPort, OrderTerms, plan
@@ -244,22 +245,12 @@ class OrderSender:
         return decision
 
     def fit_exits(self, instrument_id: str) -> None:
-        """Cut exits that the strategy built itself to what is left to close.
-
-        A venue does this with reduce-only orders; a plain one would open the other side.
-        """
-        held = self._view.quantity(instrument_id)
-        room = abs(held)
-        for order in self._view.open_orders(instrument_id):
-            if not order.is_exit or order.reduce_only:
-                continue
-            kept = ZERO if (held > 0) == (order.side == "BUY") else min(order.leaves, room)
-            room -= kept
-            if kept == 0:
-                self.cancel(CancelIntent(client_order_id=order.client_order_id))
-            elif kept < order.leaves:
-                quantity = order.filled + kept
-                self.modify(ModifyIntent(client_order_id=order.client_order_id, quantity=quantity))
+        """Cut exits that the strategy built itself to what is left to close."""
+        for intent in fitting(self._view, instrument_id):
+            if isinstance(intent, CancelIntent):
+                self.cancel(intent)
+            else:
+                self.modify(intent)
 
     def announce(
         self,
@@ -343,9 +334,8 @@ class OrderSender:
             self._context.ledger.withdraw_order(order.client_order_id)
 
     def _give_up(self, order: Order) -> None:
-        why = "not sent: the close before it was not answered in time"
+        why, now = "not sent: the close before it was not answered in time", self._now()
         self._withdraw([order], why)
-        now = self._now()
         self._context.guard.refuse(order.instrument_id, self._strategy_id, now, "turn", why)
 
     def _decided_change(
@@ -389,10 +379,8 @@ class OrderSender:
     def _note(self, terms: OrderTerms, intent: OrderIntent, decision: Decision) -> Order:
         """Give the order a permit, and tell ledger and chronicle of it."""
         client_order_id = terms.client_order_id
-        self._context.guard.permits.give(
-            client_order_id,
-            Permit(terms.instrument_id, terms.side, terms.quantity, terms.reduce_only),
-        )
+        permit = Permit(terms.instrument_id, terms.side, terms.quantity, terms.reduce_only)
+        self._context.guard.permits.give(client_order_id, permit)
         self._chronicle.decided(intent, decision, "submit", intent.quantity, client_order_id)
         noted = Order(
             client_order_id=client_order_id,

@@ -26,6 +26,7 @@ from aitb_nautilus.risk.translate import bar_fact
 from aitb_nautilus.risk.warming import WARM_UP
 from aitb_nautilus.run.bar_order import BarOrder, Hole
 from aitb_nautilus.run.config import LiveSettings
+from aitb_nautilus.run.told_bars import ToldBars
 from aitb_nautilus.run.warm_up import in_order, tell_past
 from aitb_nautilus.settings import Settings
 
@@ -84,7 +85,7 @@ class BarGate(GuardedActor):
     Attributes
     ----------
     told
-        Bars since the warm-up, in the order in which they were told.
+        Bars since the warm-up.
     ignored
         Bars that were not told, by the reason.
     is_warm
@@ -126,10 +127,10 @@ class BarGate(GuardedActor):
         self._misses: Counter[Hole] = Counter()
         self._not_before = 0
         self._past_told = False
-        self.told: list[BarClosed] = []
+        self.told = ToldBars()
         self.ignored: Counter[str] = Counter()
         self.is_warm = False
-        self.past: list[BarClosed] = []
+        self.past = ToldBars()
         context.brought.update(plan.bar_types)
         context.guard.withheld[WARM_UP] = "warming up: the past has not been told yet"
 
@@ -215,7 +216,7 @@ class BarGate(GuardedActor):
 
     def _kept(self, bars: Iterator[BarClosed]) -> Iterator[BarClosed]:
         for bar in bars:
-            self.past.append(bar)
+            self.past.add(bar)
             yield bar
 
     def _ready(self) -> Iterator[BarClosed]:
@@ -232,7 +233,7 @@ class BarGate(GuardedActor):
                 f"opened on it"
             )
         try:
-            self.told.append(bar)
+            self.told.add(bar)
             if audience is not None:
                 audience.tell(bar)
         finally:

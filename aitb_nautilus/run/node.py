@@ -303,8 +303,8 @@ class _NodeRun:
         if compare and self._run.mode == "paper":
             balances = {n: balances_at(self._built.portfolio, n) for n in self._run.venues}
         return Facts(
-            told=list(gate.told),
-            past=list(gate.past),
+            told=gate.told.frames(),
+            past=gate.past.frames(),
             orders=list(ledger.orders.values()),
             fills=list(ledger.fills),
             predictions=recorder.table(),
@@ -318,7 +318,8 @@ class _NodeRun:
         with suppress(AitbError):
             self._log.note("ERROR", error.paragraph(), "run")
             gate = self._built.gate
-            run = with_bars(self._run, gate.told, gate.past, self._equity or 0.0)
+            told, past = gate.told.frames(), gate.past.frames()
+            run = with_bars(self._run, told, past, self._equity or 0.0)
             standing = Standing(run, None, self._built.recorder.table(), [])
             self._writer.record(self._record(standing, "failed", error))
 

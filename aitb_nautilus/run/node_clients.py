@@ -18,6 +18,7 @@ from nautilus_trader.adapters.binance import (
     BinanceExecutionClientFactory,
     BinanceInstrumentProviderConfig,
     BinanceProductType,
+    BinanceSpotMarketDataMode,
 )
 from nautilus_trader.adapters.bybit import (
     BybitDataClientConfig,
@@ -200,7 +201,10 @@ def _binance(venue: VenueSettings, instrument_ids: list[str], where: str) -> dic
 
 def _binance_data(venue: VenueSettings, instrument_ids: list[str], where: str) -> Client:
     terms = _binance(venue, instrument_ids, where)
-    return Client(BinanceDataClientFactory(), BinanceDataClientConfig(**terms, **_keys(venue)))
+    # The other mode of spot wants a key, which market data need not have.
+    mode = BinanceSpotMarketDataMode.Json
+    config = BinanceDataClientConfig(spot_market_data_mode=mode, **terms, **_keys(venue))
+    return Client(BinanceDataClientFactory(), config)
 
 
 def _binance_execution(venue: VenueSettings, instrument_ids: list[str], where: str) -> Client:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,6 @@ import numpy as np
 from aitb_nautilus.market.bars import BarFrame, Interval
 from aitb_nautilus.market.instruments import InstrumentSettings
 from aitb_nautilus.market.times import iso
-from aitb_nautilus.messages import BarClosed
 from aitb_nautilus.observe.run_record import DataRecord, Mode
 from aitb_nautilus.risk.capture import RunState
 from aitb_nautilus.risk.turns import Turns
@@ -113,20 +112,19 @@ def prepare_node(desk: Desk, run_state: RunState, mode: Mode, now: int) -> NodeP
 
 
 def with_bars(
-    run: Preparation, told: Sequence[BarClosed], past: Sequence[BarClosed], equity: float
+    run: Preparation, frames: Mapping[str, BarFrame], past: Mapping[str, BarFrame], equity: float
 ) -> Preparation:
     """Return a node's preparation with the bars and the funding that it has had so far.
 
     Parameters
     ----------
-    told
-        In the order in which they were told.
+    frames
+        By instrument id.
     past
-        What warmed it up, in that order.
+        What warmed it up, by instrument id.
     equity
         With which it started, in the trader's currency.
     """
-    frames = _frames(told)
     series, data = [], []
     bars_sha256 = resolve("catalog.store:bars_sha256", "catalog")
     for bar_type in run.bar_types:
@@ -155,28 +153,11 @@ def with_bars(
         run,
         series=series,
         frames=frames,
-        past=_frames(past),
+        past=past,
         funding=_funding(run),
         data=data,
         starting_equity=equity,
     )
-
-
-def _frames(told: Sequence[BarClosed]) -> dict[str, BarFrame]:
-    """Return bars as arrays by instrument id, in the order in which each was heard first."""
-    columns: dict[str, list[BarClosed]] = {}
-    for bar in told:
-        columns.setdefault(bar.instrument_id, []).append(bar)
-    return {
-        name: BarFrame(
-            np.array([b.ts for b in bars], np.int64),
-            *(
-                np.array([getattr(b, column) for b in bars], np.float64)
-                for column in ("open", "high", "low", "close", "volume")
-            ),
-        )
-        for name, bars in columns.items()
-    }
 
 
 def _funding(run: Preparation) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from aitb_nautilus.messages import BarClosed, Fill
+from aitb_nautilus.market.bars import BarFrame
+from aitb_nautilus.messages import Fill
 from aitb_nautilus.observe.run_record import ModelRecord
 from aitb_nautilus.risk.book import Order
 from aitb_nautilus.run.node_preparation import with_bars
@@ -31,7 +32,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     told, past
-        Bars of the run and before it, in the order in which they were told.
+        Bars of the run and before it, by instrument id.
     predictions
         From the recorder.
     late
@@ -42,8 +43,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         As in `Traded`.
     """
 
-    told: Sequence[BarClosed]
-    past: Sequence[BarClosed]
+    told: Mapping[str, BarFrame]
+    past: Mapping[str, BarFrame]
     orders: Sequence[Order]
     fills: Sequence[Fill]
     predictions: pa.Table
