@@ -16,7 +16,6 @@ from aitb_nautilus.errors import UsageError
 from aitb_nautilus.observe.run_folder import Run
 from aitb_nautilus.observe.summary import print_summary
 from aitb_nautilus.run.live import LiveCheck, check_live
-from aitb_nautilus.run.load import load_config
 from aitb_nautilus.run.node import run_node
 
 __all__ = ["command"]
