@@ -23,6 +23,7 @@ from aitb_nautilus.rehearsal import (
     RehearsalSettings,
     SteppedClock,
 )
+from aitb_nautilus.rehearsal.limits import USD_M_LIMITS, RateLimits
 from benchmarks.figures import figure
 from tests.rehearsal_client import HOUR_NS, Client
 from tests.rehearsal_lab import START_NS, hour_bars
@@ -68,7 +69,7 @@ async def serve_rehearsal() -> tuple[float, float, float]:
             if status != 200:
                 raise RuntimeError(f"order {n} was answered with {status}")
             if n % 200 == 0:
-                rehearsal.exchange.limits.__init__()  # type: ignore[misc]
+                rehearsal.exchange.limits = RateLimits(USD_M_LIMITS)
     await rehearsal.stop()
     return rate, statistics.median(waits), statistics.quantiles(waits, n=100)[98]
 

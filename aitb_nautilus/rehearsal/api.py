@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from aitb_nautilus.rehearsal.limits import LimitNumbers
 from aitb_nautilus.rehearsal.request_params import Params
 
 __all__ = ["Api", "Handler", "Routes", "WsMethods"]
@@ -22,6 +23,8 @@ class Api:
 
     Parameters
     ----------
+    limits
+        How much one client may ask.
     ws_path
         Path of requests over WebSocket.
     public, keyed, signed
@@ -37,6 +40,7 @@ class Api:
         Packs a message by the name of its layout.
     """
 
+    limits: LimitNumbers
     ws_path: str
     public: Routes
     keyed: Routes

@@ -45,9 +45,9 @@ class Exchange[V: Venue]:
     api: Api
     signing_clock: Clock = field(default_factory=WallClock)
     faults: Faults = field(default_factory=Faults)
-    limits: RateLimits = field(default_factory=RateLimits)
 
     def __post_init__(self) -> None:
+        self.limits = RateLimits(self.api.limits)
         self.listen_key: str | None = None
         self.listen_key_until_ms = 0
         self._listen_keys = 0

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from aitb_nautilus.rehearsal import account_routes, algo_routes, order_routes, public_routes
 from aitb_nautilus.rehearsal.api import Api
+from aitb_nautilus.rehearsal.limits import USD_M_LIMITS
 
 __all__ = ["USD_M_API"]
 
 USD_M_API = Api(
+    limits=USD_M_LIMITS,
     ws_path="ws-fapi/v1",
     public=public_routes.PUBLIC_ROUTES,
     keyed=account_routes.KEY_ROUTES,

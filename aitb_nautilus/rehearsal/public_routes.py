@@ -17,7 +17,6 @@ from aitb_nautilus.rehearsal.clock import MS
 from aitb_nautilus.rehearsal.day_summary import day_summary
 from aitb_nautilus.rehearsal.exchange import Exchange
 from aitb_nautilus.rehearsal.futures_exchange import FuturesExchange
-from aitb_nautilus.rehearsal.limits import RATE_LIMITS
 from aitb_nautilus.rehearsal.market import Market
 from aitb_nautilus.rehearsal.request_params import Params, whole
 
@@ -56,7 +55,7 @@ def exchange_info(exchange: FuturesExchange, _params: Params) -> Any:
         "timezone": "UTC",
         "serverTime": exchange.signing_ms(),
         "futuresType": "U_MARGINED",
-        "rateLimits": RATE_LIMITS,
+        "rateLimits": exchange.limits.numbers.listing(),
         "exchangeFilters": [],
         "assets": [
             {"asset": asset, "marginAvailable": True, "autoAssetExchange": "-10000"}

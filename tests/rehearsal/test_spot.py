@@ -217,3 +217,21 @@ def test_a_session_logs_on_trades_and_hears_of_it(binary: bool) -> None:
                 assert found[-1].json()["result"]["status"] == "FILLED"
 
     run(scene)
+
+
+def test_spot_has_limits_of_its_own() -> None:
+    async def scene(client: Client) -> None:
+        _, info = await client.ask("GET", "/api/v3/exchangeInfo")
+        assert [(row["interval"], row["limit"]) for row in info["rateLimits"]] == [
+            ("MINUTE", 6_000),
+            ("SECOND", 100),
+            ("DAY", 200_000),
+        ]
+        now = client.rehearsal.exchange.signing_ms()
+        client.rehearsal.exchange.limits.add_orders(100, now)
+        status, body = await place(client, "BUY", "0.01000", "58000.00")
+        if status == 429:  # otherwise ten new seconds have begun in between
+            assert body["code"] == -1015
+            assert client.headers["X-MBX-ORDER-COUNT-1D"] in {"100", "101"}
+
+    run(scene)

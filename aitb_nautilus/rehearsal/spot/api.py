@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aitb_nautilus.rehearsal import account_routes
 from aitb_nautilus.rehearsal.api import Api
+from aitb_nautilus.rehearsal.limits import SPOT_LIMITS
 from aitb_nautilus.rehearsal.public_routes import ping, server_time
 from aitb_nautilus.rehearsal.spot import public_routes, signed_routes
 from aitb_nautilus.rehearsal.spot.sbe import encode
@@ -11,6 +12,7 @@ from aitb_nautilus.rehearsal.spot.sbe import encode
 __all__ = ["SPOT_API"]
 
 SPOT_API = Api(
+    limits=SPOT_LIMITS,
     ws_path="ws-api/v3",
     public=public_routes.PUBLIC_ROUTES,
     keyed={

@@ -13,7 +13,6 @@ from aitb_nautilus.rehearsal.answers import VenueError
 from aitb_nautilus.rehearsal.api import Routes
 from aitb_nautilus.rehearsal.clock import MS
 from aitb_nautilus.rehearsal.exchange import Exchange
-from aitb_nautilus.rehearsal.limits import RATE_LIMITS
 from aitb_nautilus.rehearsal.market import Market
 from aitb_nautilus.rehearsal.public_routes import (
     day_ticker,
@@ -39,7 +38,7 @@ def exchange_info(exchange: Exchange[SpotVenue], params: Params) -> Any:
     return {
         "timezone": "UTC",
         "serverTime": exchange.signing_ms(),
-        "rateLimits": RATE_LIMITS,
+        "rateLimits": exchange.limits.numbers.listing(),
         "exchangeFilters": [],
         "symbols": [listing(market.rules) for market in markets],
     }

@@ -38,8 +38,9 @@ type Spot = Exchange[SpotVenue]
 def place_order(exchange: Spot, params: Params) -> Any:
     """Take a new order."""
     exchange.limits.add_orders(1, exchange.signing_ms())
+    before = len(exchange.venue.fills)
     order = exchange.venue.place(params)
-    fills = [fill for fill in exchange.venue.fills[-200:] if fill.order_id == order.order_id]
+    fills = [fill for fill in exchange.venue.fills[before:] if fill.order_id == order.order_id]
     return new_order_report(exchange.venue.markets[order.symbol].rules, order, fills)
 
 
