@@ -46,6 +46,7 @@ from tests.rehearsal_thread import RunningRehearsal, serve_in_thread
 IID = InstrumentId.from_str("BTCUSDT-PERP.BINANCE")
 BARS = BarType.from_str("BTCUSDT-PERP.BINANCE-1-HOUR-LAST-EXTERNAL")
 STEP_NS = HOUR_NS // 24
+KINDS = ("bar", "quote", "trade", "deltas", "history")
 LIMIT_S = 12.0
 OURS = (
     decision_id(
@@ -149,6 +150,9 @@ class Session(Strategy):
             case 7:
                 high = Price.from_str(f"{float(str(quote.ask_price)) + 0.5:.1f}0")
                 self.order = make.stop_market(IID, OrderSide.BUY, quantity, high)
+            case 8 if min(self.seen[kind] for kind in KINDS) == 0:
+                self.stage -= 1  # a quick session waits until all kinds of data have come
+                return
             case 8:
                 self.told.append("done")
                 self.order = None
