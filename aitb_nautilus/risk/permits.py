@@ -58,6 +58,14 @@ class Permits:
         """Take the ids that the journal says were sent before this node began."""
         self._sent_before.update(client_order_ids)
 
+    def expect_again(self) -> None:
+        """Expect the engine to report once each order that is open in a ledger that was rebuilt."""
+        for order in self._ledger.every_open_order():
+            self.give(
+                order.client_order_id,
+                Permit(order.instrument_id, order.side, order.quantity, order.reduce_only),
+            )
+
     def is_used(self, client_order_id: str) -> bool:
         """Return whether an id was used before, allowed or not; the engine would fill it twice."""
         return (

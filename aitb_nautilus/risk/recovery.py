@@ -12,6 +12,7 @@ A node that starts on the journal of one before it does this before any strategy
             order, fills = ...ask the venue by client_order_id...
             follow(recovery.answer(question.client_order_id, order, fills, now), ...)
         follow(recovery.wait(now), ...)                    # what is unanswered at the timeout
+    guard.permits.expect_again()                           # orders that rest, as the engine finds
 
 `Recovery` is pure: it asks nobody and changes nothing. It names the questions, takes answers one
 by one, and returns what follows from each as a `Finding`; `follow` carries that out. That the venue
@@ -21,7 +22,7 @@ resumes it.
 
 How a node asks is its own affair. Behind the engine's native clients that is its start-up
 reconciliation: it puts what the venue has into the engine's cache, where an order is found by its
-id, and `engine_venue.venue_order` reads it. A client of our own asks the venue itself.
+id: `engine_venue.find_order` reads it. A client of our own asks the venue itself.
 """
 
 from __future__ import annotations

@@ -125,6 +125,27 @@ def test_announced_exit_lets_the_engine_reduce_and_nothing_else(
     assert permits.objection("O-3", seen, "S-001") != ""
 
 
+def test_order_of_a_rebuilt_ledger_may_be_reported_once_more_with_its_terms() -> None:
+    ledger = Ledger(1000.0)
+    ledger.apply_order(order())
+    ended = order(client_order_id="O-2")
+    ledger.apply_order(ended)
+    ledger.apply_update(OrderUpdate("O-2", X, 2, "CANCELED"))
+    permits = Permits(ledger)
+    permits.remember_sent(["O-1", "O-2"])
+    permits.expect_again()
+    assert permits.is_used("O-1")
+    assert permits.objection("O-1", permit("2"), "S-001") == ""
+    assert "was sent twice" in permits.objection("O-1", permit("2"), "S-001")
+    assert permits.objection("O-2", permit("2"), "S-001")
+
+
+def test_id_that_was_sent_before_is_used() -> None:
+    permits = permits_holding()
+    permits.remember_sent({"O-7"})
+    assert (permits.is_used("O-7"), permits.is_used("O-8")) == (True, False)
+
+
 def test_announced_change_is_expected_only_while_it_is_sent() -> None:
     permits = permits_holding()
     with permits.announced_modify("O-1"):
