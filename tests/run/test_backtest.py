@@ -25,8 +25,12 @@ FILES = [
     "past.parquet",
     "positions.parquet",
     "predictions.parquet",
+    "refusals.parquet",
     "report.html",
+    "risk.parquet",
+    "risk_parts.parquet",
     "run.json",
+    "tails.parquet",
 ]
 
 
