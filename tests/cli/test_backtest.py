@@ -119,8 +119,9 @@ def test_backtest_prints_one_json_object_with_the_keys_of_the_contract(desk: Pat
     assert run["simulated"]
     folder = desk / run["run_dir"]
     names = {"config.toml", "run.json", "log.jsonl", "report.html", "journal.sqlite"}
-    tables = ("orders", "fills", "positions", "equity", "funding", "bars", "predictions")
-    names |= {f"{table}.parquet" for table in tables}
+    tables = ("orders", "fills", "positions", "equity", "funding", "bars", "past", "predictions")
+    risk = ("risk", "risk_parts", "tails", "refusals")
+    names |= {f"{table}.parquet" for table in (*tables, *risk)}
     assert {p.name for p in folder.iterdir()} == names
     assert json.loads((folder / "run.json").read_text()) == run
 

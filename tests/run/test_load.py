@@ -153,7 +153,7 @@ def test_actor_must_be_a_guarded_actor(lab: Lab) -> None:
         ({"sizing": {"method": "all_in"}}, ["sizing.method: was 'all_in'", "fixed_notional"]),
         ({"sizing": {"notional": 5.0}}, ["params.sizing: key 'method' is missing"]),
         ({"exits": {"stop_frac": 1.5}}, ["params.exits.stop_frac: was 1.5", "< 1"]),
-        ({"exits": {"stop": 0.1}}, ["params.exits: unknown key 'stop'", "'stop_frac'?"]),
+        ({"exits": {"stop_frc": 0.1}}, ["params.exits: unknown key 'stop_frc'", "'stop_frac'?"]),
         ({"exits": {"stop_frac": float("nan")}}, ["exits.stop_frac: was nan", "finite"]),
     ],
 )
@@ -226,8 +226,9 @@ def test_resolved_config_loads_again_and_means_the_same(lab: Lab) -> None:
     # every default stands in it, and nothing that is absent
     written = tomllib.loads(text)
     assert written["strategies"][0]["params"]["slow"] == 26
-    assert written["strategies"][0]["params"]["exits"] == exits
-    assert written["trader"] == {"id": "AITB-001", "currency": "USDT"}
+    defaults = {"atr_bars": 14, "break_even_cost_bps": 10.0, "signal": True, "targets": []}
+    assert written["strategies"][0]["params"]["exits"] == exits | defaults
+    assert written["trader"] == {"id": "AITB-001", "currency": "USDT", "state": "state"}
     assert "end" not in written["backtest"]
 
 
