@@ -75,8 +75,9 @@ def print_beginning(
             out.print(escape(line), soft_wrap=True)
     url = f"{address['base_url_http']}/rehearsal"
     out.print("\nA desk trades on it without any change of its config:")
-    line = f"aitb paper {desk.path} --rehearsal {address['base_url_http']}"
-    out.print(f"  {escape(line)}", soft_wrap=True)
+    for verb, more in (("paper", ""), ("live", " --run --live-orders")):
+        line = f"aitb {verb} {desk.path}{more} --rehearsal {address['base_url_http']}"
+        out.print(f"  {escape(line)}", soft_wrap=True)
     out.print("\nHow it stands, and what can go wrong on demand (docs/rehearsal.md):")
     for line in (
         f"curl {url}/status",
