@@ -71,6 +71,8 @@ def run_node(
         desk = load_config(desk)
     began = time.perf_counter()
     state = RunState()
+    if live_orders:
+        _refuse_spot(desk)
     prepared = prepare_node(desk, state, mode, time.time_ns())
     clients = clients_of(prepared.run)
     folder = new_run_dir(Path(desk.config.backtest.runs), desk.name)
@@ -354,6 +356,19 @@ class _NodeRun:
             error=error,
             journal=self._journal.record,
         )
+
+
+def _refuse_spot(desk: Desk) -> None:
+    """Send no order to a spot market: what is bought there is not what is held."""
+    for venue in desk.config.venues:
+        if venue.account == "cash":
+            raise ConfigError(
+                f"{desk.path}: venues {venue.name}.account",
+                "was 'cash'",
+                "orders are not sent to spot markets yet: a buy pays its fee in the coin that it "
+                "buys, less is held than was bought, and stops for the whole would be refused",
+                "Run it without --live-orders or on paper, or trade the perpetual",
+            )
 
 
 def _without_bars(folder: Path) -> RunError:

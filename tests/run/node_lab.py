@@ -23,6 +23,7 @@ import numpy as np
 import tomli_w
 
 from aitb_nautilus.market.bars import BarFrame
+from aitb_nautilus.market.instruments import InstrumentSettings
 from aitb_nautilus.observe.run_record import RunRecord
 from aitb_nautilus.rehearsal import BarSource, RehearsalSettings, SteppedClock
 from tests.rehearsal_lab import SPEC
@@ -30,6 +31,7 @@ from tests.rehearsal_thread import RunningRehearsal, serve_in_thread
 from tests.run.desk_lab import CHECKOUT, ENVIRONMENT, Outcome
 
 BTC = "BTCUSDT-PERP.BINANCE"
+SPOT = "BTCUSDT.BINANCE"
 MINUTE_NS = 60_000_000_000
 HISTORY = 900
 _STEP_NS = MINUTE_NS // 6
@@ -107,8 +109,11 @@ class Node:
 class NodeLab:
     """A folder with a config, and a rehearsal that it trades at."""
 
-    def __init__(self, folder: Path, running: RunningRehearsal) -> None:
+    def __init__(
+        self, folder: Path, running: RunningRehearsal, spec: InstrumentSettings = SPEC
+    ) -> None:
         self.folder = folder
+        self.spec = spec
         self.running = running
         self._nodes: list[Node] = []
         self._playing = threading.Event()
@@ -119,7 +124,13 @@ class NodeLab:
     def plain(self, **sections: Any) -> dict[str, Any]:
         """Return a config as plain data; `sections` are laid over it, `venue` over the venue."""
         sizing = {"method": "equity_fraction", "fraction": 0.5}
-        params = {"instruments": [BTC], "interval": "1m", "fast": 2, "slow": 4, "sizing": sizing}
+        params = {
+            "instruments": [self.spec.id],
+            "interval": "1m",
+            "fast": 2,
+            "slow": 4,
+            "sizing": sizing,
+        }
         venue = {
             "name": "BINANCE",
             "account": "margin",
@@ -144,7 +155,7 @@ class NodeLab:
             },
             "live": {"snapshot_secs": 1.0},
             "venues": [venue | sections.pop("venue", {})],
-            "instruments": [msgspec.to_builtins(SPEC)],
+            "instruments": [msgspec.to_builtins(self.spec)],
             "strategies": [
                 {"class": "strategies.ema_cross:EmaCross", "id": "ema", "params": params}
             ],
@@ -221,10 +232,12 @@ class NodeLab:
 def node_lab(folder: Path, **settings: Any) -> Iterator[NodeLab]:
     """Give a lab while the block runs."""
     frame = minute_bars(HISTORY + 3_000)
-    source = BarSource(SPEC, frame, MINUTE_NS, int(frame.ts_close[HISTORY - 1]))
+    spot = settings.get("product") == "spot"
+    spec = msgspec.structs.replace(SPEC, id=SPOT, kind="spot") if spot else SPEC
+    source = BarSource(spec, frame, MINUTE_NS, int(frame.ts_close[HISTORY - 1]))
     clock = SteppedClock(time.time_ns() // MINUTE_NS * MINUTE_NS)
     with serve_in_thread(RehearsalSettings(**settings), [source], clock) as running:
-        lab = NodeLab(folder, running)
+        lab = NodeLab(folder, running, spec)
         try:
             yield lab
         finally:
