@@ -201,6 +201,8 @@ class Answers:
         if why:
             self._halt(why, order.client_order_id)
         context.ledger.apply_update(update)
+        if not order.is_open:
+            context.guard.permits.end_release(order.client_order_id)
         context.chronicle.answered(order, update)
         self._answer(update, self._decider.decide_on_order(order, update))
         self._go_on(order.instrument_id)

@@ -28,7 +28,7 @@ from aitb_nautilus.risk.limit_rule import PASS, Limit, Proposal, Verdict
 from aitb_nautilus.risk.permits import Permits
 from aitb_nautilus.risk.trading_states import TRADER, Halt, Resume, TradingStates
 from aitb_nautilus.risk.warming import WARM_UP
-from aitb_nautilus.risk.wishes import floor_to_lot, malformed, reduces
+from aitb_nautilus.risk.wishes import floor_to_lot, malformed, priceless, reduces
 
 __all__ = ["Decision", "Guard", "Halt", "LotRules"]
 
@@ -246,7 +246,7 @@ class Guard:
         strategy_id, instrument_id = order.strategy_id, order.instrument_id
         wanted = order.quantity if intent.quantity is None else intent.quantity
         problem = malformed(self.lots, instrument_id, wanted, intent.price, intent.trigger_price)
-        if problem:
+        if problem or (problem := priceless(intent, order)):
             return self._refuse(strategy_id, instrument_id, ts, "order", problem)
         quantity = floor_to_lot(wanted, self.lots[instrument_id].lot)
         moved = intent.price is not None or intent.trigger_price is not None
@@ -329,6 +329,8 @@ class Guard:
             return name, line
         if line := self.states.objection(strategy_id, intent.instrument_id):
             return "state", line
+        if self.permits.is_exiting(strategy_id):
+            return "exit", "the engine is closing all that is held; wait until it has"
         if self.lots[intent.instrument_id].long_only and intent.side == "SELL":
             held = self.ledger.position(strategy_id, intent.instrument_id).quantity
             return "spot", f"{held} is held, and a spot market has no short sale; trade a perpetual"

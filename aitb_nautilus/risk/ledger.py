@@ -16,6 +16,7 @@ from aitb_nautilus.messages import (
     BarClosed,
     Fill,
     FundingRate,
+    OrderKind,
     OrderUpdate,
 )
 from aitb_nautilus.risk.book import ZERO, Order, Position
@@ -87,6 +88,19 @@ class Ledger:
         self._open_count += order.client_order_id not in orders
         orders[order.client_order_id] = order
         self._touch(order.instrument_id)
+
+    def apply_kind(
+        self,
+        client_order_id: str,
+        kind: OrderKind,
+        price: float | None,
+        trigger_price: float | None,
+    ) -> None:
+        """Take the kind and the prices that an order has from now on."""
+        order = self.orders[client_order_id]
+        if order.kind != kind:
+            order.kind, order.price, order.trigger_price = kind, price, trigger_price
+            self._touch(order.instrument_id)
 
     def withdraw_order(self, client_order_id: str) -> None:
         """Take out an order that is not sent after all."""

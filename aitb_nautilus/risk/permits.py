@@ -82,9 +82,17 @@ class Permits:
         """Expect the engine to make an order that it emulates once more, when it lets it go."""
         self._emulated.add(client_order_id)
 
+    def end_release(self, client_order_id: str) -> None:
+        """Expect it no more: the order has ended."""
+        self._emulated.discard(client_order_id)
+
     def announce_exit(self, strategy_id: str) -> None:
         """Expect the engine's own reduce-only orders of a market exit of this strategy."""
         self._exiting.add(strategy_id)
+
+    def is_exiting(self, strategy_id: str) -> bool:
+        """Return whether a market exit of this strategy is under way."""
+        return strategy_id in self._exiting
 
     def end_exit(self, strategy_id: str) -> None:
         """Expect no more orders of a market exit."""

@@ -22,6 +22,7 @@ from nautilus_trader.model import (
     Price,
     Quantity,
     StrategyId,
+    TriggerType,
 )
 from nautilus_trader.trading import Strategy, StrategyConfig
 
@@ -47,6 +48,7 @@ from aitb_nautilus.risk.listening import Listening
 from aitb_nautilus.risk.translate import (
     fill_fact,
     funding_fact,
+    kind_of,
     permit_of,
     price_of,
     terms_of,
@@ -239,8 +241,13 @@ class GuardedStrategy(Strategy):
         if kind == "OrderInitialized":
             # The engine holds the strategy while it says this; no method of it may be called.
             answering.created(client_order_id, permit_of(event))
-        elif kind == "OrderEmulated":
-            answering.emulated(client_order_id)
+            if event.emulation_trigger not in (None, TriggerType.NO_TRIGGER):
+                # Not at OrderEmulated: one that is triggered at once is let go without it.
+                answering.emulated(client_order_id)
+            elif client_order_id in self.context.ledger.orders:
+                # An emulated order is let go as another kind: a stop as a market order.
+                prices = price_of(event.price), price_of(event.trigger_price)
+                self.context.ledger.apply_kind(client_order_id, kind_of(event.order_type), *prices)
         elif kind == "OrderSubmitted":
             answering.left(client_order_id)
         elif kind == "OrderPendingCancel":

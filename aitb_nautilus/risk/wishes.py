@@ -6,7 +6,7 @@ import math
 from collections.abc import Container
 from decimal import ROUND_DOWN, Decimal
 
-from aitb_nautilus.messages import OrderIntent, Side
+from aitb_nautilus.messages import ModifyIntent, OrderIntent, Side
 from aitb_nautilus.risk.book import ZERO, Order
 from aitb_nautilus.risk.ledger import Ledger
 
@@ -34,6 +34,14 @@ def malformed(
     for name, value in (("price", price), ("trigger_price", trigger_price)):
         if value is not None and not (math.isfinite(value) and value > 0):
             return f"{name} was {value}, must be a finite number above zero"
+    return ""
+
+
+def priceless(intent: ModifyIntent, order: Order) -> str:
+    """Return which price a change names that the order does not have; empty if it has all."""
+    for name in ("price", "trigger_price"):
+        if getattr(intent, name) is not None and getattr(order, name) is None:
+            return f"{name} of order {order.client_order_id} is none to change, it is {order.kind}"
     return ""
 
 

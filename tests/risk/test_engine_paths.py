@@ -6,6 +6,7 @@ Whatever goes through the guard is judged; whatever comes around it halts tradin
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -18,6 +19,7 @@ from nautilus_trader.model import (
     PositionSide,
     Price,
     Quantity,
+    TimeInForce,
     TrailingOffsetType,
     TriggerType,
 )
@@ -192,6 +194,19 @@ def test_order_around_the_guard_halts_even_during_a_market_exit() -> None:
     assert "BUY 0.020" in rig.guard.halts[0].reason
 
 
+def test_nothing_opens_during_a_market_exit() -> None:
+    # The engine would deny it in the middle of the call, when the denial cannot be answered.
+    def leave_and_send(strategy: Scripted) -> None:
+        strategy.market_exit()
+        strategy.submit_order_list([market(strategy), market(strategy)])
+        strategy.act(buy(strategy))
+
+    rig, strategy = desk({2: buy, 4: leave_and_send, 6: buy})
+    assert [d.limit for d in strategy.refusals] == ["exit", "exit"]
+    assert rig.quantity() == Decimal("0.010")
+    assert_in_step(rig, strategy)
+
+
 def test_market_exit_ends_and_its_permission_with_it() -> None:
     rig, strategy = desk(
         {
@@ -331,6 +346,76 @@ def test_emulated_order_is_released_and_filled_without_a_false_halt(
     assert rig.guard.halts == []
     assert abs(rig.quantity()) == Decimal("0.010")
     assert_in_step(rig, strategy)
+
+
+def test_emulated_order_that_is_triggered_at_once_is_no_second_order() -> None:
+    def at_once(strategy: Scripted) -> Any:
+        return strategy.order_factory.stop_market(
+            BTC_ID,
+            OrderSide.BUY,
+            Quantity.from_str("0.010"),
+            Price(29_950.0, 2),
+            emulation_trigger=TriggerType.LAST_PRICE,
+        )
+
+    rig, strategy = desk({4: lambda s: s.submit_order(at_once(s))}, rows=RISING)
+    (client_order_id,) = rig.context.ledger.orders
+    assert "OrderEmulated" not in rig.events(client_order_id)
+    assert rig.guard.halts == []
+    assert rig.quantity() == Decimal("0.010")
+    assert_in_step(rig, strategy)
+
+
+def test_price_that_an_order_does_not_have_cannot_be_changed() -> None:
+    # The engine would raise.
+    def change(strategy: Scripted) -> None:
+        strategy.act(buy(strategy))
+        strategy.modify_order(first_id(strategy), None, Price(29_100, 2))
+
+    rig, strategy = desk({2: change})
+    assert [d.limit for d in strategy.refusals] == ["order"]
+    assert "price of order" in strategy.refusals[0].line
+    assert rig.quantity() == Decimal("0.010")
+    assert_in_step(rig, strategy)
+
+
+def test_emulated_stop_that_was_let_go_has_no_trigger_to_change() -> None:
+    def change(strategy: Scripted, order: Any) -> Iterable[Intent]:
+        if order.status != "SENT":
+            return ()
+        return [ModifyIntent(client_order_id=order.client_order_id, trigger_price=30_500.0)]
+
+    def at_once_and_change(strategy: Scripted) -> Iterable[Intent]:
+        order = strategy.order_factory.stop_market(
+            BTC_ID,
+            OrderSide.BUY,
+            Quantity.from_str("0.010"),
+            Price(29_950.0, 2),
+            emulation_trigger=TriggerType.LAST_PRICE,
+        )
+        strategy.submit_order(order)
+        return change(strategy, next(iter(strategy.context.ledger.orders.values())))
+
+    rig, strategy = desk({4: at_once_and_change}, rows=RISING)
+    assert [d.limit for d in strategy.refusals] == ["order"]
+    assert [o.kind for o in rig.context.ledger.orders.values()] == ["MARKET"]
+    assert_in_step(rig, strategy)
+
+
+def test_id_of_an_emulated_order_that_was_cancelled_cannot_be_used_around_the_guard() -> None:
+    def again(strategy: Scripted) -> None:
+        Strategy.submit_order(strategy, market(strategy, client_order_id=first_id(strategy)))
+        assert strategy.context.guard.state == "halted"
+
+    rig, strategy = desk(
+        {
+            2: lambda s: s.submit_order(emulated_stop(s)),
+            3: lambda s: [CancelIntent(client_order_id=str(first_id(s)))],
+            5: again,
+        }
+    )
+    assert "was sent twice" in rig.guard.halts[0].reason
+    assert len(strategy.bars) == 5
 
 
 def test_emulated_order_that_was_enlarged_through_the_guard_is_released_whole() -> None:
@@ -576,6 +661,127 @@ def test_order_around_the_guard_halts_at_that_very_order(step: Step, reason: str
     assert_halted_at(rig, strategy, 3, reason)
     assert [d.limit for d in strategy.refusals] == ["state"], "nothing opens after it"
     assert rig.context.ledger.orders == {}
+
+
+AROUND: dict[str, Callable[[Scripted], Any]] = {
+    "market": market,
+    "limit": limit,
+    "limit good till a time": lambda s: limit(
+        s, time_in_force=TimeInForce.GTD, expire_time=4 * 10**18
+    ),
+    "stop": lambda s: s.order_factory.stop_market(
+        BTC_ID, OrderSide.BUY, Quantity.from_str("0.010"), Price(31_000, 2)
+    ),
+    "stop limit": lambda s: s.order_factory.stop_limit(
+        BTC_ID, OrderSide.BUY, Quantity.from_str("0.010"), Price(31_100, 2), Price(31_000, 2)
+    ),
+    "if touched": lambda s: s.order_factory.market_if_touched(
+        BTC_ID, OrderSide.BUY, Quantity.from_str("0.010"), Price(29_000, 2)
+    ),
+    "market to limit": lambda s: s.order_factory.market_to_limit(
+        BTC_ID, OrderSide.BUY, Quantity.from_str("0.010")
+    ),
+    "trailing": lambda s: s.order_factory.trailing_stop_market(
+        BTC_ID,
+        OrderSide.BUY,
+        Quantity.from_str("0.010"),
+        trailing_offset=Decimal(20),
+        trailing_offset_type=TrailingOffsetType.PRICE,
+        trigger_price=Price(30_500.0, 2),
+    ),
+    "emulated stop": emulated_stop,
+    "emulated stop limit": emulated_stop_limit,
+    "emulated limit": emulated_limit,
+    "emulated trailing": emulated_trailing,
+    "algorithm": lambda s: market(
+        s, exec_algorithm_id=ExecAlgorithmId("TWAP"), exec_algorithm_params={"horizon_secs": "5"}
+    ),
+    "quote quantity": lambda s: market(s, quote_quantity=True),
+}
+
+
+@pytest.mark.parametrize("kind", AROUND)
+def test_every_kind_of_order_around_the_guard_is_named_at_once(kind: str) -> None:
+    def around(strategy: Scripted) -> None:
+        guard = strategy.context.guard
+        assert guard.halts == []
+        order = AROUND[kind](strategy)
+        Strategy.submit_order(strategy, order)
+        assert guard.state == "halted"
+        assert guard.halts[0].client_order_id == str(order.client_order_id)
+
+    rig, strategy = desk({3: around, 4: buy})
+    assert_halted_at(rig, strategy, 3, "around the guard")
+
+
+def around_from(strategy: Scripted, where: str) -> None:
+    """Send an order around the guard, once, and see that this is where trading halts."""
+    guard = strategy.context.guard
+    if guard.halts:
+        return
+    order = market(strategy)
+    Strategy.submit_order(strategy, order)
+    assert guard.state == "halted", where
+    assert guard.halts[0].client_order_id == str(order.client_order_id)
+    strategy.context.guard.withheld["seen in"] = where
+
+
+def from_timer(strategy: Scripted) -> None:
+    strategy.clock.set_timer(
+        "tick", timedelta(seconds=7), callback=lambda _: around_from(strategy, "timer")
+    )
+
+
+def from_alert(strategy: Scripted) -> None:
+    strategy.clock.set_time_alert_ns(
+        "alert", strategy.now() + 10**9, callback=lambda _: around_from(strategy, "alert")
+    )
+
+
+def from_topic(strategy: Scripted) -> None:
+    strategy.subscribe_topic("anything", lambda _: around_from(strategy, "topic"))
+    strategy.publish_message("anything", "now")
+
+
+def from_fill(strategy: Scripted) -> Iterable[Intent]:
+    strategy.answers["fill"] = lambda s, _: around_from(s, "fill")
+    return buy(strategy)
+
+
+def from_order(strategy: Scripted) -> Iterable[Intent]:
+    strategy.answers["order"] = lambda s, _: around_from(s, "order")
+    return bid(strategy)
+
+
+def from_refusal(strategy: Scripted) -> Iterable[Intent]:
+    strategy.answers["refusal"] = lambda s, _: around_from(s, "refusal")
+    return [OrderIntent(instrument_id=BTC, side="BUY", quantity=Decimal(10_000))]
+
+
+@pytest.mark.parametrize(
+    "place", [from_timer, from_alert, from_topic, from_fill, from_order, from_refusal]
+)
+def test_order_around_the_guard_halts_from_whatever_callback_it_is_sent(place: Step) -> None:
+    rig, _ = desk({3: place})
+    assert rig.state.failures == []
+    assert rig.guard.withheld == {"seen in": place.__name__.removeprefix("from_")}
+    assert rig.guard.halts[0].strategy_id == "S-001"
+    assert rig.state.stop_reason == f"trading halted: {rig.guard.halts[0].reason}"
+
+
+def test_order_that_one_strategy_sends_in_the_name_of_another_halts() -> None:
+    context = make_context()
+    first, second = (Scripted(Settings(), context, name) for name in ("S-001", "S-002"))
+
+    def for_another(_: Scripted) -> None:
+        Strategy.submit_order(second, market(second))
+        assert context.guard.state == "halted"
+
+    first.steps = {3: for_another}
+    rig = run([first, second], context, flat_bars(6))
+    assert rig.state.failures == []
+    assert rig.guard.halts[0].strategy_id == "S-002"
+    assert "around the guard" in rig.guard.halts[0].reason
 
 
 def test_resting_order_around_the_guard_is_cancelled() -> None:

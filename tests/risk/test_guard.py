@@ -380,7 +380,7 @@ def test_change_that_makes_an_order_smaller_always_passes() -> None:
     assert modify(guard, order, quantity=Decimal("2.9999")).quantity == Decimal("2.999")
     assert modify(guard, order, quantity=Decimal(10)).limit == "state"
     assert modify(guard, order, price=99.0).limit == "state"
-    assert modify(guard, order, trigger_price=99.0).limit == "state"
+    assert modify(guard, order, trigger_price=99.0).limit == "order", "it has none"
 
 
 def test_exit_may_be_changed_in_every_state_to_any_size_and_price() -> None:

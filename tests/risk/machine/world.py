@@ -192,8 +192,13 @@ class World:
             self._remember(order)
         if self.lives > 1:
             self.tally["restarts"] += 1
+            # What left while the journal could not be written is not known before the firewall
+            # has looked: until then nothing may open.
+            withheld = self.node.context.guard.withheld
+            withheld["starting"] = "the venue is being asked what it has"
             self._recover(unknown)
             self._look_through_the_firewall()
+            del withheld["starting"]
 
     def _past(self) -> Iterator[BarClosed]:
         """Yield all bars that were told, in the order of time."""
@@ -649,6 +654,8 @@ class World:
             if n == len(there) - 1:
                 self.history.close(ts)
             self.node.bar(bar)
+            if self.node.dead and n < len(there) - 1:
+                self.whole_bars = False  # The next node never hears the rest of this time.
             self.node.check_alive()
         self._must_halt_after_a_close()
 
