@@ -31,7 +31,6 @@ from aitb_nautilus.risk.journal_records import Sent
 from aitb_nautilus.risk.ledger import View
 from aitb_nautilus.risk.order_port import OrderPort, OrderTerms, plan
 from aitb_nautilus.risk.permits import Permit
-from aitb_nautilus.risk.warming import WARM_UP
 
 __all__ = ["OrderSender"]
 
@@ -84,8 +83,6 @@ class OrderSender:
         intent = self._on_grid(intent, intent.instrument_id)
         place = self._ids.place(fact, self._now())
         decision = self._context.guard.judge(intent, self._strategy_id, self._now())
-        if decision.allowed and self._context.warming.ts:
-            decision = self._refuse_the_past(intent.instrument_id)
         if not decision.allowed:
             self._chronicle.decided(intent, decision, "submit", intent.quantity)
             return decision
@@ -134,8 +131,6 @@ class OrderSender:
         list[Decision]
             One per order that was judged; the last one is a refusal if nothing was sent.
         """
-        if self._context.warming.ts:
-            return [self._refuse_the_past(orders[0].instrument_id)]
         decisions: list[Decision] = []
         noted: list[Order] = []
         for order in orders:
@@ -180,7 +175,7 @@ class OrderSender:
     def cancel(self, intent: CancelIntent) -> None:
         """Cancel an order if it is still open; the guard has nothing to say against it."""
         order = self._context.ledger.orders.get(intent.client_order_id)
-        if order is None or not order.is_open or self._context.warming.ts:
+        if order is None or not order.is_open:
             return
 
         self._chronicle.cancelling(intent, order, self._now())
@@ -193,7 +188,7 @@ class OrderSender:
         """
         guard, port = self._context.guard, self._port
         order = self._context.ledger.orders.get(intent.client_order_id)
-        if order is None or not order.is_open or self._context.warming.ts:
+        if order is None or not order.is_open:
             return None
         instrument_id = order.instrument_id
         intent = self._on_grid(intent, instrument_id)
@@ -318,13 +313,6 @@ class OrderSender:
         line = f"order id {client_order_id} was used before; the engine would fill it twice"
         return self._context.guard.refuse(
             intent.instrument_id, self._strategy_id, self._now(), "id", line
-        )
-
-    def _refuse_the_past(self, instrument_id: str) -> Decision:
-        """Refuse what was decided on the past, exits among it: they would leave in the present."""
-        line = "bars of the past are being told, and nothing that is decided on them is done"
-        return self._context.guard.refuse(
-            instrument_id, self._strategy_id, self._now(), WARM_UP, line
         )
 
     def _withdraw(self, orders: Sequence[Order], why: str) -> None:

@@ -7,20 +7,13 @@ from typing import Any
 
 from nautilus_trader.model import BarType
 
-from aitb_nautilus.messages import (
-    BarClosed,
-    CancelIntent,
-    CloseIntent,
-    ModifyIntent,
-    OrderIntent,
-)
+from aitb_nautilus.messages import BarClosed, OrderIntent
 from aitb_nautilus.risk.actor import GuardedActor
 from aitb_nautilus.risk.capture import RunState, capture
 from aitb_nautilus.risk.listening import Audience, Listening
 from aitb_nautilus.risk.warming import WARM_UP
 from aitb_nautilus.settings import Settings
-from tests.risk.dry_desk import DryDesk
-from tests.risk.rig import BTC, MINUTE, T0, Scripted, make_context
+from tests.risk.rig import BTC, MINUTE, T0, make_context
 
 
 def bar(number: int, close: float = 30_000.0) -> BarClosed:
@@ -47,38 +40,6 @@ def test_opening_order_is_withheld_and_an_exit_passes() -> None:
 
     del guard.withheld[WARM_UP]
     assert guard.judge(buy, "S-001", T0).allowed
-
-
-def test_nothing_that_is_decided_on_the_past_leaves_exits_among_it() -> None:
-    desk = DryDesk(make_context())
-    strategy = Scripted(Settings(), desk.context, "S-001")
-    desk.add(strategy)
-    desk.bar(bar(1))
-    strategy.act([OrderIntent(instrument_id=BTC, side="BUY", quantity=Decimal("0.1"))])
-    desk.fill(desk.commands[-1].client_order_id, price=30_000.0)
-    stop = OrderIntent(
-        instrument_id=BTC,
-        side="SELL",
-        kind="STOP_MARKET",
-        quantity=Decimal("0.1"),
-        trigger_price=29_000.0,
-        reduce_only=True,
-    )
-    strategy.act([stop])
-    sent, name = len(desk.commands), desk.commands[-1].client_order_id
-    wishes = [
-        CloseIntent(instrument_id=BTC),
-        stop,
-        CancelIntent(client_order_id=name),
-        ModifyIntent(client_order_id=name, trigger_price=29_500.0),
-    ]
-    desk.context.warming.ts = bar(1).ts
-    strategy.act(wishes)
-    assert len(desk.commands) == sent
-    assert desk.context.guard.refusals == []
-    desk.context.warming.ts = 0
-    strategy.act(wishes)
-    assert len(desk.commands) == sent + 4
 
 
 def test_only_what_is_refused_in_earnest_is_counted() -> None:

@@ -2,6 +2,10 @@
 
     python -m tests.risk.machine.long STEPS [SEED]
     python -m tests.risk.machine.long faults [STEPS]
+    python -m tests.risk.machine.long engine DESKS
+
+``faults`` plants every fault of `faults.py`, one at a time, and tells after how many steps it is
+found; ``engine`` drives the smaller machine through the real engine.
 
 The same actions and checks as in the short run of the tests; a seeded source chooses instead of
 Hypothesis, which would spend its time on shrinking. A run is many desks, one after the other, each
@@ -22,6 +26,7 @@ from pathlib import Path
 
 import msgspec
 
+from tests.risk.machine.engine_desk import run_desk
 from tests.risk.machine.faults import FAULTS
 from tests.risk.machine.node import Node
 from tests.risk.machine.world import WEIGHTS, Ended, Found, World, _nothing
@@ -29,6 +34,7 @@ from tests.risk.machine.world import WEIGHTS, Ended, Found, World, _nothing
 __all__ = ["desk", "main", "memory", "run", "steps_until_found"]
 
 STEPS_A_DESK = 400
+_BARS = 60
 _NAMES, _PARTS = list(WEIGHTS), list(WEIGHTS.values())
 
 
@@ -110,18 +116,29 @@ def try_faults(most: int) -> int:
     return int(bool(missed))
 
 
+def run_engine(desks: int, tally: Counter[str], asked: Counter[str]) -> None:
+    """Run desks through the real engine."""
+    for seed in range(1, desks + 1):
+        _, strategy = run_desk(seed, _BARS)
+        tally.update(strategy.tally)
+        tally["bars"] += strategy.bars
+        asked.update(strategy.asked)
+        tally["desks"] += 1
+
+
 def main() -> int:
     """Run from the command line."""
     if sys.argv[1] == "faults":
         return try_faults(int(sys.argv[2]) if len(sys.argv) > 2 else 100_000)
-    steps = int(sys.argv[1])
-    seed = int(sys.argv[2]) if len(sys.argv) > 2 else 1
     tally: Counter[str] = Counter()
     asked: Counter[str] = Counter()
     began = time.monotonic()
     found = ""
     try:
-        run(steps, seed, tally, asked)
+        if sys.argv[1] == "engine":
+            run_engine(int(sys.argv[2]), tally, asked)
+        else:
+            run(int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1, tally, asked)
     except Found as e:
         found = str(e)
     seconds = round(time.monotonic() - began, 1)

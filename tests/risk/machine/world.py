@@ -472,8 +472,7 @@ class World:
     def act(self, strategy_id: str, intents: Iterable[Intent], send: Callable[..., None]) -> None:
         """See each wish before and after the node carries it out."""
         for intent in intents:
-            past = self.node.context.warming.ts
-            must = not past and self._must_pass(strategy_id, intent)
+            must = self._must_pass(strategy_id, intent)
             before = self.sent
             self.wanted[strategy_id] = getattr(intent, "quantity", None)
             send([intent])
@@ -496,8 +495,10 @@ class World:
                 self.history.predictions[prediction.instrument_id] = prediction
 
     def wishes(self, strategy_id: str) -> list[Intent]:
-        """Return what the random strategy answers with, mostly nothing."""
-        return [] if self.pick(6) else [self._draw_intent(strategy_id)]
+        """Return what the random strategy answers with, mostly nothing; to the past, nothing."""
+        if self.pick(6) or self.node.context.warming.ts:
+            return []
+        return [self._draw_intent(strategy_id)]
 
     # What must be true
 
