@@ -197,9 +197,10 @@ class _NodeRun:
                     f"See {self._writer.folder / 'log.jsonl'} and the engine's own log beside it",
                 ) from e
         if not state.stop_reason and not self._built.warden.asked:
+            begun = self._equity is not None
             raise RunError(
                 f"run {self._writer.folder.name}",
-                "the engine stopped by itself",
+                "the engine stopped by itself" if begun else "was stopped before it had connected",
                 "must run until it is stopped",
                 f"See the engine's own log in {self._writer.folder}",
             )

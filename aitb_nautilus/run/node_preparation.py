@@ -67,6 +67,7 @@ def prepare_node(desk: Desk, run_state: RunState, mode: Mode, now: int) -> NodeP
     check_expiries(context, now)
     source = resolve("catalog.store:BarStore", "catalog")(Path(desk.config.catalog.path))
     before = bars_before(desk, assembly)
+    simulated = {known.bar_type for known in source.list() if known.simulated}
     used: dict[str, InstrumentSettings] = {}
     venues: dict[str, VenueSettings] = {}
     past: dict[str, BarFrame] = {}
@@ -76,10 +77,11 @@ def prepare_node(desk: Desk, run_state: RunState, mode: Mode, now: int) -> NodeP
         used[spec.id] = spec
         venues[spec.venue] = venue_of(desk, spec)
         length = Interval.of_bar_type(bar_type).ns
+        # A simulated past has nothing to do with the market that comes: it is not told.
         begins[spec.id] = now - now % length - before * length
-        past[spec.id] = _unbroken(
-            past_in_catalog(source, bar_type, now - now % length, before), begins[spec.id], length
-        )
+        asked = 0 if bar_type in simulated else before
+        stored = past_in_catalog(source, bar_type, now - now % length, asked)
+        past[spec.id] = _unbroken(stored, begins[spec.id], length)
     balance = sum(float(v.balance()[0]) for v in venues.values())
     context.ledger.starting_equity = balance
     msgspec.structs.force_setattr(context, "turns", Turns(context.ledger, _PATIENCE_NS))

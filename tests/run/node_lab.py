@@ -194,6 +194,14 @@ class NodeLab:
             time.sleep(0.05)
         self._playing.set()
 
+    def wait_until(self, number: int) -> None:
+        """Wait until so many bars have been played."""
+        until = time.monotonic() + _LIMIT_S
+        begin = self.running.call(lambda r: r.timeline.exchange_ns)
+        while self.running.call(lambda r: r.clock.now_ns()) < begin + number * MINUTE_NS:
+            assert time.monotonic() < until, "the market does not go on"
+            time.sleep(0.05)
+
     def pause(self) -> None:
         """Let the market stand still."""
         self._playing.clear()
@@ -229,12 +237,24 @@ class NodeLab:
 
 
 @contextmanager
-def node_lab(folder: Path, **settings: Any) -> Iterator[NodeLab]:
-    """Give a lab while the block runs."""
+def node_lab(
+    folder: Path, funding: Mapping[int, str] | None = None, **settings: Any
+) -> Iterator[NodeLab]:
+    """Give a lab while the block runs.
+
+    Parameters
+    ----------
+    funding
+        Rates by the number of the played bar at whose close they are settled.
+    settings
+        Of the rehearsal.
+    """
     frame = minute_bars(HISTORY + 3_000)
     spot = settings.get("product") == "spot"
     spec = msgspec.structs.replace(SPEC, id=SPOT, kind="spot") if spot else SPEC
-    source = BarSource(spec, frame, MINUTE_NS, int(frame.ts_close[HISTORY - 1]))
+    closes = frame.ts_close.tolist()
+    rates = [(closes[HISTORY - 1 + n], rate) for n, rate in (funding or {}).items()]
+    source = BarSource(spec, frame, MINUTE_NS, closes[HISTORY - 1], rates)
     clock = SteppedClock(time.time_ns() // MINUTE_NS * MINUTE_NS)
     with serve_in_thread(RehearsalSettings(**settings), [source], clock) as running:
         lab = NodeLab(folder, running, spec)

@@ -135,3 +135,19 @@ def test_venue_that_cannot_be_reached_is_said(lab: NodeLab, tmp_path: Path) -> N
     assert code == 1, node.said
     assert "the engine did not run" in node.said
     assert "must connect and start" in node.said
+
+
+def test_funding_that_the_venue_settles_is_paid_in_the_accounts(tmp_path: Path) -> None:
+    with node_lab(tmp_path, funding={12: "0.001"}) as lab:
+        node = lab.start("paper", str(lab.write()))
+        node.wait_for("warm after")
+        lab.play()
+        node.wait_for("(entry)")
+        lab.wait_until(20)
+        assert node.stop()[0] == 0, node.said
+        (payment,) = lab.last().table("funding")
+        assert payment["rate"] == pytest.approx(0.001)
+        assert payment["amount"] == pytest.approx(payment["quantity"] * payment["price"] * 0.001)
+        costs = lab.last().record.costs
+        assert costs is not None
+        assert costs.funding == pytest.approx(payment["amount"])
