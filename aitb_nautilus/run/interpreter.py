@@ -1,0 +1,74 @@
+"""What a node asks of the interpreter: quick turns of threads, and garbage on one thread alone.
+
+An object of the engine that another thread drops raises there, or ends the process. Python looks
+for cycles on whichever thread happens to allocate next, such as one that writes tables or answers
+a command; so in a node nobody looks but the thread that owns the engine.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["GarbageTurns", "garbage_by_turns", "switching"]
+
+_WHOLE_S = 60.0
+
+
+class GarbageTurns:
+    """Look for garbage now and then, on the thread that calls.
+
+    Attributes
+    ----------
+    found
+        Objects that were taken away so far.
+    """
+
+    def __init__(self) -> None:
+        self.found = 0
+        self._whole_at = time.monotonic() + _WHOLE_S
+
+    def take(self) -> None:
+        """Take away what is young; once a minute all that there is."""
+        now = time.monotonic()
+        whole = now >= self._whole_at
+        if whole:
+            self._whole_at = now + _WHOLE_S
+        self.found += gc.collect(2 if whole else 1)
+
+
+@contextmanager
+def garbage_by_turns() -> Iterator[None]:
+    """Let no thread look for garbage by itself while the block runs; `GarbageTurns` does it.
+
+    What is there when the block begins is not looked at in it: a node's libraries and models stay
+    anyway, and looking at all of them takes tens of milliseconds.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        if was_enabled:
+            gc.enable()
+
+
+@contextmanager
+def switching(milliseconds: float) -> Iterator[None]:
+    """Let another Python thread have its turn sooner while the block runs.
+
+    With Python's own 5 ms a quote waits for as long whenever another thread, such as the one that
+    writes tables, computes: 3.3 ms in the median were measured, and 0.34 ms with 0.5 ms.
+    """
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(milliseconds / 1e3)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
