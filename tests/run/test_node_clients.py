@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +10,7 @@ import pytest
 import tomli_w
 
 from aitb_nautilus.errors import ConfigError
+from aitb_nautilus.run.live import check_live
 from aitb_nautilus.run.node_clients import data_client, execution_client
 from aitb_nautilus.run.venue_settings import VenueSettings
 from aitb_nautilus.settings import Secret, decode
@@ -95,19 +93,10 @@ def write(folder: Path, name: str, account: str, places: Mapping[str, str]) -> P
 
 @pytest.mark.parametrize(("name", "account"), VENUES)
 def test_whole_node_is_built_for_the_venue(name: str, account: str, tmp_path: Path) -> None:
-    path = write(tmp_path, name, account, LOCAL)
-    done = subprocess.run(
-        [sys.executable, "-m", "aitb_nautilus", "live", str(path), "--json"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["execution"][name]["client"] == f"{name.lower()} adapter"
-    assert told["data"][name]["product"] == ("spot" if account == "cash" else "linear perpetuals")
-    assert told["data"][name]["base_url_http"] == LOCAL["base_url_http"]
+    told = check_live(write(tmp_path, name, account, LOCAL))
+    assert told.execution[name]["client"] == f"{name.lower()} adapter"
+    assert told.data[name]["product"] == ("spot" if account == "cash" else "linear perpetuals")
+    assert told.data[name]["base_url_http"] == LOCAL["base_url_http"]
 
 
 def test_urls_of_the_config_reach_the_adapters() -> None:
