@@ -22,7 +22,8 @@ from aitb_nautilus.settings import decode
 from tests.risk.machine.faults import FAULTS, LIMITS
 from tests.risk.machine.invariants import INVARIANTS
 from tests.risk.machine.long import memory, run, steps_until_found
-from tests.risk.machine.world import ACTIONS, WEIGHTS, Ended, World
+from tests.risk.machine.outcomes import Ended
+from tests.risk.machine.world import ACTIONS, WEIGHTS, World
 
 
 class Machine(RuleBasedStateMachine):

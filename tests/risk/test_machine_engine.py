@@ -9,7 +9,7 @@ import pytest
 
 from aitb_nautilus.risk.context import Context
 from tests.risk.machine.engine_desk import DEEDS, DOORS, run_desk
-from tests.risk.machine.world import Found
+from tests.risk.machine.outcomes import Found
 
 BARS = 60
 

@@ -45,8 +45,8 @@ from aitb_nautilus.risk.strategy import GuardedStrategy
 from aitb_nautilus.settings import Settings, decode
 from tests.risk.machine.desks import draw_risk
 from tests.risk.machine.invariants import Case, History, Seen, broken, only_reduces
+from tests.risk.machine.outcomes import Found
 from tests.risk.machine.venue import Trade, VenueOrder
-from tests.risk.machine.world import Found
 from tests.risk.rig import BTC, MINUTE, Rig, make_context, run
 
 __all__ = ["Whim", "run_desk"]

@@ -29,7 +29,8 @@ import msgspec
 from tests.risk.machine.engine_desk import run_desk
 from tests.risk.machine.faults import FAULTS
 from tests.risk.machine.node import Node
-from tests.risk.machine.world import WEIGHTS, Ended, Found, World, _nothing
+from tests.risk.machine.outcomes import Ended, Found
+from tests.risk.machine.world import WEIGHTS, World, nothing
 
 __all__ = ["desk", "main", "memory", "run", "steps_until_found"]
 
@@ -43,7 +44,7 @@ def desk(
     steps: int,
     tally: Counter[str],
     asked: Counter[str],
-    change: Callable[[Node], None] = _nothing,
+    change: Callable[[Node], None] = nothing,
 ) -> None:
     """Run one desk.
 

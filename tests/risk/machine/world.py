@@ -10,40 +10,29 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-
-from msgspec.structs import replace
 
 from aitb_nautilus.messages import (
     BarClosed,
     CancelIntent,
     CloseIntent,
-    Fill,
     Intent,
     ModifyIntent,
     OrderIntent,
-    OrderUpdate,
     Prediction,
     Quote,
-    Side,
-    opposite,
     prediction_topic,
 )
-from aitb_nautilus.risk.firewall import Explained
-from aitb_nautilus.risk.firewall_check import Firewall
-from aitb_nautilus.risk.firewall_file import FirewallFile
-from aitb_nautilus.risk.journal_recovery import Unresolved, sent_ids
 from aitb_nautilus.risk.limits import RiskSettings
 from aitb_nautilus.risk.order_port import OrderTerms
 from aitb_nautilus.risk.permits import Permit
-from aitb_nautilus.risk.recovery import Recovery, follow
 from aitb_nautilus.risk.trading_states import TRADER, Halt, Resume, StateScope
-from aitb_nautilus.risk.venue_facts import VenueFacts, VenueFill, VenueOrder as KnownOrder
 from aitb_nautilus.settings import decode
 from strategies.threshold import ThresholdSettings
+from tests.risk.machine import at_rest, restart, wishes
 from tests.risk.machine.desks import (
     BTC,
     EQUITY,
@@ -57,9 +46,10 @@ from tests.risk.machine.desks import (
 )
 from tests.risk.machine.invariants import Case, History, Seen, broken, only_reduces
 from tests.risk.machine.node import LOTS, RANDOM, THRESHOLD, TICKS, Crash, Node
-from tests.risk.machine.venue import Command, ModelVenue, Pick, Said, Trade, VenueOrder
+from tests.risk.machine.outcomes import Found
+from tests.risk.machine.venue import ENDS, Command, ModelVenue, Pick, Said, Trade, VenueOrder
 
-__all__ = ["ACTIONS", "WEIGHTS", "Ended", "Found", "World"]
+__all__ = ["ACTIONS", "WEIGHTS", "World"]
 
 ZERO = Decimal(0)
 SECOND = 10**9
@@ -69,25 +59,7 @@ INTERVALS = {"1m": MINUTE, "1h": 60 * MINUTE, "4h": 240 * MINUTE}
 MODEL = "direction"
 
 
-class Ended(Exception):  # noqa: N818
-    """A person must answer the firewall before this desk goes on."""
-
-
-class _NoHands:
-    """Nothing is cancelled or closed at the venue without an answer."""
-
-    def cancel(self, order: KnownOrder) -> None:
-        raise Found("nobody has answered")
-
-    def close(self, instrument_id: str, side: Side, quantity: Decimal) -> None:
-        raise Found("nobody has answered")
-
-
-class Found(AssertionError):  # noqa: N818 - not an error of the program: what a run looks for
-    """Something happened that must never happen."""
-
-
-def _nothing(_: Node) -> None:
+def nothing(_: Node) -> None:
     pass
 
 
@@ -110,7 +82,7 @@ class World:
         self,
         pick: Pick,
         folder: Path,
-        change: Callable[[Node], None] = _nothing,
+        change: Callable[[Node], None] = nothing,
         tally: Counter[str] | None = None,
     ) -> None:
         self.pick = pick
@@ -154,212 +126,16 @@ class World:
         self._last_seq = 0
         self._journalled: set[tuple[str, str]] = set()
         self.torn = False
-        self._start()
+        restart.start(self)
         path = folder / "journal.sqlite"
         self._read = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
         self._read.execute(_LEAVING, (0,)).fetchall()
 
     # Life and death
 
-    def _start(self) -> None:
-        """Start a node; one that is killed while it starts is started again."""
-        while True:
-            try:
-                self._start_once()
-            except Crash:
-                self._die()
-            else:
-                return
-
-    def _start_once(self) -> None:
-        self.lives += 1
-        self.prediction.clear()
-        self.node = Node(
-            self,
-            self.folder,
-            self.lives,
-            self.risk,
-            self.threshold,
-            [(MODEL, instrument_id) for instrument_id in self.listens],
-            self.change,
-        )
-        unknown = self.node.begin(self._past())
-        ledger = self.node.context.ledger
-        self.history = self.history.after_a_restart(
-            self._trades[fill.trade_id] for fill in ledger.fills
-        )
-        for order in self.venue.orders.values():
-            self._remember(order)
-        if self.lives > 1:
-            self.tally["restarts"] += 1
-            # What left while the journal could not be written is not known before the firewall
-            # has looked: until then nothing may open.
-            withheld = self.node.context.guard.withheld
-            withheld["starting"] = "the venue is being asked what it has"
-            self._recover(unknown)
-            self._look_through_the_firewall()
-            del withheld["starting"]
-
-    def _past(self) -> Iterator[BarClosed]:
-        """Yield all bars that were told, in the order of time."""
-        bars = [(bar.ts, i, bar) for i, some in self.history.bars.items() for bar in some]
-        for ts, name, bar in sorted(bars, key=lambda one: (one[0], INSTRUMENTS.index(one[1]))):
-            yield BarClosed(name, ts, bar.close, bar.close, bar.close, bar.close, bar.volume)
-
-    def _remember(self, order: VenueOrder) -> None:
-        """Take what a node knows of an order from its ledger."""
-        known = self.node.context.ledger.orders.get(order.client_order_id)
-        order.end_told = known is None or not known.is_open
-        if known is None:
-            return
-        order.heard = known.filled
-        order.known_quantity, order.known_ts = known.quantity, known.ts_terms
-        order.known_prices = (known.price, known.trigger_price)
-        order.asks, order.most_asked = known.changes, known.asked
-        order.asked_prices = list(known.asked_prices)
-
-    def _order_of(self, client_order_id: str) -> VenueOrder:
-        """Return an order; one that was journalled as sent and never left was lost on the way."""
-        order = self.venue.orders.get(client_order_id)
-        if order is None:
-            known = self.node.context.ledger.orders[client_order_id]
-            order = VenueOrder(
-                client_order_id, known.strategy_id, known.instrument_id, known.side, known.kind,
-                known.quantity, known.price, known.trigger_price, known.reduce_only, known.purpose,
-            )  # fmt: skip
-            order.state = "lost"
-            self.venue.orders[client_order_id] = order
-        return order
-
-    def _recover(self, unknown: list[Unresolved]) -> None:
-        """Let the node ask for what it does not know, and hear it."""
-        node, ledger = self.node, self.node.context.ledger
-        recovery = Recovery(unknown, ledger, self.clock, 5 * SECOND)
-        answering = {id_: one.answering for id_, one in node.strategies.items()}
-        take_fill, take_update = ledger.apply_fill, ledger.apply_update
-
-        def fill(fact: Fill) -> bool:
-            news = take_fill(fact)
-            if news:
-                self._recovered(fact)
-            return news
-
-        def update(fact: OrderUpdate) -> None:
-            take_update(fact)
-            self._remember(self._order_of(fact.client_order_id))
-
-        ledger.apply_fill, ledger.apply_update = fill, update  # type: ignore[method-assign]
-        for question in recovery.questions:
-            self.tally["orders asked for"] += 1
-            found = self._ask(question.client_order_id)
-            order, fills = found if found is not None else (None, [])
-            finding = recovery.answer(question.client_order_id, order, fills, self.clock)
-            self.note(f"  asks for {question.client_order_id}: {finding}")
-            self._expect_halt(finding.halt, order is None and question.may_be_there)
-            follow(finding, node.context, answering, self.clock)
-            node.check_alive()
-        self.clock += 6 * SECOND
-        finding = recovery.wait(self.clock)
-        self._expect_halt(finding.halt, bool(finding.halt))
-        follow(finding, node.context, answering, self.clock)
-        node.check_alive()
-        if not recovery.done:
-            raise Found(f"recovery never ends: {recovery.questions}")
-        del ledger.apply_fill, ledger.apply_update
-
-    def _expect_halt(self, why: str, is_due: bool) -> None:
-        if why and not is_due:
-            raise Found(f"recovery halts without a reason: {why}")
-        self.due_halts |= {why} - {""}
-
-    def _ask(self, client_order_id: str) -> tuple[KnownOrder, list[VenueFill]] | None:
-        """Return what the venue says of an order; now and then it lists no fills."""
-        order = self.venue.orders.get(client_order_id)
-        if order is None or order.state == "lost":
-            return None
-        trades = [t for t in self.venue.trades if t.order is order]
-        worth = sum(float(t.quantity) * t.price for t in trades)
-        known = KnownOrder(
-            client_order_id=client_order_id,
-            venue_order_id=f"V-{client_order_id}",
-            instrument_id=order.instrument_id,
-            side=order.side,
-            kind=order.kind,
-            quantity=order.quantity,
-            status="ACCEPTED" if order.state == "open" else order.ending,  # type: ignore[arg-type]
-            filled=order.filled,
-            price=order.price,
-            trigger_price=order.trigger_price,
-            average_price=worth / float(order.filled) if trades else None,
-            reduce_only=order.reduce_only,
-            ts=self.clock,
-        )
-        fills = [
-            VenueFill(trade_id=t.trade_id, price=t.price, quantity=t.quantity, ts=t.ts, fee=t.fee)
-            for t in trades
-        ]
-        return known, fills if self.pick(4) else []
-
-    def _recovered(self, fact: Fill) -> None:
-        """Note that the node has learned of a fill that it had missed."""
-        self.tally["fills recovered"] += 1
-        order = self.venue.orders[fact.client_order_id]
-        trade = self._trades.get(fact.trade_id)
-        if trade is None:  # told as a sum, without its parts
-            trade = Trade(
-                order, fact.trade_id, fact.ts, fact.side, fact.quantity, fact.price, fact.fee
-            )
-            self.sums[fact.trade_id] = trade
-        self.history.hear(trade)
-        self._remember(order)
-
     @property
-    def _trades(self) -> dict[str, Trade]:
+    def trades(self) -> dict[str, Trade]:
         return {t.trade_id: t for t in self.venue.trades} | self.sums
-
-    def _look_through_the_firewall(self) -> None:
-        """Let the node compare the venue with its journal, and look what it makes of it."""
-        orders = [
-            found[0]
-            for order in self.venue.orders.values()
-            if order.state == "open" and (found := self._ask(order.client_order_id))
-        ]
-        positions: dict[str, Decimal] = {}
-        for (_, instrument_id), held in self.venue.positions.items():
-            positions[instrument_id] = positions.get(instrument_id, ZERO) + held
-        facts = VenueFacts(venues=("BINANCE",), orders=tuple(orders), positions=positions)
-        explained = Explained(sent=sent_ids(self.folder / "journal.sqlite"), lots=LOTS)
-        # What recovery has just sent is on its way, and not at the venue yet.
-        flying = {c.order.client_order_id for c in self.venue.flying}
-        explained = replace(explained, pending=flying)
-        file = FirewallFile(self.folder, "MACHINE-001")
-        firewall = Firewall(self.node.context, list(self.node.strategies), file, _NoHands())
-        rows = firewall.check(facts, explained, self.clock)
-        if not rows:
-            return
-        self.tally["firewalls that found something"] += 1
-        if not self.torn:
-            raise Found(f"the firewall found {rows}, and the journal is whole")
-        if self.node.context.guard.state == "active":
-            raise Found(f"the firewall found {rows}, and trading goes on")
-        raise Ended
-
-    def _die(self) -> None:
-        """Kill the node, and let some time pass in which the market moves."""
-        self.node.kill()
-        # The end of an order was told before its last fill, and the fill never was: nobody asks for
-        # an order that has ended, so the firewall must find it.
-        self.torn |= any(o.end_told and o.filled > o.heard for o in self.venue.orders.values())
-        self.crash_at = ""
-        self.wild = False
-        if self.is_journal_broken:
-            self.mend_journal()
-        self.venue.crash(self.pick)
-        self.clock += self.pick(600) * SECOND
-        self.venue.now = self.clock
-        if self.pick(2):
-            self._move(INSTRUMENTS[self.pick(3)])
-        self.venue.outbox.clear()
 
     def close(self) -> None:
         """Let go of the files."""
@@ -381,8 +157,8 @@ class World:
             ACTIONS[name](self)
         while self.node.dead or self.node.context.run_state.stop_reason:
             self._look_at_failures()
-            self._die()  # A node ends at an error, and at an order around the guard.
-            self._start()
+            restart.die(self)  # A node ends at an error, and at an order around the guard.
+            restart.start(self)
         self._look_at_halts()
         if self.venue.faults:
             raise Found("; ".join(self.venue.faults))
@@ -443,7 +219,7 @@ class World:
         trigger_price: float | None,
     ) -> None:
         """Take a change that has just left the node."""
-        order = self._order_of(client_order_id)
+        order = restart.order_of(self, client_order_id)
         self.note(f"  changes {order!r} to {quantity} @ {price} / {trigger_price}")
         self.sent += 1
         self.tally["changes"] += 1
@@ -463,7 +239,7 @@ class World:
 
     def cancels(self, client_order_id: str) -> None:
         """Take a cancel that has just left the node."""
-        order = self._order_of(client_order_id)
+        order = restart.order_of(self, client_order_id)
         self.note(f"  cancels {order!r}")
         self.sent += 1
         self.tally["cancels"] += 1
@@ -498,7 +274,7 @@ class World:
         """Return what the random strategy answers with, mostly nothing; to the past, nothing."""
         if self.pick(6) or self.node.context.warming.ts:
             return []
-        return [self._draw_intent(strategy_id)]
+        return [wishes.draw_intent(self, strategy_id)]
 
     # What must be true
 
@@ -536,7 +312,7 @@ class World:
 
     def _must_not_be_halted(self, order: VenueOrder) -> None:
         for halt in self.halts:
-            if _covers(halt.scope, order.strategy_id, order.instrument_id):
+            if at_rest.covers(halt.scope, order.strategy_id, order.instrument_id):
                 raise Found(f"{order!r} opens in spite of {halt}")
 
     def _is_exit(self, order: VenueOrder, quantity: Decimal | None = None) -> bool:
@@ -646,7 +422,7 @@ class World:
         there = [i for i in INSTRUMENTS if self.whole_bars or self.venue.calm or self.pick(10)]
         for instrument_id in there:
             if self.pick(3):
-                self._move(instrument_id)
+                self.move(instrument_id)
         for n, instrument_id in enumerate(there):
             close = self.venue.prices[instrument_id]
             volume = (1 + self.pick(40)) * 2e3 / PRICES[instrument_id]
@@ -662,9 +438,9 @@ class World:
 
     def trade(self) -> None:
         """Let the market move."""
-        self._move(INSTRUMENTS[self.pick(3)])
+        self.move(INSTRUMENTS[self.pick(3)])
 
-    def _move(self, instrument_id: str) -> None:
+    def move(self, instrument_id: str) -> None:
         step = (self.pick(201) - 100) * (1e-4 if self.pick(8) else 5e-4)
         tick = TICKS[instrument_id]
         price = Decimal(self.venue.prices[instrument_id] * (1 + step)) // tick * tick
@@ -704,7 +480,7 @@ class World:
     def wish(self) -> None:
         """Let a strategy wish something out of the blue."""
         id_ = (RANDOM, RANDOM, THRESHOLD)[self.pick(3)]
-        intent = self._draw_exit(id_) if id_ == THRESHOLD else self._draw_intent(id_)
+        intent = wishes.draw_exit(self, id_) if id_ == THRESHOLD else wishes.draw_intent(self, id_)
         strategy = self.node.strategies[id_]
         strategy.answering.move_on(self.clock)
         self.note(f"  {id_} wishes {intent}")
@@ -721,8 +497,8 @@ class World:
             self.built += 1
             old = [o.client_order_id for o in self.venue.orders.values()]
             id_ = old[self.pick(len(old))] if old and not self.pick(8) else f"B-{self.built}"
-            intent = self._draw_order(RANDOM)
-            orders.append(_terms(id_, intent))
+            intent = wishes.draw_order(self, RANDOM)
+            orders.append(wishes.built(id_, intent))
         port = node.context.port_of
         if port is None or any(not (o.quantity.is_finite() and o.quantity > 0) for o in orders):
             return
@@ -766,7 +542,7 @@ class World:
                 order.end_told = True
             self.history.hear(said.trade)
             self.tally["fills"] += 1
-        elif said.word in _STATUS_ENDS:
+        elif said.word in ENDS:
             order.end_told = True
         elif said.word == "updated" and said.ts >= order.known_ts:
             order.known_ts = said.ts
@@ -854,25 +630,6 @@ class World:
             StateScope.instrument(INSTRUMENTS[self.pick(3)]),
         )[self.pick(4)]
 
-    def _disobeyed(self) -> list[str]:
-        """Return what halts have not ended, though everything has arrived."""
-        left = []
-        for halt in self.node.context.guard.states.in_force:
-            left += [
-                f"{order!r} rests in spite of {halt.reason}"
-                for order in self.venue.orders.values()
-                if halt.level == "halted"
-                and order.state == "open"
-                and not (order.reduce_only or order.born_exit)
-                and _covers(halt.scope, order.strategy_id, order.instrument_id)
-            ]
-            left += [
-                f"{held} {instrument_id} is held in spite of {halt.reason}"
-                for (strategy_id, instrument_id), held in self.venue.positions.items()
-                if halt.flatten and held and _covers(halt.scope, strategy_id, instrument_id)
-            ]
-        return left
-
     def crash(self) -> None:
         """Kill the node, now or at its next command."""
         self.crash_at = ("now", "before", "after")[self.pick(3)]
@@ -880,151 +637,7 @@ class World:
             self.tally["killed out of the blue"] += 1
             self.node.kill()
 
-    def settle(self) -> None:
-        """Let everything arrive and be heard, and compare the two sides."""
-        self._quieten()
-        if self._disobeyed():
-            self.venue.calm = True
-            for _ in range(3):
-                self.clock += 2 * SECOND
-                self.node.obey()
-                self._quieten()
-            left = self._disobeyed()
-            self.venue.calm = False
-            if left:
-                raise Found("; ".join(left))
-        if self._unprotected():
-            # A venue that refuses a stop and then its close is asked again at the next bar.
-            self.venue.calm = True
-            self.bar()
-            self._quieten()
-            left = self._unprotected()
-            self.venue.calm = False
-            if left:
-                raise Found(f"held without a stop: {left}")
-        self._compare()
-
-    def _quieten(self) -> None:
-        if not self.venue.up:
-            self.reconnect()
-        for _ in range(500):
-            if self.venue.flying:
-                self.venue.arrive(self.pick)
-            elif self.venue.outbox:
-                self._tell(0)
-                self.node.check_alive()
-            elif waiting := [
-                o for o in self.venue.orders.values() if o.state == "open" and o.kind == "MARKET"
-            ]:
-                one = waiting[0].instrument_id
-                self.venue.move(one, self.venue.prices[one], self.pick)
-            else:
-                return
-        raise Found("node and venue never come to rest")
-
-    def _unprotected(self) -> list[str]:
-        if not self.threshold.exits.has_stop:
-            return []
-        missing = []
-        for instrument_id in (BTC, SOL):
-            held = self.venue.held(THRESHOLD, instrument_id)
-            self.tally["positions looked at for a stop"] += bool(held)
-            covered = sum(
-                o.leaves
-                for o in self.venue.resting(THRESHOLD, instrument_id)
-                if o.reduce_only
-                and o.kind == "STOP_MARKET"
-                and o.side == ("SELL" if held > 0 else "BUY")
-            )
-            if covered < abs(held):
-                missing.append(f"{held} {instrument_id}, covered {covered}")
-        return missing
-
-    def _compare(self) -> None:
-        """Compare the node's ledger with the venue, now that nothing is on its way."""
-        ledger = self.node.context.ledger
-        ours = {k: p.quantity for k, p in ledger.positions.items() if p.quantity}
-        theirs = {k: q for k, q in self.venue.positions.items() if q}
-        if ours != theirs:
-            raise Found(f"the ledger holds {ours}, the venue {theirs}")
-        open_ = {o.client_order_id for i in INSTRUMENTS for o in ledger.open_orders(i)}
-        there = {o.client_order_id for o in self.venue.orders.values() if o.state == "open"}
-        if open_ != there:
-            raise Found(f"open in the ledger alone {open_ - there}, at the venue {there - open_}")
-        for id_ in there:
-            mine, its = ledger.orders[id_], self.venue.orders[id_]
-            if (mine.quantity, mine.filled) != (its.quantity, its.filled):
-                raise Found(f"{its!r} is {mine.filled} of {mine.quantity} in the ledger")
-        if abs(ledger.equity() - self.history.equity()) > 1e-6:
-            raise Found(f"equity is {ledger.equity()}, must be {self.history.equity()}")
-        self.tally["compared"] += 1
-
     # What strategies think of
-
-    def _draw_intent(self, id_: str) -> Intent:
-        kind = self.pick(10)
-        if kind < 5:
-            return self._draw_order(id_)
-        if kind < 8:
-            return self._draw_exit(id_)
-        orders = [o for o in self.venue.orders.values() if o.strategy_id == id_ and not o.end_told]
-        if not orders:
-            return self._draw_order(id_)
-        order = orders[-1 - self.pick(min(len(orders), 4))]
-        factor = (None, None, 0.5, 1.5, 4.0)[self.pick(5)]
-        quantity = None
-        if factor is not None:
-            lot = LOTS[order.instrument_id]
-            quantity = Decimal(float(order.quantity) * factor) // lot * lot
-        moved = 1 + (self.pick(81) - 40) * 1e-3
-        moves = self.pick(2) or quantity is None
-        return ModifyIntent(
-            client_order_id=order.client_order_id,
-            quantity=quantity,
-            price=order.price * moved if order.price and moves else None,
-            trigger_price=order.trigger_price * moved if order.trigger_price and moves else None,
-        )
-
-    def _draw_order(self, id_: str) -> OrderIntent:
-        instrument_id = INSTRUMENTS[self.pick(3)]
-        mark = self.venue.prices[instrument_id]
-        lot = LOTS[instrument_id]
-        notional = (60.0, 500.0, 2_000.0, 4_999.0, 20_000.0)[self.pick(5)]
-        quantity = Decimal(notional / mark) // lot * lot
-        if not self.pick(25):
-            quantity = (ZERO, -lot, lot / 3, Decimal("NaN"), Decimal("1e15"))[self.pick(5)]
-        away = 1 + (self.pick(121) - 60) * 1e-3
-        kind = ("MARKET", "MARKET", "LIMIT", "STOP_MARKET", "STOP_LIMIT", "MARKET_IF_TOUCHED")[
-            self.pick(6)
-        ]
-        return OrderIntent(
-            instrument_id=instrument_id,
-            side=("BUY", "SELL")[self.pick(2)],
-            kind=kind,  # type: ignore[arg-type]
-            quantity=quantity,
-            price=mark * away if "LIMIT" in kind else None,
-            trigger_price=mark * away if kind.startswith(("STOP", "MARKET_IF")) else None,
-            reduce_only=not self.pick(8),
-        )
-
-    def _draw_exit(self, id_: str) -> Intent:
-        instrument_id = INSTRUMENTS[self.pick(3)]
-        held = self.history.held[id_, instrument_id]
-        orders = [o for o in self.venue.orders.values() if o.strategy_id == id_ and not o.end_told]
-        if orders and not self.pick(3) and id_ == RANDOM:
-            order = orders[-1 - self.pick(min(len(orders), 4))]
-            return CancelIntent(client_order_id=order.client_order_id)
-        if not held or not self.pick(2):
-            return CloseIntent(instrument_id=instrument_id)
-        lot = LOTS[instrument_id]
-        part = max(abs(held) * (1 + self.pick(4)) / 4 // lot * lot, lot)
-        return OrderIntent(
-            instrument_id=instrument_id,
-            side=opposite("BUY" if held > 0 else "SELL"),
-            quantity=part,
-            reduce_only=bool(self.pick(2)),
-            purpose="exit:signal",
-        )
 
     def side_door(self) -> None:
         """Let the engine report an order that nobody allowed."""
@@ -1045,14 +658,6 @@ _LEAVING = (
     "SELECT seq, client_order_id, json_extract(body, '$.action') FROM records"
     " WHERE seq > ? AND kind = 'sent'"
 )
-_STATUS_ENDS = ("rejected", "cancelled", "expired")
-
-
-def _covers(scope: StateScope, strategy_id: str, instrument_id: str) -> bool:
-    """Return whether a halt holds for this, worked out from its name alone."""
-    if scope.kind == "strategy":
-        return strategy_id.startswith(f"{scope.id}-")
-    return scope.kind == "trader" or scope.id == instrument_id
 
 
 def _says_as_much(one: Halt, other: Halt) -> bool:
@@ -1061,25 +666,6 @@ def _says_as_much(one: Halt, other: Halt) -> bool:
         (one.scope, one.cause) == (other.scope, other.cause)
         and (one.level == "halted" or other.level == "reducing")
         and (one.flatten or not other.flatten)
-    )
-
-
-def _terms(id_: str, intent: OrderIntent) -> OrderTerms:
-    tick = TICKS[intent.instrument_id]
-    price, trigger = (
-        None if p is None else float(Decimal(p) // tick * tick)
-        for p in (intent.price, intent.trigger_price)
-    )
-    return OrderTerms(
-        client_order_id=id_,
-        instrument_id=intent.instrument_id,
-        side=intent.side,
-        kind=intent.kind,
-        quantity=intent.quantity or ZERO,
-        price=price,
-        trigger_price=trigger,
-        reduce_only=intent.reduce_only,
-        purpose="entry",
     )
 
 
@@ -1101,7 +687,7 @@ ACTIONS: dict[str, Callable[[World], Any]] = {
     "resume": World.resume,
     "crash": World.crash,
     "side door": World.side_door,
-    "settle": World.settle,
+    "settle": at_rest.settle,
 }
 _NEEDS: dict[str, Callable[[World], Any]] = {
     "arrive": lambda w: w.venue.flying,
