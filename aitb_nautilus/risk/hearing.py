@@ -61,6 +61,7 @@ class Hearing:
         self.wants_fills = bool(self._fills or self._exits)
         self.wants_quotes = any(one.needs_quotes for one in limits)
         self.quotes: dict[str, Quote] = {}
+        self._quoted: dict[str, int] = {}
         self.references: dict[str, BarClosed] = {}
         self.foretold = 0
         self._newest: dict[tuple[str, str], Prediction] = {}
@@ -94,9 +95,9 @@ class Hearing:
         After one without both sides, or with the higher one to buy, nothing is known of the book.
         """
         instrument_id = quote.instrument_id
-        known = self.quotes.get(instrument_id)
-        if known is not None and quote.ts < known.ts:
+        if quote.ts < self._quoted.get(instrument_id, 0):
             return
+        self._quoted[instrument_id] = quote.ts
         if 0 < quote.bid <= quote.ask:  # written so that what is no number fails as well
             self.quotes[instrument_id] = quote
         else:

@@ -67,6 +67,18 @@ def test_quote_that_was_overtaken_does_not_count() -> None:
     assert desk.ask("1").line == ""
 
 
+def test_quote_that_comes_late_does_not_stand_for_a_book_that_was_broken_since() -> None:
+    desk = desk_with(book=BOOK | {"max_spread_frac": 0.01})
+    desk.now += SECOND
+    desk.quote(100.1, 100)
+    desk.now -= 1
+    desk.quote(100, 100.1)
+    assert "no quote of X.V is known" in desk.ask("1").line
+    desk.now += 1
+    desk.quote(100, 100.1)
+    assert desk.ask("1").line == ""
+
+
 def test_quote_ahead_of_the_clock_is_a_skew() -> None:
     desk = desk_with(book=BOOK, max_clock_skew_ms=10)
     desk.quote(99, 101)

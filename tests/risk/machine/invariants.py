@@ -393,7 +393,7 @@ def stale_bars(most: float, area: Area, case: Case) -> str:
 def clock_skew(most_ms: float, area: Area, case: Case) -> str:
     latest = case.history.bars[case.instrument][-1].ts
     quote = case.history.quotes.get(case.instrument)
-    if quote is not None:
+    if quote is not None and quote.bid > 0 and quote.ask >= quote.bid:  # else it is no book
         latest = max(latest, quote.ts)
     ahead = (latest - case.clock) / 1e6
     return f"the last fact is {ahead} ms ahead" if ahead > most_ms + SLACK else ""
