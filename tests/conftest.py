@@ -1,15 +1,28 @@
-"""What all tests share: where recorded market data are, and the visible skip where they are not."""
+"""What all tests share: where recorded market data are, and the visible skip where they are not.
+
+Some tests have threads, and the engine's objects that others left may be let go on the main thread
+alone (see `aitb_nautilus.run.interpreter`); so garbage is looked for there, after each module.
+"""
 
 from __future__ import annotations
 
+import gc
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 # Before any test imports ONNX Runtime by itself: it would keep an id of the machine.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+# How long an example takes says more about what else the machine does than about the code.
+hypothesis.settings.register_profile(
+    "house", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("house")
+gc.disable()
 NO_DATA = "no recorded market data: neither ../shared/market nor AITB_MARKET_DATA is there"
 
 
@@ -34,6 +47,12 @@ def market_dir() -> Path:
     if found is None:
         pytest.skip(NO_DATA)
     return found
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _garbage_of_a_module() -> Iterator[None]:
+    yield
+    gc.collect(1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,16 +20,3 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
     for name in set(sys.modules) - modules:
         if name.startswith("lab_"):
             del sys.modules[name]
-
-
-@pytest.fixture
-def no_collection_in_threads() -> Iterator[None]:
-    """Collect garbage in this thread alone: the engine's objects may not be dropped by another one.
-
-    What other tests left is collected before threads start, and what this one leaves after them.
-    """
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
-    gc.collect()

@@ -20,8 +20,6 @@ from aitb_nautilus.run.command_messages import LONGEST_REQUEST, Answer, Command
 from aitb_nautilus.run.command_queue import CommandQueue
 from aitb_nautilus.run.command_socket import listening, socket_address, user_at_host
 
-pytestmark = pytest.mark.usefixtures("no_collection_in_threads")
-
 STATUS = Command(verb="status", timeout_s=0.1)
 HALT = Command(verb="halt", timeout_s=0.1)
 RESUME = Command(verb="resume", reason="fine", timeout_s=0.1)

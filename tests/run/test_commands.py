@@ -23,8 +23,6 @@ from aitb_nautilus.run.load import Desk
 from aitb_nautilus.settings import Settings
 from tests.risk.rig import BTC, ETH, ROOMY, Rig, Scripted, close_of, flat_bars, make_context, run
 
-pytestmark = pytest.mark.usefixtures("no_collection_in_threads")
-
 BUY = OrderIntent(instrument_id=BTC, side="BUY", quantity=Decimal("0.1"))
 RESTING = OrderIntent(
     instrument_id=BTC, side="BUY", kind="LIMIT", quantity=Decimal("0.1"), price=29_000.0

@@ -18,8 +18,6 @@ from aitb_nautilus.cli import main
 from aitb_nautilus.risk.journal_proof import verify
 from aitb_nautilus.risk.journal_reader import read
 
-pytestmark = pytest.mark.usefixtures("no_collection_in_threads")
-
 ROOT = Path(__file__).parents[2]
 CONFIG = """
 [risk]
