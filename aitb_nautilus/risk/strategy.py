@@ -47,6 +47,7 @@ from aitb_nautilus.risk.ledger import View
 from aitb_nautilus.risk.listening import Listening
 from aitb_nautilus.risk.translate import (
     fill_fact,
+    foreign_fee,
     funding_fact,
     kind_of,
     permit_of,
@@ -257,6 +258,10 @@ class GuardedStrategy(Strategy):
             answering.changing(client_order_id)
         elif kind == "OrderFilled":
             answering.fill(fill_fact(event))
+            why = foreign_fee(event)
+            if why:
+                # After the fill: what it opened gets its exits all the same.
+                self.context.guard.halt(why, event.ts_event, self.component_id, client_order_id)
         else:
             update = update_fact(event)
             if update is not None:

@@ -38,6 +38,7 @@ __all__ = [
     "bar_fact",
     "build_order",
     "fill_fact",
+    "foreign_fee",
     "funding_fact",
     "permit_of",
     "price_of",
@@ -102,6 +103,18 @@ def fill_fact(event: OrderFilled) -> Fill:
         event.last_qty.as_decimal(),
         float(commission.as_decimal()) if commission is not None else 0.0,
         "MAKER" if event.liquidity_side == LiquiditySide.MAKER else "TAKER",
+    )
+
+
+def foreign_fee(event: OrderFilled) -> str:
+    """Return why a fill's fee cannot be counted; empty if it is in the currency of its price."""
+    commission = event.commission
+    if commission is None or not commission.raw or commission.currency == event.currency:
+        return ""
+    return (
+        f"the fee of trade {event.trade_id} is {commission}, not in {event.currency.code}: profit, "
+        f"equity and limits would be counted wrongly; let the venue take fees in "
+        f"{event.currency.code}"
     )
 
 
