@@ -6,6 +6,7 @@ in a tenth of a second. The times of bars run ahead of the node's clock then, as
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -252,6 +253,10 @@ def node_lab(
     frame = minute_bars(HISTORY + 3_000)
     spot = settings.get("product") == "spot"
     spec = msgspec.structs.replace(SPEC, id=SPOT, kind="spot") if spot else SPEC
+    # The engine's objects that other tests left may not be dropped by the rehearsal's thread.
+    gc.collect()
+    collects = gc.isenabled()
+    gc.disable()
     closes = frame.ts_close.tolist()
     rates = [(closes[HISTORY - 1 + n], rate) for n, rate in (funding or {}).items()]
     source = BarSource(spec, frame, MINUTE_NS, closes[HISTORY - 1], rates)
@@ -262,6 +267,8 @@ def node_lab(
             yield lab
         finally:
             lab.close()
+            if collects:
+                gc.enable()
 
 
 def json_of(out: str) -> dict[str, Any]:
