@@ -7,12 +7,15 @@ bar closes, or each in a thread of its own.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final, Literal, NamedTuple
 
 from msgspec import Meta
 
 from aitb_nautilus.errors import ConfigError
+from aitb_nautilus.features.engine import Row
+from aitb_nautilus.features.feature_set import FeatureSet
 from aitb_nautilus.market.bars import BarFrame
 from aitb_nautilus.messages import BarClosed, LatePrediction, Prediction
 from aitb_nautilus.models.deadlines import TimedWorkers
@@ -183,6 +186,12 @@ class OnnxInferenceActor(GuardedActor):
             )
         )
 
+    def _tell_row(self, instrument_id: str, features: FeatureSet, ts: int, row: Row) -> None:
+        tape = self.context.tape
+        if not tape.is_idle:
+            told = instrument_id, features.fingerprint[:8], ts, row.tobytes()
+            tape.said("features", self.component_id, *told, names=features.names)
+
     # Threads
 
     def _look_soon(self, workers: TimedWorkers[_Key]) -> None:
@@ -271,6 +280,7 @@ class OnnxInferenceActor(GuardedActor):
                 [one.loaded.session for _, one in group],
                 answering=self.settings.inference != "worker",
                 seconds=self.context.seconds,
+                tell_row=partial(self._tell_row, instrument, group[0][1].features),
             )
             self._predictors.append(predictor)
             for name in predictor.instruments:

@@ -19,8 +19,13 @@ __all__ = ["command"]
 
 @click.command("backtest")
 @click.argument("config", type=click.Path(path_type=Path))
+@click.option(
+    "--record",
+    is_flag=True,
+    help="Record what reaches the decisions, so that aitb replay can take them again.",
+)
 @json_option
-def command(config: Path, as_json: bool) -> None:
+def command(*, config: Path, record: bool, as_json: bool) -> None:
     """Run the desk of one config file on recorded bars.
 
     Orders fill at the next bar's open plus slippage; fees, latency and funding are paid. The run
@@ -28,9 +33,9 @@ def command(config: Path, as_json: bool) -> None:
     """
     desk = load_config(config)
     with bars_progress("back-test") as progress:
-        record = backtest(desk, progress)
+        done = backtest(desk, progress, record=record)
     emit(
-        msgspec.to_builtins(record),
+        msgspec.to_builtins(done),
         as_json,
-        lambda: print_summary(Run(Path(record.run_dir)), console()),
+        lambda: print_summary(Run(Path(done.run_dir)), console()),
     )

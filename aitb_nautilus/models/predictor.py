@@ -7,7 +7,7 @@ same bars.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, repeat
 from time import perf_counter
 from typing import Final
@@ -76,6 +76,9 @@ class Predictor:
         where the answers were foreseen.
     seconds
         Wall seconds are added to its ``features`` and ``inference``.
+    tell_row
+        Told of each row that is computed at its bar: close of the bar, and the features, (n,)
+        float32.
 
     Notes
     -----
@@ -92,6 +95,7 @@ class Predictor:
         *,
         answering: bool = True,
         seconds: dict[str, float] | None = None,
+        tell_row: Callable[[int, Row], None] | None = None,
     ) -> None:
         self.instrument = instrument
         self.belated = 0
@@ -101,6 +105,7 @@ class Predictor:
         """Ids whose bars it needs, the own one first."""
         self._sessions = tuple(sessions)
         self._answering = answering
+        self._tell_row = tell_row
         self._seconds = {} if seconds is None else seconds
         for name in ("features", "inference"):
             self._seconds.setdefault(name, 0.0)
@@ -225,6 +230,8 @@ class Predictor:
         seconds["features"] += done - start
         if row is None:
             return None
+        if self._tell_row is not None:
+            self._tell_row(ts, row)
         if not self._answering:
             return Taken(ts, None, row)
         answers = tuple([session.predict_row(row) for session in self._sessions])

@@ -45,9 +45,9 @@ class Run:
         If the folder is missing, not finished, not a run folder, damaged, or of a newer version.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, may_run: bool = False) -> None:
         self.path = path.parent if path.name == "run.json" else path
-        self.record = _read_record(self.path)
+        self.record = _read_record(self.path, may_run=may_run)
 
     @cached_property
     def equity(self) -> pa.Table:
@@ -201,7 +201,7 @@ def _all_finite(column: pa.ChunkedArray) -> bool:
     return bool(pc.all(pc.is_finite(column), min_count=0).as_py())
 
 
-def _read_record(path: Path) -> RunRecord:
+def _read_record(path: Path, *, may_run: bool) -> RunRecord:
     if not path.is_dir():
         raise DataError(
             str(path), "there is no such run folder", todo="The folders under runs/ are the runs"
@@ -232,7 +232,7 @@ def _read_record(path: Path) -> RunRecord:
         record = msgspec.convert(raw, RunRecord)
     except msgspec.ValidationError as e:
         raise DataError(str(file), f"is damaged ({e})", "must follow the schema") from e
-    if record.status == "running":
+    if record.status == "running" and not may_run:
         raise DataError(
             str(path),
             "the run has not finished",

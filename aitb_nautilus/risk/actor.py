@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar, Self
 
+from msgspec.structs import astuple
 from nautilus_trader.common import DataActor, DataActorConfig
 from nautilus_trader.model import ActorId, Bar
 
@@ -73,7 +75,9 @@ class GuardedActor(DataActor):
         self._warming = context.warming
         self._listening = Listening(
             self,
-            super().subscribe_topic,
+            super().subscribe_topic
+            if context.stage is None
+            else partial(context.stage.subscribe, component_id),
             first=True,
             on_bar=self.hear_bar,
             on_prediction=self.hear_prediction,
@@ -130,11 +134,22 @@ class GuardedActor(DataActor):
         topic = self._prediction_topics.get(key)
         if topic is None:
             topic = self._prediction_topics[key] = prediction_topic(*key)
+        tape = self.context.tape
+        if not tape.is_idle:
+            tape.said("prediction", self.component_id, *astuple(prediction))
         self.publish_message(topic, prediction)
 
     def publish_late(self, late: LatePrediction) -> None:
         """Tell that a prediction was not there in time."""
+        self.context.tape.said("late", self.component_id, *astuple(late))
         self.publish_message(LATE_PREDICTION, late)
+
+    def publish_message(self, topic: str, message: object) -> None:
+        """Tell a message to all who listen to a bus topic."""
+        if self.context.stage is not None:
+            self.context.stage.publish(topic, message)
+            return
+        super().publish_message(topic, message)
 
     @property
     def is_past(self) -> bool:
@@ -152,12 +167,19 @@ class GuardedActor(DataActor):
 
     def on_start(self) -> None:
         """Subscribe to what the actor listens to."""
-        self._engine_ns = super().clock.timestamp_ns  # bound once: it is asked at every bar
-        self._listening.start(self._engine_ns, self.bar_types(), self.predictions())
+        stage, tape = self.context.stage, self.context.tape
+        # Bound once: it is asked at every bar.
+        now = super().clock.timestamp_ns if stage is None else stage.now
+        tape.heard_by("start", self.component_id)
+        self._engine_ns = now
+        if self.component_id in tape.desk:
+            self._engine_ns = lambda: tape.reading(now())
+        self._listening.start(now, self.bar_types(), self.predictions())
         self.starting()
 
     def on_stop(self) -> None:
         """Let the actor end."""
+        self.context.tape.heard_by("stop", self.component_id)
         self._listening.stop()
         self.stopping()
 
@@ -172,12 +194,17 @@ class GuardedActor(DataActor):
 
     def after_failure(self, failure: Failure) -> None:
         """Halt the guard after an error in a callback: nothing opens any more."""
+        if self.component_id not in self.context.tape.desk:
+            self.context.tape.heard("failed", self.component_id, failure.reason, failure.ts)
         self.context.guard.halt(failure.reason, failure.ts)
 
     @property
     def clock(self) -> Any:
         """Return the engine's clock; errors in callbacks given to it stop the run."""
-        return GuardedClock(self, super().clock)
+        stage = self.context.stage
+        return GuardedClock(
+            self, super().clock if stage is None else stage.clock(self.component_id)
+        )
 
     def subscribe_topic(
         self, topic: str, handler: Callable[[object], None], priority: int = 0
@@ -186,6 +213,9 @@ class GuardedActor(DataActor):
         name = getattr(handler, "__name__", topic)
         wrapped = capture(self, name, handler, from_engine=False)
         self._topics[topic, handler] = wrapped
+        if self.context.stage is not None:
+            self.context.stage.subscribe(self.component_id, topic, wrapped)
+            return
         super().subscribe_topic(topic, wrapped, priority)
 
     def unsubscribe_topic(self, topic: str, handler: Callable[[object], None]) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Protocol
 
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
 from aitb_nautilus.messages import (
     BarClosed,
@@ -23,6 +23,7 @@ from aitb_nautilus.messages import (
     OrderIntent,
     OrderUpdate,
     Prediction,
+    Side,
 )
 from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.context import Context
@@ -32,6 +33,7 @@ from aitb_nautilus.risk.flatten import Enforcement
 from aitb_nautilus.risk.order_port import OrderPort, OrderTerms
 from aitb_nautilus.risk.permits import Permit
 from aitb_nautilus.risk.sender import OrderSender
+from aitb_nautilus.risk.tape import TapedPort
 from aitb_nautilus.risk.warming import WARM_UP
 
 __all__ = ["Answers", "Decider"]
@@ -91,9 +93,10 @@ class Answers:
     def __init__(self, decider: Decider, context: Context, port: OrderPort) -> None:
         self._decider = decider
         self._context = context
-        self._port = port
         self._id = decider.component_id
-        self._sender = OrderSender(context, self._id, port, lambda: self.now)
+        self._tape = context.tape
+        self._port = TapedPort(port, context.tape, self._id)
+        self._sender = OrderSender(context, self._id, self._port, lambda: self.now)
         self._enforcement = Enforcement(context.ledger, context.guard.states, self._id)
         self._strangers: set[str] = set()
         self._fact: Fact = None
@@ -125,7 +128,14 @@ class Answers:
 
     def submit_built(self, orders: Sequence[OrderTerms], send: Callable[[], None]) -> None:
         """Send orders that the strategy built itself, if the guard allows all of every one."""
-        for decision in self._sender.submit_built(orders, send):
+
+        def send_taped() -> None:
+            for order in orders:
+                self._port.note_submit(order)
+            with self._tape.carrying_out():
+                send()
+
+        for decision in self._sender.submit_built(orders, send_taped):
             if decision.line:
                 self.act(self._decider.decide_on_refusal(decision))
 
@@ -154,6 +164,7 @@ class Answers:
 
     def created(self, client_order_id: str, order: Permit) -> None:
         """Compare a new order with the permits; halt at the first that has none."""
+        self._heard("created", client_order_id, *_permit(order))
         why = self._context.guard.permits.objection(client_order_id, order, self._id)
         if why:
             self._halt(why, client_order_id)
@@ -162,26 +173,31 @@ class Answers:
 
     def emulated(self, client_order_id: str) -> None:
         """Expect an order that is held back to be made once more when it is let go."""
+        self._heard("emulated", client_order_id)
         self._context.guard.permits.expect_release(client_order_id)
 
     def left(self, client_order_id: str) -> None:
         """Cancel an order that has left without a permit, as soon as that can be done."""
+        self._heard("left", client_order_id)
         if client_order_id in self._strangers:
             self._strangers.discard(client_order_id)
             self._port.cancel(client_order_id)
 
     def cancelling(self, client_order_id: str, instrument_id: str) -> None:
         """Announce that a cancel is on its way, whoever asked for it."""
+        self._heard("cancelling", client_order_id, instrument_id)
         self._sender.announce(client_order_id, instrument_id, "cancel")
 
     def changing(self, client_order_id: str) -> None:
         """Halt if a change is on its way that was not announced."""
+        self._heard("changing", client_order_id)
         why = self._context.guard.permits.objection_to_change(client_order_id)
         if why:
             self._halt(why, client_order_id)
 
     def fill(self, fill: Fill) -> None:
         """Take a fill, cut the exits that it leaves too large, and answer it; once."""
+        self._heard("fill", *astuple(fill))
         if not self._context.ledger.apply_fill(fill):
             return
         self._context.guard.hear_fill(fill)
@@ -193,6 +209,7 @@ class Answers:
 
     def update(self, update: OrderUpdate) -> None:
         """Take what became of an order, other than a fill, and answer it; once."""
+        self._heard("update", *astuple(update))
         context = self._context
         order = context.ledger.orders.get(update.client_order_id)
         if order is None or not context.ledger.is_news(update):
@@ -211,6 +228,20 @@ class Answers:
         """Send what waited for a close that this fact has ended."""
         if self._context.turns is not None:
             self._context.turns.go_on(self._id, instrument_id)
+
+    def act_on(self, intents: Sequence[Intent], why: str) -> None:
+        """Carry out what the node itself wishes, such as at its end."""
+        self._heard("act", why, [(type(one).__name__, *_plain(one)) for one in intents])
+        self.act(intents)
+
+    def enforce(self, ts: int) -> None:
+        """Do as `obey`, where it is the node's timer that asks."""
+        self._heard("obey", ts)
+        self.obey(ts)
+
+    def _heard(self, kind: str, *what: object) -> None:
+        if self._tape.recorder is not None:
+            self._tape.heard(kind, self._id, self.now, *what)
 
     def _answer(self, fact: Fact, intents: Iterable[Intent]) -> None:
         """Act on a fact that may come in the middle of the answer to another one."""
@@ -237,3 +268,11 @@ class Answers:
             case ModifyIntent():
                 return self._sender.modify(intent)
         raise TypeError(f"{self._id} answered with {intent!r}, which is no intent")
+
+
+def _permit(permit: Permit) -> tuple[str, Side, str, bool]:
+    return permit.instrument_id, permit.side, str(permit.quantity), permit.reduce_only
+
+
+def _plain(intent: Intent) -> tuple[object, ...]:
+    return tuple(str(v) if isinstance(v, Decimal) else v for v in astuple(intent))

@@ -250,13 +250,23 @@ class GuardedClock:
             return attribute
 
         def setter(*args: Any, **kwargs: Any) -> Any:
+            timer = args[0] if args else kwargs.get("name", "")
             return attribute(
-                *(self._wrap(a) for a in args), **{k: self._wrap(v) for k, v in kwargs.items()}
+                *(self._wrap(a, timer) for a in args),
+                **{k: self._wrap(v, timer) for k, v in kwargs.items()},
             )
 
         return setter
 
-    def _wrap(self, value: Any) -> Any:
+    def _wrap(self, value: Any, timer: Any) -> Any:
         if not callable(value):
             return value
-        return capture(self._component, getattr(value, "__name__", repr(value)), value)
+        component = self._component
+        captured = capture(component, getattr(value, "__name__", repr(value)), value)
+
+        def called(event: Any) -> Any:
+            stamps = getattr(event, "ts_event", 0), getattr(event, "ts_init", 0)
+            component.context.tape.heard_by("timer", component.component_id, str(timer), *stamps)
+            return captured(event)
+
+        return called

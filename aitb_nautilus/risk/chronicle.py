@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import Protocol
 
 from aitb_nautilus.messages import CancelIntent, Fill, Intent, OrderUpdate
 from aitb_nautilus.risk.book import ZERO, Order
@@ -16,7 +17,6 @@ from aitb_nautilus.risk.decision import Decision
 from aitb_nautilus.risk.firewall import Unexplained
 from aitb_nautilus.risk.firewall_file import Answer
 from aitb_nautilus.risk.guard import Guard
-from aitb_nautilus.risk.journal import Journal
 from aitb_nautilus.risk.journal_file import JournalError
 from aitb_nautilus.risk.journal_records import (
     Acknowledged,
@@ -36,7 +36,23 @@ from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.trading_states import Halt, Resume, StateScope
 from aitb_nautilus.risk.warming import WARM_UP
 
-__all__ = ["Chronicle"]
+__all__ = ["Chronicle", "Pen"]
+
+
+class Pen(Protocol):
+    """What a chronicle writes with: a `Journal`, or what compares with one; parameters as there."""
+
+    def append(
+        self, body: Body, ts: int, strategy_id: str, instrument_id: str, client_order_id: str, /
+    ) -> object:
+        """Write a record, and with it all that were noted."""
+        ...
+
+    def note(
+        self, body: Body, ts: int, strategy_id: str, instrument_id: str, client_order_id: str, /
+    ) -> None:
+        """Let a record wait for the next one that is written."""
+        ...
 
 
 class Chronicle:
@@ -58,7 +74,7 @@ class Chronicle:
     def __init__(self, ledger: Ledger, guard: Guard) -> None:
         self._ledger = ledger
         self._guard = guard
-        self.journal: Journal | None = None
+        self.journal: Pen | None = None
         self.failures: list[JournalError] = []
         guard.tell_halt = self.halted
         guard.tell_resume = self.resumed

@@ -15,6 +15,8 @@ from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.order_port import OrderPort
 from aitb_nautilus.risk.risk_parity import RiskParity
 from aitb_nautilus.risk.sources import PredictionSource
+from aitb_nautilus.risk.stage import Stage
+from aitb_nautilus.risk.tape import Tape
 from aitb_nautilus.risk.turns import Turns
 from aitb_nautilus.risk.warming import Warming
 from aitb_nautilus.settings import nearest
@@ -61,6 +63,10 @@ class Context(msgspec.Struct, frozen=True):
     port_of
         Returns the port by which the orders of a strategy, by its id, leave; None: they go to the
         engine.
+    stage
+        What stands in for the engine where decisions are taken again without one; None: the engine.
+    tape
+        By which everything passes that reaches the desk's decisions.
     risk_parity
         How strategies that ask for it share out the desk's risk.
     turns
@@ -84,6 +90,8 @@ class Context(msgspec.Struct, frozen=True):
     waiting: dict[int, list[Callable[[], None]]] = msgspec.field(default_factory=dict)
     aside: set[str] = msgspec.field(default_factory=set)
     port_of: Callable[[str], OrderPort] | None = None
+    stage: Stage | None = None
+    tape: Tape = msgspec.field(default_factory=Tape)
     risk_parity: RiskParity = msgspec.field(default_factory=RiskParity)
     turns: Turns | None = None
     chronicle: Chronicle = cast("Chronicle", None)
@@ -92,6 +100,8 @@ class Context(msgspec.Struct, frozen=True):
         """Give the trader its one chronicle, and stop the run if the guard fails."""
         msgspec.structs.force_setattr(self, "chronicle", Chronicle(self.ledger, self.guard))
         self.guard.tell_error = self.run_state.fail
+        self.tape.withheld = self.guard.withheld
+        self.tape.is_past = lambda: bool(self.warming.ts)
 
     def add_source(self, source: PredictionSource) -> None:
         """Say that an actor publishes predictions.
@@ -109,6 +119,11 @@ class Context(msgspec.Struct, frozen=True):
                 "Take it out of one of them, or give an ensemble another name",
             )
         self.sources[source.model] = source
+
+    def halt_from_node(self, reason: str, ts: int) -> None:
+        """Halt for a reason that lies in the node itself, and not in what the desk decides."""
+        self.tape.heard("halted", "", reason, ts)
+        self.guard.halt(reason, ts)
 
     def add_seconds(self, part: str, seconds: float) -> None:
         """Count wall-clock time that was spent on ``features`` or ``inference``."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
 from nautilus_trader.model import Bar, BarType
 
 from aitb_nautilus.messages import BarClosed, Prediction, prediction_topic
@@ -44,8 +45,11 @@ class Audience:
 
     def tell(self, bar: BarClosed) -> None:
         """Mark the instrument, let the limits hear the bar, and then everybody who listens."""
-        self._context.ledger.apply_bar(bar)
-        self._context.guard.hear_bar(bar)
+        context = self._context
+        note_bar(context, bar)
+        context.ledger.apply_bar(bar)
+        context.guard.hear_bar(bar)
+        context.tape.injected()
         for listener in tuple(self.listeners):
             listener.answer(bar)
 
@@ -98,16 +102,16 @@ class Listening:
         now
             The engine's time, ns UTC.
         """
-        warming = self._component.context.warming
-        self._now = lambda: warming.ts or now()
-        if self._component.context.guard.clock is None:
-            self._component.context.guard.clock = self._now
-        audiences = self._component.context.audiences
+        context = self._component.context
+        warming, tape = context.warming, context.tape
+        self._now = lambda: warming.ts or tape.reading(now())
+        if context.guard.clock is None:
+            context.guard.clock = self._now
+        audiences = context.audiences
         for text in bar_types:
             bar_type = BarType.from_str(text)
             audience = audiences.get(bar_type)
             if audience is None:
-                context = self._component.context
                 audience = Audience(str(bar_type.instrument_id), self, context)
                 audiences[bar_type] = audience
                 if text not in context.brought:
@@ -143,6 +147,7 @@ class Listening:
             if len(audience.listeners) > 1:
                 audience.tell(fact)
                 return
+            note_bar(component.context, fact)
             component.context.ledger.apply_bar(fact)
             component.context.guard.hear_bar(fact)
             self._answer(fact)
@@ -158,6 +163,7 @@ class Listening:
                 self._hand_over(prediction)
 
     def _hear(self, prediction: Prediction) -> None:
+        self._component.context.tape.heard_by("hear", self._component.component_id)
         instrument_id = prediction.instrument_id
         last = self._last.get(instrument_id)
         if last is None or prediction.ts_event <= last:
@@ -171,3 +177,10 @@ class Listening:
         if self._now() < prediction.expires_ns:
             self._component.context.guard.hearing.prediction(prediction)
             self._on_prediction(prediction)
+
+
+def note_bar(context: Context, bar: BarClosed) -> None:
+    """Let the tape note a bar that is about to be told."""
+    tape = context.tape
+    if tape.recorder is not None:
+        tape.heard("past" if context.warming.ts else "bar", "", *msgspec.structs.astuple(bar))

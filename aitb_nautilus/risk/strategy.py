@@ -11,8 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Any, ClassVar, Self
 
+from msgspec.structs import astuple
 from nautilus_trader.model import (
     Bar,
     BarType,
@@ -123,7 +125,9 @@ class GuardedStrategy(Strategy):
         )
         self._listening = Listening(
             self,
-            super().subscribe_topic,
+            super().subscribe_topic
+            if context.stage is None
+            else partial(context.stage.subscribe, component_id),
             first=False,
             on_bar=self.answering.bar,
             on_prediction=self.answering.prediction,
@@ -205,18 +209,21 @@ class GuardedStrategy(Strategy):
 
     def on_start(self) -> None:
         """Subscribe to what the strategy listens to, then let it answer."""
-        clock = super().clock
-        self.answering.move_on(clock.timestamp_ns())
+        stage, tape = self.context.stage, self.context.tape
+        now = super().clock.timestamp_ns if stage is None else stage.now
+        tape.heard_by("start", self.component_id)
+        self.answering.move_on(tape.reading(now()))
         bar_types = self.bar_types()
         predictions = self.predictions()
-        self._listening.start(clock.timestamp_ns, bar_types, predictions)
+        self._listening.start(now, bar_types, predictions)
         self.context.guard.hearing.expect(self.component_id, predictions)
-        for text in bar_types:
+        for text in bar_types if stage is None else ():
             self.subscribe_funding_rates(BarType.from_str(text).instrument_id)
         self.act(self.decide_on_start())
 
     def on_stop(self) -> None:
         """Let the strategy answer the end of the run."""
+        self.context.tape.heard_by("stop", self.component_id, self.answering.now)
         self._listening.stop()
         self.act(self.decide_on_stop())
 
@@ -230,6 +237,7 @@ class GuardedStrategy(Strategy):
         """Remember a funding rate until it is settled."""
         fact = funding_fact(funding_rate)
         if fact is not None:
+            self.context.tape.heard("rate", "", *astuple(fact))
             self.context.ledger.apply_funding_rate(fact)
 
     def on_order_event(self, event: Any) -> None:
@@ -269,10 +277,12 @@ class GuardedStrategy(Strategy):
 
     def on_market_exit(self) -> None:
         """Tell the guard that the engine is about to close everything."""
+        self.context.tape.heard("exiting", self.component_id)
         self.context.guard.permits.announce_exit(self.component_id)
 
     def post_market_exit(self) -> None:
         """Tell the guard that the engine has closed everything."""
+        self.context.tape.heard("exited", self.component_id)
         self.context.guard.permits.end_exit(self.component_id)
 
     # The engine's side doors, through the guard
@@ -280,7 +290,10 @@ class GuardedStrategy(Strategy):
     @property
     def clock(self) -> Any:
         """Return the engine's clock; errors in callbacks given to it stop the run."""
-        return GuardedClock(self, super().clock)
+        stage = self.context.stage
+        return GuardedClock(
+            self, super().clock if stage is None else stage.clock(self.component_id)
+        )
 
     def subscribe_topic(
         self, topic: str, handler: Callable[[object], None], priority: int = 0
@@ -289,7 +302,17 @@ class GuardedStrategy(Strategy):
         name = getattr(handler, "__name__", topic)
         wrapped = capture(self, name, handler, from_engine=False)
         self._topics[topic, handler] = wrapped
+        if self.context.stage is not None:
+            self.context.stage.subscribe(self.component_id, topic, wrapped)
+            return
         super().subscribe_topic(topic, wrapped, priority)
+
+    def publish_message(self, topic: str, message: object) -> None:
+        """Tell a message to all who listen to a bus topic."""
+        if self.context.stage is not None:
+            self.context.stage.publish(topic, message)
+            return
+        super().publish_message(topic, message)
 
     def unsubscribe_topic(self, topic: str, handler: Callable[[object], None]) -> None:
         """Stop listening to a bus topic."""

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.ledger import Ledger
+from aitb_nautilus.risk.tape import Tape
 
 __all__ = ["Turns"]
 
@@ -34,9 +35,12 @@ class Turns:
         Of the trader; only read.
     patience_ns
         An order that was held so long is not sent any more: it was decided on what was known then.
+    tape
+        Of the node: that something was given up is a matter of the clock.
     """
 
-    def __init__(self, ledger: Ledger, patience_ns: int) -> None:
+    def __init__(self, ledger: Ledger, patience_ns: int, tape: Tape | None = None) -> None:
+        self._tape = Tape() if tape is None else tape
         self._ledger = ledger
         self._patience_ns = patience_ns
         self._held: dict[tuple[str, str], list[_Held]] = {}
@@ -77,6 +81,9 @@ class Turns:
 
     def expire(self, ts: int) -> None:
         """Give up what has waited too long; now, ns UTC."""
+        if not any(ts >= one.until for held in self._held.values() for one in held):
+            return
+        self._tape.heard("expire", "", ts)
         for key, held in list(self._held.items()):
             late = [one for one in held if ts >= one.until]
             kept = [one for one in held if ts < one.until]

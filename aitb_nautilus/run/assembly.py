@@ -18,6 +18,7 @@ from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.guard import Guard
 from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.limits import Limit, build_limits, refuse_unknown_scopes, without_quotes
+from aitb_nautilus.risk.replay_stage import DryPort, ReplayStage
 from aitb_nautilus.risk.strategy import GuardedStrategy
 from aitb_nautilus.run.config import VenueSettings
 from aitb_nautilus.run.load import Component, Desk, resolve
@@ -52,7 +53,12 @@ class Assembly(msgspec.Struct, frozen=True):
 
 
 def assemble(
-    desk: Desk, run_state: RunState, *, quotes: bool = True, begins_ns: int | None = None
+    desk: Desk,
+    run_state: RunState,
+    *,
+    quotes: bool = True,
+    begins_ns: int | None = None,
+    stage: ReplayStage | None = None,
 ) -> Assembly:
     """Build the components of a desk.
 
@@ -63,6 +69,8 @@ def assemble(
         they refuse until a quote has come.
     begins_ns
         When the run begins, ns UTC; absent: at the start of the back-test, if the config says one.
+    stage
+        Where the components stand if there is no engine.
 
     Raises
     ------
@@ -82,7 +90,9 @@ def assemble(
         limits, not_applied = without_quotes(limits)
     if begins_ns is None:
         begins_ns = desk.config.backtest.range_ns()[0] or 0
-    context = _context(desk, known_instruments(extra), run_state, limits, begins_ns)
+    context = _context(
+        desk, known_instruments(extra), run_state, limits, begins_ns=begins_ns, stage=stage
+    )
     actors = [_make(desk, "actors", c, context) for c in desk.actors]
     strategies = [_make(desk, "strategies", c, context) for c in desk.strategies]
     bar_types = _bar_types(desk, strategies, actors)
@@ -108,7 +118,9 @@ def _context(
     specs: Mapping[str, InstrumentSettings],
     run_state: RunState,
     limits: Sequence[Limit],
+    *,
     begins_ns: int,
+    stage: ReplayStage | None,
 ) -> Context:
     balance = sum(float(v.balance()[0]) for v in desk.config.venues)
     ledger = Ledger(balance)
@@ -121,7 +133,19 @@ def _context(
     )
     guard = Guard(ledger, limits, lot_rules(specs.values()))
     instruments = {spec.id: engine_instrument(spec) for spec in specs.values()}
-    return Context(run_state, ledger, guard, instruments, desk.config.trader.id, begins_ns)
+    trader = desk.config.trader.id
+    if stage is None:
+        return Context(run_state, ledger, guard, instruments, trader, begins_ns)
+    return Context(
+        run_state,
+        ledger,
+        guard,
+        instruments,
+        trader,
+        begins_ns,
+        port_of=lambda strategy_id: DryPort(stage, strategy_id, instruments),
+        stage=stage,
+    )
 
 
 def _make(desk: Desk, section: str, component: Component, context: Context) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from aitb_nautilus.run.load import Desk, load_config
 from aitb_nautilus.run.prediction_figures import model_records, resolve_outcomes
 from aitb_nautilus.run.preparation import Preparation, prepare
 from aitb_nautilus.run.record import Status, run_record
+from aitb_nautilus.run.recording import recorded
 from aitb_nautilus.run.results import Results, collect
 from aitb_nautilus.run.run_writer import RunWriter, new_run_dir
 from aitb_nautilus.run.stops import stop_on_signals
@@ -36,7 +38,9 @@ __all__ = ["backtest"]
 Progress = Callable[[int, int, str], None]
 
 
-def backtest(desk: Desk | str | Path, progress: Progress | None = None) -> RunRecord:
+def backtest(
+    desk: Desk | str | Path, progress: Progress | None = None, *, record: bool = False
+) -> RunRecord:
     """Run a desk on recorded bars.
 
     Parameters
@@ -45,6 +49,9 @@ def backtest(desk: Desk | str | Path, progress: Progress | None = None) -> RunRe
         A desk from `load_config`, or the path of a config file.
     progress
         Called with bars done, bars in all, and the time reached as text.
+    record
+        Whether to record what reaches the decisions, as paper and live do. Models then answer each
+        bar when it closes; their answers are the same.
 
     Returns
     -------
@@ -70,7 +77,7 @@ def backtest(desk: Desk | str | Path, progress: Progress | None = None) -> RunRe
         loaded = time.perf_counter()
         folder = new_run_dir(Path(desk.config.backtest.runs), desk.name)
         run = _Run(preparation, built, RunWriter(folder), began, loaded)
-        return run.go(progress)
+        return run.go(progress, is_recorded=record)
 
 
 class _Run:
@@ -98,15 +105,19 @@ class _Run:
         self._created = datetime.now(UTC).isoformat(timespec="seconds")
         self._log: list[dict[str, Any]] = []
 
-    def go(self, progress: Progress | None) -> RunRecord:
+    def go(self, progress: Progress | None, *, is_recorded: bool = False) -> RunRecord:
         """Run the engine, then write what came out."""
         writer, context = self._writer, self._preparation.context
         writer.config(self._preparation.desk.toml())
         writer.record(self._record("running"))
         try:
             with journalled(self._preparation, writer.folder) as self._journal:
-                self._foresee()
-                self._feed(progress)
+                if is_recorded:
+                    with self._recorded():
+                        self._feed(progress)
+                else:
+                    self._foresee()
+                    self._feed(progress)
             engine_done = time.perf_counter()
             self._look_for_strangers()
             results = collect(self._preparation, traded_in_backtest(self._preparation, self._built))
@@ -136,6 +147,12 @@ class _Run:
         if error is not None:
             raise error
         return record
+
+    def _recorded(self) -> AbstractContextManager[None]:
+        def note(level: str, line: str, component: str) -> None:
+            self._note(level, component, line, self._preparation.context.ledger.now)
+
+        return recorded(self._preparation, self._writer.folder, note)
 
     @property
     def _known_bars(self) -> Mapping[str, BarFrame]:

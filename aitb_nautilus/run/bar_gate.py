@@ -314,7 +314,7 @@ class BarGate(GuardedActor):
             self._halt(line, now)
 
     def _halt(self, reason: str, now: int) -> None:
-        self.context.guard.halt(reason, now)
+        self.context.halt_from_node(reason, now)
 
 
 def _moment(ns: int) -> dt.datetime:

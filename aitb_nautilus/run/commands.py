@@ -25,15 +25,15 @@ from contextlib import ExitStack
 from datetime import timedelta
 from typing import Self
 
-from msgspec.structs import replace
+from msgspec import to_builtins
 
-from aitb_nautilus.market.times import iso
 from aitb_nautilus.messages import BarClosed
 from aitb_nautilus.risk.actor import GuardedActor
+from aitb_nautilus.risk.carried_over import tell_carried_over
 from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.state_file import Change, StateFile, StateLock
 from aitb_nautilus.risk.strategy import GuardedStrategy
-from aitb_nautilus.risk.trading_states import TRADER, Halt, Resume
+from aitb_nautilus.risk.trading_states import Halt
 from aitb_nautilus.run.command_messages import Answer
 from aitb_nautilus.run.command_queue import CommandQueue, Waiting
 from aitb_nautilus.run.command_socket import listening
@@ -117,17 +117,13 @@ class NodeCommands:
     def begin(self, ts: int) -> None:
         """Journal what was changed while no node ran, and what holds; the actor calls it."""
         self._obedience.status.started = ts
-        guard, chronicle = self._context.guard, self._context.chronicle
-        for change in self._unheard:
-            if change.level == "active":
-                since = f"{change.reason} (at {iso(change.ts)})"
-                chronicle.resumed(Resume(ts, since, change.who, change.scope))
-                if change.scope == TRADER:
-                    guard.begin_anew(ts)
+        states = self._context.guard.states
+        self._context.tape.heard(
+            "states", "", ts, [to_builtins(one) for one in self._unheard],
+            [to_builtins(one) for one in states.in_force], states.lift_with,
+        )  # fmt: skip
+        tell_carried_over(self._context, self._unheard, ts)
         self._unheard = []
-        for halt in guard.states.in_force:
-            since = f"{halt.reason} (since {iso(halt.ts)})"
-            chronicle.halted(replace(halt, ts=ts, reason=since))
 
     def hear_bar(self, bar: BarClosed) -> None:
         """Remember when an instrument had its last bar."""
@@ -152,7 +148,7 @@ class NodeCommands:
                 waiting.answer(answer)
         if states.in_force:
             for strategy in self.strategies:
-                strategy.answering.obey(ts)
+                strategy.answering.enforce(ts)
         for one in tuple(self._unfinished):
             waiting, halt = one
             over = waiting.command.timeout_s if waiting.is_due else None

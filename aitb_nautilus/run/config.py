@@ -15,7 +15,12 @@ from aitb_nautilus.features.settings import FeatureSettings
 from aitb_nautilus.market.instruments import InstrumentSettings
 from aitb_nautilus.market.times import parse_time
 from aitb_nautilus.risk.limits import RiskSettings
-from aitb_nautilus.run.node_settings import LiveSettings, PaperSettings, WarmUpSettings
+from aitb_nautilus.run.node_settings import (
+    LiveSettings,
+    PaperSettings,
+    RecordingSettings,
+    WarmUpSettings,
+)
 from aitb_nautilus.run.venue_settings import VenueSettings
 from aitb_nautilus.settings import Settings
 from aitb_nautilus.training.settings import ModelSettings
@@ -27,6 +32,7 @@ __all__ = [
     "DeskConfig",
     "LiveSettings",
     "PaperSettings",
+    "RecordingSettings",
     "TraderSettings",
     "VenueSettings",
     "WarmUpSettings",
@@ -142,6 +148,7 @@ class DeskConfig(Settings, frozen=True):
     warm_up: WarmUpSettings = WarmUpSettings()
     paper: PaperSettings = PaperSettings()
     live: LiveSettings = LiveSettings()
+    recording: RecordingSettings = RecordingSettings()
     features: FeatureSettings | None = None
     model: ModelSettings | None = None
     rehearsal_speed: Annotated[int, msgspec.Meta(ge=1)] = 1

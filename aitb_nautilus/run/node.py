@@ -30,6 +30,7 @@ from aitb_nautilus.run.node_clients import Clients, clients_of
 from aitb_nautilus.run.node_engine import build_node
 from aitb_nautilus.run.node_preparation import NodePreparation, prepare_node, with_bars
 from aitb_nautilus.run.record import Status, run_record
+from aitb_nautilus.run.recording import recorded
 from aitb_nautilus.run.run_log import RunLog, Tell
 from aitb_nautilus.run.run_writer import RunWriter, new_run_dir
 from aitb_nautilus.run.snapshots import Facts, Snapshots, Standing, stand
@@ -141,7 +142,9 @@ class _NodeRun:
         writer.record(self._record(standing, "running"))
         self._log.note("INFO", f"{self._run.mode} run {writer.folder.name}: connecting")
         try:
-            with self._commands, journalled(self._run, writer.folder) as self._journal:
+            journal = journalled(self._run, writer.folder)
+            recording = recorded(self._run, writer.folder, self._log.note)
+            with self._commands, journal as self._journal, recording:
                 self._loaded = time.perf_counter()
                 self._run_engine()
         except AitbError as e:
@@ -230,6 +233,7 @@ class _NodeRun:
             held = [balances_at(self._built.portfolio, name) for name in self._run.venues]
             self._equity = sum(float(b[currency].as_decimal()) for b in held if currency in b)
             self._context.ledger.starting_equity = self._equity
+            self._context.tape.heard("equity", "", self._equity)
             self._refuse_strangers()
         self._log.note("INFO", f"connected; equity {self._equity:,.2f}")
 
@@ -258,7 +262,7 @@ class _NodeRun:
         found = [f"position {p.instrument_id} {p.signed_qty}" for p in cache.positions_open()]
         found += [f"order {o.client_order_id} in {o.instrument_id}" for o in cache.orders_open()]
         if found:
-            self._context.guard.halt(
+            self._context.halt_from_node(
                 f"the account holds what this run did not open: {', '.join(found)}",
                 time.time_ns(),
             )
@@ -299,7 +303,7 @@ class _NodeRun:
             self._snapshots.take(self._facts())
         except AitbError as e:
             # Nothing opens any more; what is held must still be looked after.
-            self._context.guard.halt(f"the run folder: {e.paragraph()}", time.time_ns())
+            self._context.halt_from_node(f"the run folder: {e.paragraph()}", time.time_ns())
 
     def _facts(self, *, compare: bool = False) -> Facts:
         """Return what there is; with `compare`, also what the sandbox's account says."""

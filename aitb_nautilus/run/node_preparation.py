@@ -24,10 +24,10 @@ from aitb_nautilus.run.model_sources import check_expiries, check_sources
 from aitb_nautilus.run.preparation import Preparation
 from aitb_nautilus.run.warm_up import bars_before, past_in_catalog
 
-_PATIENCE_NS = 3_000_000_000
+PATIENCE_NS = 3_000_000_000
 """How long what opens waits for the close before it."""
 
-__all__ = ["NodePreparation", "prepare_node", "with_bars"]
+__all__ = ["PATIENCE_NS", "NodePreparation", "prepare_node", "with_bars"]
 
 
 class NodePreparation(msgspec.Struct, frozen=True):
@@ -84,7 +84,9 @@ def prepare_node(desk: Desk, run_state: RunState, mode: Mode, now: int) -> NodeP
         past[spec.id] = _unbroken(stored, begins[spec.id], length)
     balance = sum(float(v.balance()[0]) for v in venues.values())
     context.ledger.starting_equity = balance
-    msgspec.structs.force_setattr(context, "turns", Turns(context.ledger, _PATIENCE_NS))
+    msgspec.structs.force_setattr(
+        context, "turns", Turns(context.ledger, PATIENCE_NS, context.tape)
+    )
     run = Preparation(
         desk=desk,
         context=context,

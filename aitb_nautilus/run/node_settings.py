@@ -8,7 +8,7 @@ import msgspec
 
 from aitb_nautilus.settings import Settings
 
-__all__ = ["LiveSettings", "OnStop", "PaperSettings", "WarmUpSettings"]
+__all__ = ["LiveSettings", "OnStop", "PaperSettings", "RecordingSettings", "WarmUpSettings"]
 
 OnStop = Literal["hold", "cancel", "flatten"]
 
@@ -37,6 +37,25 @@ class PaperSettings(Settings, frozen=True):
     """
 
     fills: Literal["quotes", "bars"] = "quotes"
+
+
+class RecordingSettings(Settings, frozen=True):
+    """Section ``[recording]``: how what comes in is written down, for ``aitb replay``.
+
+    Paper and live always record; a back-test does with ``--record``.
+
+    Attributes
+    ----------
+    queue_size
+        So many inputs may wait to be written. What finds the queue full is not recorded, which is
+        said, and ends what can be replayed; trading goes on.
+    flush_secs
+        How long an input may wait to be written, which is what may be lost if the process is
+        killed.
+    """
+
+    queue_size: Annotated[int, msgspec.Meta(ge=1_000, le=10_000_000)] = 200_000
+    flush_secs: Annotated[float, msgspec.Meta(gt=0, le=60)] = 0.5
 
 
 class LiveSettings(Settings, frozen=True):

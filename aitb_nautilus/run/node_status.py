@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 
 from aitb_nautilus.risk.context import Context
+from aitb_nautilus.risk.journal import Journal
 from aitb_nautilus.risk.strategy import GuardedStrategy
 from aitb_nautilus.risk.trading_states import TRADER, StateScope, TradingStates
 from aitb_nautilus.run.command_messages import HeldPosition, NodeStatus, OpenOrder, ScopeState
@@ -63,7 +64,7 @@ class StatusTeller:
             positions=self._positions(),
             orders=self._orders(),
             bars=dict(self.bars),
-            journal=None if journal is None else journal.state,
+            journal=journal.state if isinstance(journal, Journal) else None,
             unwritten=states.unwritten,
             stopping=context.run_state.stop_reason,
         )

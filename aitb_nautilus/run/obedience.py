@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from msgspec import to_builtins
+
 from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.flatten import still_open
 from aitb_nautilus.risk.strategy import GuardedStrategy
@@ -64,6 +66,7 @@ class Obedience:
             return self._resume(command, who, ts)
         guard = self._context.guard
         halt = halt_of(command, who, ts)
+        self._context.tape.heard("restrict", "", command.verb, who, ts, to_builtins(halt))
         # Should it fail, the halt holds all the same; the gap in the journal says that it did.
         self._context.chronicle.commanded(command.verb, halt.scope, who, halt.reason, ts)
         guard.restrict(halt)
@@ -113,6 +116,7 @@ class Obedience:
         resume = resume_of(command, who, ts)
         if not resume.reason:
             return Answer(done=False, said="a resume needs a reason", exit_code=2)
+        self._context.tape.heard("resume", "", who, ts, to_builtins(resume))
         why = self._context.chronicle.commanded("resume", resume.scope, who, resume.reason, ts)
         if why:
             said = f"nothing was resumed, since it cannot be journalled: {why}"

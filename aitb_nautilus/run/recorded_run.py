@@ -38,6 +38,8 @@ class RecordedRun:
     ----------
     path
         The folder.
+    may_run
+        Whether the run may be going on, or have been killed.
 
     Attributes
     ----------
@@ -54,8 +56,8 @@ class RecordedRun:
         If the folder cannot be read, or does not say which instruments it traded.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.run = Run(path)
+    def __init__(self, path: Path, *, may_run: bool = False) -> None:
+        self.run = Run(path, may_run=may_run)
         file = self.run.path / "config.toml"
         self.config = decode(read_toml(file), DeskConfig, str(file))
         folder = Path(self.config.catalog.path)

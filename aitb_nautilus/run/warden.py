@@ -125,7 +125,8 @@ class Warden(GuardedActor):
         elif now - self._wished_at >= _AGAIN_NS:
             self._wished_at = now
             for strategy in self._strategies:
-                strategy.act([i for i in self._unwanted(strategy.component_id) if i is not None])
+                wished = [i for i in self._unwanted(strategy.component_id) if i is not None]
+                strategy.answering.act_on(wished, _STOPPING)
 
     def _unwanted(self, strategy_id: str) -> list[Intent | None]:
         """Return what a strategy must not leave behind: what ends it, or None if it is ending."""

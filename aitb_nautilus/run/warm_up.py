@@ -103,6 +103,7 @@ def tell_past(context: Context, bars: Iterator[BarClosed], bar_types: Sequence[s
                 audience.tell(bar)
                 count += 1
     finally:
+        context.tape.heard("told", "")
         context.warming.ts = 0
         context.guard.hearing.foretold = 0  # What foretells the past is not recorded.
         if before is None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
+from msgspec.structs import astuple
 from nautilus_trader.model import Bar, BarType, InstrumentId, QuoteTick
 
 from aitb_nautilus.market.bars import BarFrame
@@ -60,7 +61,9 @@ class QuoteWatch(GuardedActor):
 
     def on_quote(self, quote: QuoteTick) -> None:
         """Hand a quote to the guard."""
-        self._hearing.quote(quote_fact(quote, self._ids[quote.instrument_id]))
+        fact = quote_fact(quote, self._ids[quote.instrument_id])
+        self.context.tape.heard("quote", "", *astuple(fact))
+        self._hearing.quote(fact)
 
 
 class ReferenceWatch(GuardedActor):
@@ -102,6 +105,7 @@ class ReferenceWatch(GuardedActor):
     def on_bar(self, bar: Bar) -> None:
         """Hand a bar to the guard."""
         fact = bar_fact(bar, str(bar.bar_type.instrument_id))
+        self.context.tape.heard("reference", "", *astuple(fact))
         self.context.guard.hearing.reference(fact)
 
 
@@ -155,7 +159,9 @@ class RecordedReferences(GuardedActor):
             count = int(np.searchsorted(frame.ts_close, bar.ts, side="right"))
             if count > self._told[instrument_id]:
                 self._told[instrument_id] = count
-                self.context.guard.hearing.reference(_row(frame, count - 1, instrument_id))
+                fact = _row(frame, count - 1, instrument_id)
+                self.context.tape.heard("reference", "", *astuple(fact))
+                self.context.guard.hearing.reference(fact)
 
 
 def _row(frame: BarFrame, i: int, instrument_id: str) -> BarClosed:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from aitb_nautilus.risk.journal_proof import verify
+from aitb_nautilus.run.replay import replay
 from aitb_nautilus.run.what_if import what_if
 from tests.run.desk_lab import Outcome
 from tests.run.node_lab import BTC, NodeLab, json_of, node_lab
@@ -151,3 +152,14 @@ def test_funding_that_the_venue_settles_is_paid_in_the_accounts(tmp_path: Path) 
         costs = lab.last().record.costs
         assert costs is not None
         assert costs.funding == pytest.approx(payment["amount"])
+
+
+def test_decisions_of_the_run_come_out_again_as_they_were(
+    done: Done, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(done.outcome.folder.parents[1])
+    again = replay(done.outcome.folder)
+    assert (again.divergence, again.is_whole, again.unchecked) == (None, True, 0)
+    assert again.equal["data"] == done.outcome.record.bars + done.outcome.record.warm_up_bars
+    assert again.equal["orders"] >= done.outcome.record.orders >= 2
+    assert again.equal["events"] >= done.outcome.record.fills

@@ -1,0 +1,128 @@
+"""Recorded back-tests, decided once more without an engine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from aitb_nautilus.errors import DataError
+from aitb_nautilus.risk.tape import Entry
+from aitb_nautilus.risk.tape_file import INPUTS_NAME
+from aitb_nautilus.run.replay import replay
+from tests.run.desk_lab import Lab, Outcome
+from tests.run.replay_lab import BARS, PLANTS, copy_of, record, rewrite
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("replay")
+        patch.syspath_prepend(str(folder))
+        patch.chdir(folder)
+        patch.setenv("AITB_HOME", str(folder / "home"))
+        yield Lab(folder)
+
+
+@pytest.fixture(scope="module")
+def done(lab: Lab) -> Outcome:
+    return record(lab)
+
+
+def test_recorded_back_test_comes_out_as_it_was(done: Outcome) -> None:
+    again = replay(done.folder)
+    assert (again.divergence, again.differences, again.is_whole) == (None, 0, True)
+    assert (again.unchecked, again.remarks) == (0, [])
+    assert again.equal["data"] == 2 * BARS == done.record.bars + done.record.warm_up_bars
+    assert again.equal["features"] == again.equal["predictions"] == done.record.predictions > 200
+    assert again.equal["intents"] >= again.equal["decisions"] > 200
+    assert again.equal["orders"] > done.record.orders > 100
+    assert again.equal["events"] > done.record.fills > 50
+
+
+def test_recording_changes_nothing(done: Outcome, lab: Lab) -> None:
+    plain = record(lab, is_recorded=False)
+    assert plain.record.fingerprint == done.record.fingerprint
+    assert not (plain.folder / INPUTS_NAME).exists()
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+@pytest.mark.parametrize("layer", PLANTS)
+def test_planted_fault_is_named_by_its_layer(
+    done: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layer: str, number: int
+) -> None:
+    folder = copy_of(done.folder, tmp_path)
+    PLANTS[layer](monkeypatch, folder, number)
+    again = replay(folder)
+    assert again.divergence is not None
+    assert again.divergence.layer == layer, again.divergence
+    assert again.divergence.recorded != again.divergence.replayed
+    assert again.differences == 1
+
+
+def test_missing_fill_is_named_as_an_event_or_by_what_follows(
+    done: Outcome, tmp_path: Path
+) -> None:
+    folder = copy_of(done.folder, tmp_path)
+
+    def without(entries: list[Entry]) -> list[Entry]:
+        place = next(i for i, e in enumerate(entries) if e.kind == "fill")
+        return entries[:place] + entries[place + 1 :]
+
+    rewrite(folder, without)
+    again = replay(folder)
+    assert again.divergence is not None
+    assert again.divergence.recorded.startswith("filled")
+
+
+def test_recording_that_was_cut_off_is_compared_as_far_as_it_goes(
+    done: Outcome, tmp_path: Path
+) -> None:
+    folder = copy_of(done.folder, tmp_path)
+    rewrite(folder, lambda entries: entries[: len(entries) // 2])
+    path = folder / INPUTS_NAME
+    with path.open("ab") as file:
+        file.write(b"\x40\x00\x00\x00torn")
+    again = replay(folder)
+    assert (again.differences, again.is_whole) == (0, False)
+    assert again.unchecked > 0
+    assert "before the run did" in again.remarks[0]
+    assert 0 < again.equal["data"] < 2 * BARS
+
+
+def test_gap_ends_the_replay_and_is_said(done: Outcome, tmp_path: Path) -> None:
+    folder = copy_of(done.folder, tmp_path)
+    rewrite(
+        folder,
+        lambda entries: [
+            *entries[:500],
+            Entry("gap", 0, entries[500].at, "", (7,)),
+            *entries[507:],
+        ],
+    )
+    again = replay(folder)
+    assert again.differences == 0
+    assert "7 inputs" in again.remarks[0]
+
+
+def test_run_without_a_recording_says_how_to_have_one(lab: Lab) -> None:
+    plain = record(lab, is_recorded=False)
+    with pytest.raises(DataError, match="--record"):
+        replay(plain.folder)
+
+
+def test_damaged_recording_is_refused(done: Outcome, tmp_path: Path) -> None:
+    folder = copy_of(done.folder, tmp_path)
+    path = folder / INPUTS_NAME
+    data = bytearray(path.read_bytes())
+    data[200] ^= 1
+    path.write_bytes(data + b"\x01\x00\x00\x00abcd1")
+    with pytest.raises(DataError, match="damaged near byte"):
+        replay(folder)
+
+
+def test_recording_is_small(done: Outcome) -> None:
+    size = os.path.getsize(done.folder / INPUTS_NAME)
+    assert size < 200 * done.record.bars
