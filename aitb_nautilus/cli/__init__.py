@@ -29,7 +29,7 @@ VERBS = {
     "paper": "Run the desk of one config file live, with simulated orders.",
     "live": "Trade the desk of one config file at its venue, in steps.",
     "report": "Show one run, or compare several with the first of them.",
-    "replay": "Take a recorded run's decisions once more, and compare.",
+    "replay": "Take everything that a recorded run decided once more.",
     "risk": "Take a run's decisions again, under other limits.",
     "status": "Show how the node of a config stands, and what holds it up.",
     "halt": "Let nothing open any more, until somebody resumes.",
