@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from aitb_nautilus.risk.journal_proof import verify
-from aitb_nautilus.run.replay import replay
 from aitb_nautilus.run.what_if import what_if
 from tests.run.desk_lab import Outcome
 from tests.run.node_lab import BTC, NodeLab, json_of, node_lab
@@ -154,12 +153,12 @@ def test_funding_that_the_venue_settles_is_paid_in_the_accounts(tmp_path: Path) 
         assert costs.funding == pytest.approx(payment["amount"])
 
 
-def test_decisions_of_the_run_come_out_again_as_they_were(
-    done: Done, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(done.outcome.folder.parents[1])
-    again = replay(done.outcome.folder)
-    assert (again.divergence, again.is_whole, again.unchecked) == (None, True, 0)
-    assert again.equal["data"] == done.outcome.record.bars + done.outcome.record.warm_up_bars
-    assert again.equal["orders"] >= done.outcome.record.orders >= 2
-    assert again.equal["events"] >= done.outcome.record.fills
+def test_decisions_of_the_run_come_out_again_as_they_were(done: Done, lab: NodeLab) -> None:
+    code, out = lab.start("replay", str(done.outcome.folder), "--json").end()
+    told = json_of(out)
+    assert (code, told["differences"], told["divergence"]) == (0, 0, None)
+    assert (told["is_whole"], told["unchecked"], told["remarks"]) == (True, 0, [])
+    record, equal = done.outcome.record, told["equal"]
+    assert equal["data"] == record.bars + record.warm_up_bars
+    assert equal["orders"] >= record.orders >= 2
+    assert equal["events"] >= record.fills

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,13 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         patch.chdir(folder)
         patch.setenv("AITB_HOME", str(folder / "home"))
         yield Lab(folder)
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """Drop the engine's objects in this thread: no other may, and other tests have some."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="module")
