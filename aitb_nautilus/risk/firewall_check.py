@@ -108,7 +108,7 @@ class Firewall:
             self._context.chronicle.found(row, now)
         if rows and (new or self._context.guard.state == "active"):
             self._context.guard.restrict(
-                Halt(now, spell_rows(rows), level="reducing", who="firewall")
+                Halt(now, spell_rows(rows), cause="check", level="reducing", who="firewall")
             )
 
     def _settle(self, row: Unexplained, answer: Answer, facts: VenueFacts, now: int) -> None:

@@ -176,7 +176,7 @@ class Guard:
         What holds for the scope already stays on top. It is written before this returns; what could
         not be written stands in ``states.unwritten``, and holds all the same.
         """
-        if self.states.restrict(halt) or halt.cause == "error":
+        if self.states.restrict(halt) or halt.cause in ("check", "error"):
             self.halts.append(halt)
             if self.tell_halt is not None:
                 self.tell_halt(halt)

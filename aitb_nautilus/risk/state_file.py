@@ -69,7 +69,7 @@ class Change(msgspec.Struct, frozen=True):
     level
         What the scope was brought to: ``active`` or ``reducing`` by a resume.
     cause
-        ``command``, ``limit`` or ``error``.
+        ``command``, ``limit``, ``check`` or ``error``.
     """
 
     ts: int
