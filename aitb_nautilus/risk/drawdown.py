@@ -4,13 +4,31 @@ from __future__ import annotations
 
 from collections import deque
 from decimal import Decimal
+from typing import Annotated
+
+import msgspec
 
 from aitb_nautilus.risk.book import ZERO
 from aitb_nautilus.risk.holdings import EVERYTHING, Looks
 from aitb_nautilus.risk.ledger import Ledger
-from aitb_nautilus.risk.limit_rule import DAY_NS, PASS, Limit, Proposal, Verdict
+from aitb_nautilus.risk.limit_rule import DAY_NS, PASS, Limit, Memory, Proposal, Verdict
 
-__all__ = ["DrawdownLadder"]
+__all__ = ["DrawdownLadder", "LadderMemory"]
+
+
+class LadderMemory(Memory, frozen=True):
+    """What the ladder measures from.
+
+    Attributes
+    ----------
+    peak
+        In the trader's currency; 0 before the first close.
+    highs
+        Time, ns UTC, and equity of what may still be the peak; the highest one first.
+    """
+
+    peak: Annotated[float, msgspec.Meta(ge=0)]
+    highs: tuple[tuple[int, float], ...]
 
 
 class DrawdownLadder(Limit):
@@ -33,6 +51,7 @@ class DrawdownLadder(Limit):
 
     name = "drawdown"
     shrinks = True
+    memory = LadderMemory
 
     def __init__(
         self,
@@ -46,6 +65,7 @@ class DrawdownLadder(Limit):
         self.shrink_factor = shrink_factor
         self.reduce_frac = reduce_frac
         self.halt_frac = halt_frac
+        self.window_days = window_days
         self._window_ns = None if window_days is None else round(window_days * DAY_NS)
         self._peak = 0.0
         self._highs: deque[tuple[int, float]] = deque()
@@ -104,15 +124,31 @@ class DrawdownLadder(Limit):
 
         What lies below a later equity can never be the peak again, so that few are kept.
         """
-        if self._window_ns is None:
-            return max(self._peak, equity)
         highs = self._highs
+        if self._window_ns is None:
+            if equity >= self._peak:
+                highs.clear()
+                highs.append((ts, equity))
+            return max(self._peak, equity)
         while highs and highs[-1][1] <= equity:
             highs.pop()
         highs.append((ts, equity))
         while highs[0][0] <= ts - self._window_ns:
             highs.popleft()
         return highs[0][1]
+
+    def save(self, looks: Looks) -> LadderMemory:  # noqa: ARG002
+        """Return the peak, and what may be the peak once that is too old."""
+        return LadderMemory(self._peak, tuple(self._highs))
+
+    def restore(self, memory: LadderMemory, looks: Looks) -> None:  # noqa: ARG002
+        """Measure from the same peak; another window counts from the next close on."""
+        self._peak, self._highs = memory.peak, deque(memory.highs)
+
+    def move(self, factor: float) -> None:
+        """Let money that came in be no gain: the drawdown stays what it was."""
+        self._peak *= factor
+        self._highs = deque((ts, high * factor) for ts, high in self._highs)
 
     @property
     def _closed_from(self) -> float | None:

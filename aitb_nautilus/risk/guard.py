@@ -24,6 +24,7 @@ from aitb_nautilus.risk.hearing import Hearing
 from aitb_nautilus.risk.holdings import Looks, dearest
 from aitb_nautilus.risk.journal_records import TradingLevel
 from aitb_nautilus.risk.ledger import Ledger
+from aitb_nautilus.risk.limit_memory import MEMORY, LimitMemory
 from aitb_nautilus.risk.limit_rule import PASS, Limit, Proposal, Verdict
 from aitb_nautilus.risk.permits import Permits
 from aitb_nautilus.risk.trading_states import TRADER, Halt, Resume, TradingStates
@@ -64,6 +65,8 @@ class Guard:
         The first decisions that refused or shrank a wish.
     permits
         What may be sent.
+    memory
+        What the limits remember, and where it is kept.
     hearing
         Tells the limits of quotes, references and predictions; bars and fills come through here.
     clock
@@ -94,9 +97,10 @@ class Guard:
         self.clock: Callable[[], int] | None = None
         self._looks = Looks(ledger)
         self.hearing = Hearing(limits, ledger, self._looks)
+        self.withheld: dict[str, str] = {}
+        self.memory = LimitMemory(limits, self._looks, self.withheld)
         self._asked: dict[tuple[str, str], _Asked] = {}
         self.tell_halt: Callable[[Halt], None] | None = None
-        self.withheld: dict[str, str] = {}
         self._weighing = False
         self.tell_resume: Callable[[Resume], None] | None = None
         self.tell_error: Callable[[Failure], None] | None = None
@@ -206,19 +210,23 @@ class Guard:
         equity = self.ledger.equity()
         for limit in self.limits:
             limit.hear_resume(ts, equity)
+        self.memory.write(ts, self.memory.everything)
 
-    def hear_bar(self, bar: BarClosed) -> None:
+    def hear_bar(self, bar: BarClosed, *, past: bool = False) -> None:
         """Let limits take note of a bar that the ledger holds already; halt if one asks for it."""
-        if not self.hearing.wants_bars:
+        if not (self.hearing.wants_bars or self.memory.keeper):
             return
-        why = self.hearing.bar(bar)
+        why = self.hearing.bar(bar, past=past)
         if why:
             self.restrict(Halt(bar.ts, why, cause="limit", flatten=True))
+        if self.hearing.is_close:
+            self.memory.write(bar.ts, self.memory.at_close)
 
     def hear_fill(self, fill: Fill) -> None:
         """Let limits take note of a fill that the ledger holds already."""
-        if self.hearing.wants_fills:
+        if self.hearing.wants_fills or self.memory.keeper:
             self.hearing.fill(fill)
+            self.memory.write(fill.ts, self.memory.at_fill)
 
     def _judge_or_fail(
         self, intent: OrderIntent, strategy_id: str, ts: int, *, whole: bool = False
@@ -250,8 +258,7 @@ class Guard:
             return self._refuse(strategy_id, instrument_id, ts, "order", problem)
         quantity = floor_to_lot(wanted, self.lots[instrument_id].lot)
         moved = intent.price is not None or intent.trigger_price is not None
-        enlarged = quantity > order.quantity
-        if quantity > 0 and (order.reduce_only or not (moved or enlarged)):
+        if quantity > 0 and (order.reduce_only or not (moved or quantity > order.quantity)):
             return Decision(ts, strategy_id, instrument_id, quantity, order.reduce_only)
         largest = max(quantity, order.asked) if quantity > order.filled else quantity
         price, trigger = self._dearest_terms(order)
@@ -357,15 +364,17 @@ class Guard:
         value = float(quantity) * proposal.price
         if quantity > 0 and (quantity < rules.min_quantity or value < rules.min_notional):
             smallest = f"the venue takes {rules.min_quantity} and {rules.min_notional:g} in value"
-            shrunk = f" ({line})" if line else ""
-            line = f"{quantity} at {proposal.price:g} is too small, {smallest}{shrunk}"
+            smallest += f" ({line})" if line else ""
+            line = f"{quantity} at {proposal.price:g} is too small, {smallest}"
             limit, quantity = limit or "lot", ZERO
         if quantity > 0 and not self._weighing:
             for rule in counting:
                 rule.sent(proposal)
-        return Decision(
-            proposal.ts, proposal.strategy_id, proposal.instrument_id, quantity, False, limit, line
-        )
+            # Before the order is journalled: what is not counted would be allowed again.
+            if why := self.memory.write(proposal.ts, self.memory.at_order):
+                limit, line, quantity = MEMORY, why, ZERO
+        ts, who, where = proposal.ts, proposal.strategy_id, proposal.instrument_id
+        return Decision(ts, who, where, quantity, False, limit, line, outside=limit == MEMORY)
 
     def _limits_of(self, strategy_id: str, instrument_id: str) -> _Asked:
         """Return the limits whose scope an order lies in, and which of them count orders."""
@@ -373,15 +382,12 @@ class Guard:
         asked = self._asked.get(key)
         if asked is None:
             limits = [one for one in self.limits if one.scope.covers(*key)]
-            asked = [(one, one.check) for one in limits], [one for one in limits if one.counts]
-            self._asked[key] = asked
+            counting = [one for one in limits if one.counts]
+            asked = self._asked[key] = [(one, one.check) for one in limits], counting
         return asked
 
     def _record(self, decision: Decision) -> None:
-        """Count a refusal; keep the first ones, refused or shrunk, to be read.
-
-        What is wished while the past is told was never wished in earnest.
-        """
+        """Count what was not wished in the past or for a try; keep the first ones, to be read."""
         if decision.limit == WARM_UP or self._weighing:
             return
         acted = self.shrunk_by if decision.allowed else self.refused_by

@@ -11,6 +11,7 @@ from aitb_nautilus.messages import BarClosed, Fill, Prediction, Quote
 from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.holdings import Looks
 from aitb_nautilus.risk.ledger import Ledger
+from aitb_nautilus.risk.limit_memory import HeardFills
 from aitb_nautilus.risk.limit_rule import ClosedTrade, Limit, Proposal
 
 __all__ = ["Hearing"]
@@ -44,6 +45,10 @@ class Hearing:
         The last bar of each instrument that is only looked at, by its id.
     foretold
         Predictions that were told; one that several strategies heard counts once.
+    heard
+        The last fills, if they are remembered; what is told again changes no limit.
+    is_close
+        Whether the last bar was the last one of its time.
     """
 
     def __init__(self, limits: Sequence[Limit], ledger: Ledger, looks: Looks) -> None:
@@ -64,6 +69,8 @@ class Hearing:
         self._quoted: dict[str, int] = {}
         self.references: dict[str, BarClosed] = {}
         self.foretold = 0
+        self.heard: HeardFills | None = None
+        self.is_close = False
         self._newest: dict[tuple[str, str], Prediction] = {}
         self._now = 0
         self._there: set[str] = set()
@@ -71,20 +78,26 @@ class Hearing:
         self._told = True
         self._flat_at: dict[tuple[str, str], float] = {}
 
-    def bar(self, bar: BarClosed) -> str:
-        """Tell of a bar; return why to halt, or nothing."""
+    def bar(self, bar: BarClosed, *, past: bool = False) -> str:
+        """Tell of a bar; return why to halt, or nothing.
+
+        Parameters
+        ----------
+        past
+            Whether the past is told: what the trader is worth now was not its worth then.
+        """
         for hear in self._bars:
             hear(bar)
-        if not self._closes:
+        self.is_close, why = False, ""
+        if not (self._closes or self.heard):
             return ""
-        why = ""
         if bar.ts != self._now:
             if not self._told:
                 why = self._tell(self._now)
             self._awaited, self._there = self._there, set()
-            self._now, self._told = bar.ts, False
+            self._now, self._told = bar.ts, past
         self._there.add(bar.instrument_id)
-        if self._there >= self._awaited:
+        if self._there >= self._awaited and not past:
             why = self._tell(bar.ts) or why
             self._told = True
         return why
@@ -126,8 +139,9 @@ class Hearing:
     def fill(self, fill: Fill) -> None:
         """Tell of a fill, and of the trade that it closed."""
         strategy_id, instrument_id = fill.strategy_id, fill.instrument_id
+        is_news = self.heard is None or self.heard.add(fill)
         for one in self._fills:
-            if one.scope.covers(strategy_id, instrument_id):
+            if is_news and one.scope.covers(strategy_id, instrument_id):
                 one.hear_fill(fill)
         if not self._exits:
             return
@@ -144,7 +158,7 @@ class Hearing:
         by_stop = order is not None and (order.is_stop or order.purpose.startswith(_STOPS))
         trade = ClosedTrade(strategy_id, instrument_id, fill.ts, pnl, by_stop)
         for one in self._exits:
-            if one.scope.covers(strategy_id, instrument_id):
+            if is_news and one.scope.covers(strategy_id, instrument_id):
                 one.hear_exit(trade)
 
     def sent_before(self, order: Order, ts: int) -> None:
@@ -172,6 +186,7 @@ class Hearing:
                 )
 
     def _tell(self, ts: int) -> str:
+        self.is_close = True
         reasons = [hear(ts, self._looks) for hear in self._closes]
         return next(filter(None, reasons), "")
 

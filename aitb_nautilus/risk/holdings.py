@@ -271,6 +271,14 @@ class Looks:
         """Return the trader's equity before its first order."""
         return self._ledger.starting_equity
 
+    def realized(self, scope: Scope) -> float:
+        """Return the profit of all that was closed in a scope, minus fees, plus funding."""
+        return sum(
+            p.realized - p.fees + p.funding
+            for key, p in self._ledger.positions.items()
+            if scope.covers(*key)
+        )
+
     def at(self, scope: Scope, leave_out: Order | None) -> Holdings:
         """Return what is held and pending now, without one order."""
         if leave_out is None:

@@ -3,6 +3,9 @@
 A limit looks at a `Proposal` and answers with a `Verdict`: pass, shrink, or refuse, in one line
 that says what it saw, what it allows, and what would lift it. A limit that needs history overrides
 one of the ``hear_*`` methods; the guard calls only those that are overridden.
+
+What it then remembers must survive a restart: it names its `Memory` and overrides `save` and
+`restore`, or says that it `relearns` all of it.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 
@@ -26,6 +30,7 @@ __all__ = [
     "ROUNDING",
     "ClosedTrade",
     "Limit",
+    "Memory",
     "Proposal",
     "Verdict",
     "quantity_of",
@@ -150,6 +155,10 @@ class ClosedTrade(msgspec.Struct, frozen=True, gc=False):
     by_stop: bool
 
 
+class Memory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a limit remembers, as plain data. Base of one struct for each kind of limit."""
+
+
 class Limit:
     """One rule for opening orders.
 
@@ -167,6 +176,10 @@ class Limit:
         Where in the config it stands: ``risk``, or a rule of it.
     needs_quotes
         Whether it cannot judge without quotes.
+    memory
+        What it remembers, if that must survive a restart.
+    relearns
+        Whether all that it remembers comes back with bars of the warm-up, quotes, predictions.
     """
 
     name: str
@@ -175,6 +188,8 @@ class Limit:
     scope: Scope = EVERYTHING
     place = "risk"
     needs_quotes = False
+    memory: type[Memory] | None = None
+    relearns = False
 
     def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:
         """Return how much of the proposal may be sent. Changes nothing."""
@@ -207,6 +222,26 @@ class Limit:
 
     def hear_exit(self, trade: ClosedTrade) -> None:
         """Take note that a position in scope came back to zero."""
+
+    def save(self, looks: Looks) -> Memory:
+        """Return what it remembers; called if it has a `memory`."""
+        raise NotImplementedError
+
+    def restore(self, memory: Any, looks: Looks) -> None:
+        """Go on from what another one saved, perhaps under other settings.
+
+        What is remembered is judged anew under its own settings as far as it goes. Called before
+        anything is heard; the ledger holds what was brought back of orders and positions.
+        """
+        raise NotImplementedError
+
+    def move(self, factor: float) -> None:
+        """Take note that money came into the account: equity is so many times what it was, > 1."""
+
+    def terms(self) -> dict[str, Any]:
+        """Return the settings that it judges by."""
+        plain = {k: v for k, v in vars(self).items() if k[0] != "_" and k not in ("scope", "place")}
+        return {k: v for k, v in plain.items() if v is None or isinstance(v, int | float | str)}
 
     @property
     def key(self) -> str:

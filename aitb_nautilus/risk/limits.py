@@ -23,6 +23,7 @@ from aitb_nautilus.risk.limits_book import (
 )
 from aitb_nautilus.risk.limits_correlation import MaxCluster, MaxRiskShare, MaxVolatility
 from aitb_nautilus.risk.limits_data import ClockSkew, Liquidity, StaleData
+from aitb_nautilus.risk.limits_days import DailyLoss, DailyLossAmount
 from aitb_nautilus.risk.limits_exposure import (
     MaxConcentration,
     MaxGrossNotional,
@@ -32,8 +33,6 @@ from aitb_nautilus.risk.limits_exposure import (
 )
 from aitb_nautilus.risk.limits_losses import (
     Cooldown,
-    DailyLoss,
-    DailyLossAmount,
     LossCooldown,
     LossStreak,
     LowProfit,

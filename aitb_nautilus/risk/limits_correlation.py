@@ -34,6 +34,7 @@ class _Correlated(Limit):
     """A limit that shares one look at the portfolio with its sisters."""
 
     shrinks = True
+    relearns = True
 
     def __init__(self, portfolio: PortfolioRisk) -> None:
         self.portfolio = portfolio

@@ -27,6 +27,7 @@ class StaleData(Limit):
     """
 
     name = "max_stale_bars"
+    relearns = True
 
     def __init__(self, maximum: float) -> None:
         self.maximum = maximum
@@ -63,6 +64,7 @@ class ClockSkew(Limit):
     """Refuse orders in an instrument whose last bar, or quote, lies ahead of the node's clock."""
 
     name = "max_clock_skew_ms"
+    relearns = True
 
     def __init__(self, maximum_ms: float) -> None:
         self.maximum_ms = maximum_ms
@@ -102,6 +104,7 @@ class Liquidity(Limit):
     """
 
     name = "liquidity"
+    relearns = True
     shrinks = True
 
     def __init__(self, volume_frac: float | None, bar_value: float | None, bars: int) -> None:

@@ -1,4 +1,4 @@
-"""Limits that hold still after losses: of a day, in a row, in an instrument, by stops.
+"""Limits that hold still after losses: in a row, in an instrument, by stops.
 
 A trade is a strategy's position from the moment it leaves zero until it is back there; its profit
 is after fees and funding.
@@ -7,16 +7,19 @@ is after fees and funding.
 from __future__ import annotations
 
 from collections import deque
+from typing import Annotated, Any
+
+import msgspec
 
 from aitb_nautilus.risk.book import ZERO
-from aitb_nautilus.risk.holdings import Holdings, Looks
+from aitb_nautilus.risk.holdings import Looks
 from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.limit_rule import (
-    DAY_NS,
     MINUTE_NS,
     PASS,
     ClosedTrade,
     Limit,
+    Memory,
     Proposal,
     Verdict,
     utc,
@@ -24,106 +27,50 @@ from aitb_nautilus.risk.limit_rule import (
 
 __all__ = [
     "Cooldown",
-    "DailyLoss",
-    "DailyLossAmount",
+    "InstrumentMemory",
     "LossCooldown",
     "LossStreak",
     "LowProfit",
+    "LowProfitMemory",
+    "PauseMemory",
     "StopGuard",
+    "StopMemory",
+    "StreakMemory",
 ]
 
-
-class _Day(Limit):
-    """A limit of what a day (UTC) has lost.
-
-    A bar that closes at midnight gives the first worth of the day that begins; if there is none,
-    the last worth of the day before counts. Once reached, the loss counts until the day ends, even
-    if prices come back.
-    """
-
-    def __init__(self, maximum: float) -> None:
-        self.maximum = maximum
-        self._day = -1
-        self._first = self._last = self._worst = 0.0
-
-    def worth(self, holdings: Holdings) -> float:
-        """Return what is compared with that of the day's beginning, quote currency."""
-        raise NotImplementedError
-
-    def lost(self, ts: int, worth: float) -> tuple[float, float]:
-        """Return the largest loss of the day of `ts`, and the worth at its beginning."""
-        if ts // DAY_NS <= self._day:
-            first = self._first
-            return max(self._worst, first - worth), first
-        return max(self._last - worth, 0.0), self._last
-
-    def hear_close(self, ts: int, looks: Looks) -> str:
-        """Note the day's first worth and its largest loss."""
-        worth = self.worth(looks.at(self.scope, None))
-        day = ts // DAY_NS
-        if day > self._day:
-            first = self._last if self._day >= 0 and ts % DAY_NS else worth
-            self._day, self._first, self._worst = day, first, 0.0
-        self._worst = max(self._worst, self._first - worth)
-        self._last = worth
-        return ""
+type _Time = Annotated[int, msgspec.Meta(ge=0)]
 
 
-class DailyLoss(_Day):
-    """Refuse orders once a day (UTC) has lost too large a part of equity, open positions included.
+class PauseMemory(Memory, frozen=True):
+    """Since when a pause counts, ns UTC (0: there was none), and why."""
 
-    Parameters
-    ----------
-    maximum
-        As a fraction of the equity at the day's beginning.
-    """
-
-    name = "max_daily_loss_frac"
-
-    def worth(self, holdings: Holdings) -> float:
-        """Return the equity."""
-        return holdings.equity
-
-    def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:
-        """Refuse the order if the day's loss has reached the limit."""
-        if self._day < 0:
-            return PASS
-        lost, first = self.lost(proposal.ts, proposal.holdings(ledger).equity)
-        if lost < self.maximum * first:
-            return PASS
-        part = lost / first if first > 0 else 1.0
-        return Verdict(
-            ZERO,
-            f"the day has lost {part:.2%} of {first:,.2f}, and max_daily_loss_frac is "
-            f"{self.maximum:.2%}; opens again at {utc((proposal.ts // DAY_NS + 1) * DAY_NS)}, or "
-            f"raise {self.key}",
-        )
+    began: _Time
+    why: str
 
 
-class DailyLossAmount(_Day):
-    """Refuse orders once what is in scope has lost too much in a day (UTC).
+class StreakMemory(PauseMemory, frozen=True):
+    """The same, with how many trades in a row have lost, and when the last of them was closed."""
 
-    Open positions are included. For a part of the trader, which has no equity of its own.
-    """
+    streak: Annotated[int, msgspec.Meta(ge=0)]
+    last: _Time
 
-    name = "max_daily_loss"
 
-    def worth(self, holdings: Holdings) -> float:
-        """Return the profit since the start."""
-        return holdings.pnl
+class StopMemory(PauseMemory, frozen=True):
+    """The same, with the times of the last stops that lost, ns UTC, the oldest first."""
 
-    def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:
-        """Refuse the order if the day's loss has reached the limit."""
-        if self._day < 0:
-            return PASS
-        lost, _ = self.lost(proposal.ts, proposal.holdings(ledger, self.scope).pnl)
-        if lost < self.maximum:
-            return PASS
-        return Verdict(
-            ZERO,
-            f"the day has lost {lost:,.2f}, and max_daily_loss is {self.maximum:,.2f}; opens again "
-            f"at {utc((proposal.ts // DAY_NS + 1) * DAY_NS)}, or raise {self.key}",
-        )
+    stops: tuple[_Time, ...]
+
+
+class InstrumentMemory(Memory, frozen=True):
+    """The same by instrument id."""
+
+    pauses: dict[str, tuple[_Time, str]]
+
+
+class LowProfitMemory(InstrumentMemory, frozen=True):
+    """The same, with time, ns UTC, and profit of each instrument's last trades."""
+
+    trades: dict[str, tuple[tuple[_Time, float], ...]]
 
 
 class _Pause(Limit):
@@ -131,39 +78,53 @@ class _Pause(Limit):
 
     def __init__(self, pause_minutes: float) -> None:
         self.pause_ns = round(pause_minutes * MINUTE_NS)
-        self._until = 0
+        self._began = 0
         self._why = ""
 
     def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:  # noqa: ARG002
         """Refuse the order during the pause."""
-        if proposal.ts >= self._until:
+        until = self._began + self.pause_ns
+        if not self._why or proposal.ts >= until:
             return PASS
-        return Verdict(
-            ZERO, f"{self._why}; opens again at {utc(self._until)}, or change {self.key}"
-        )
+        return Verdict(ZERO, f"{self._why}; opens again at {utc(until)}, or change {self.key}")
 
     def pause(self, ts: int, why: str) -> None:
         """Begin a pause."""
-        self._until, self._why = ts + self.pause_ns, why
+        self._began, self._why = ts, why
 
 
 class LossStreak(_Pause):
     """Pause after so many losing trades in a row; one without a loss ends the row."""
 
     name = "loss_streak"
+    memory = StreakMemory
 
     def __init__(self, losses: int, pause_minutes: float) -> None:
         super().__init__(pause_minutes)
         self.losses = losses
-        self._streak = 0
+        self._streak = self._last = 0
 
     def hear_exit(self, trade: ClosedTrade) -> None:
         """Count a loss, and begin a pause at the last one of a row."""
         self._streak = self._streak + 1 if trade.pnl < 0 else 0
+        self._last = trade.ts
+        self._judge()
+
+    def save(self, looks: Looks) -> StreakMemory:  # noqa: ARG002
+        """Return the row as it stands."""
+        return StreakMemory(self._began, self._why, self._streak, self._last)
+
+    def restore(self, memory: StreakMemory, looks: Looks) -> None:  # noqa: ARG002
+        """Go on with the row, which may be too long by now."""
+        self._began, self._why = memory.began, memory.why
+        self._streak, self._last = memory.streak, memory.last
+        self._judge()
+
+    def _judge(self) -> None:
         if self._streak >= self.losses:
             self._streak = 0
             self.pause(
-                trade.ts, f"{self.losses} trades in a row lost, as many as loss_streak bears"
+                self._last, f"{self.losses} trades in a row lost, as many as loss_streak bears"
             )
 
 
@@ -171,9 +132,11 @@ class StopGuard(_Pause):
     """Pause after so many losing stop exits in a window."""
 
     name = "stop_guard"
+    memory = StopMemory
 
     def __init__(self, stops: int, window_minutes: float, pause_minutes: float) -> None:
         super().__init__(pause_minutes)
+        self.stops = stops
         self.window_ns = round(window_minutes * MINUTE_NS)
         self._stops: deque[int] = deque(maxlen=stops)
 
@@ -181,11 +144,25 @@ class StopGuard(_Pause):
         """Count a stop, and begin a pause at the last one that the window bears."""
         if not trade.by_stop or trade.pnl >= 0:
             return
+        self._stops.append(trade.ts)
+        self._judge()
+
+    def save(self, looks: Looks) -> StopMemory:  # noqa: ARG002
+        """Return the last stops."""
+        return StopMemory(self._began, self._why, tuple(self._stops))
+
+    def restore(self, memory: StopMemory, looks: Looks) -> None:  # noqa: ARG002
+        """Go on with the last stops, which may be too many by now."""
+        self._began, self._why = memory.began, memory.why
+        self._stops.clear()
+        self._stops.extend(memory.stops)
+        self._judge()
+
+    def _judge(self) -> None:
         stops = self._stops
-        stops.append(trade.ts)
-        if len(stops) == stops.maxlen and trade.ts - stops[0] <= self.window_ns:
+        if len(stops) == stops.maxlen and stops[-1] - stops[0] <= self.window_ns:
             self.pause(
-                trade.ts,
+                stops[-1],
                 f"{len(stops)} stops lost within {self.window_ns / MINUTE_NS:g} minutes, as many "
                 f"as stop_guard bears",
             )
@@ -194,20 +171,31 @@ class StopGuard(_Pause):
 class _InstrumentPause(Limit):
     """A limit that refuses all orders in one instrument for a while."""
 
+    memory: type[Memory] = InstrumentMemory
+
     def __init__(self, pause_minutes: float) -> None:
         self.pause_ns = round(pause_minutes * MINUTE_NS)
-        self._until: dict[str, tuple[int, str]] = {}
+        self._paused: dict[str, tuple[int, str]] = {}
 
     def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:  # noqa: ARG002
         """Refuse the order during the instrument's pause."""
-        until, why = self._until.get(proposal.instrument_id, (0, ""))
-        if proposal.ts >= until:
+        began, why = self._paused.get(proposal.instrument_id, (0, ""))
+        until = began + self.pause_ns
+        if not why or proposal.ts >= until:
             return PASS
         return Verdict(ZERO, f"{why}; opens again at {utc(until)}, or change {self.key}")
 
-    def pause(self, trade: ClosedTrade, why: str) -> None:
-        """Begin a pause of the instrument that was traded."""
-        self._until[trade.instrument_id] = (trade.ts + self.pause_ns, why)
+    def pause(self, instrument_id: str, ts: int, why: str) -> None:
+        """Begin a pause of an instrument."""
+        self._paused[instrument_id] = (ts, why)
+
+    def save(self, looks: Looks) -> Memory:  # noqa: ARG002
+        """Return since when each instrument is left alone."""
+        return InstrumentMemory(dict(self._paused))
+
+    def restore(self, memory: InstrumentMemory, looks: Looks) -> None:  # noqa: ARG002
+        """Leave them alone on; for as long as it is now, counted from when each pause began."""
+        self._paused = dict(memory.pauses)
 
 
 class Cooldown(_InstrumentPause):
@@ -217,7 +205,8 @@ class Cooldown(_InstrumentPause):
 
     def hear_exit(self, trade: ClosedTrade) -> None:
         """Begin a pause."""
-        self.pause(trade, f"a trade in {trade.instrument_id} was closed")
+        name = trade.instrument_id
+        self.pause(name, trade.ts, f"a trade in {name} was closed")
 
 
 class LossCooldown(_InstrumentPause):
@@ -227,14 +216,16 @@ class LossCooldown(_InstrumentPause):
 
     def hear_exit(self, trade: ClosedTrade) -> None:
         """Begin a pause after a loss."""
+        name = trade.instrument_id
         if trade.pnl < 0:
-            self.pause(trade, f"the last trade in {trade.instrument_id} lost {-trade.pnl:,.2f}")
+            self.pause(name, trade.ts, f"the last trade in {name} lost {-trade.pnl:,.2f}")
 
 
 class LowProfit(_InstrumentPause):
     """Leave an instrument alone for a while if its last trades brought too little."""
 
     name = "low_profit"
+    memory = LowProfitMemory
 
     def __init__(
         self, trades: int, min_pnl: float, window_minutes: float, pause_minutes: float
@@ -251,13 +242,30 @@ class LowProfit(_InstrumentPause):
         if last is None:
             last = self._last[trade.instrument_id] = deque(maxlen=self.trades)
         last.append((trade.ts, trade.pnl))
-        if len(last) < self.trades or trade.ts - last[0][0] > self.window_ns:
+        self._judge(trade.instrument_id, last)
+
+    def save(self, looks: Looks) -> LowProfitMemory:  # noqa: ARG002
+        """Return the pauses, and the last trades."""
+        trades = {name: tuple(last) for name, last in self._last.items()}
+        return LowProfitMemory(dict(self._paused), trades)
+
+    def restore(self, memory: Any, looks: Looks) -> None:
+        """Go on with the last trades, which may bring too little by now."""
+        super().restore(memory, looks)
+        self._last = {name: deque(last, self.trades) for name, last in memory.trades.items()}
+        for name, last in self._last.items():
+            self._judge(name, last)
+
+    def _judge(self, instrument_id: str, last: deque[tuple[int, float]]) -> None:
+        if len(last) < self.trades or last[-1][0] - last[0][0] > self.window_ns:
             return
         pnl = sum(p for _, p in last)
         if pnl < self.min_pnl:
+            ts = last[-1][0]
             last.clear()
             self.pause(
-                trade,
-                f"the last {self.trades} trades in {trade.instrument_id} brought {pnl:,.2f}, "
+                instrument_id,
+                ts,
+                f"the last {self.trades} trades in {instrument_id} brought {pnl:,.2f}, "
                 f"below low_profit.min_pnl {self.min_pnl:,.2f}",
             )

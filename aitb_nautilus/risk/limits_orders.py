@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from decimal import Decimal
+from typing import Annotated
+
+import msgspec
 
 from aitb_nautilus.messages import Fill
 from aitb_nautilus.risk.book import ZERO
-from aitb_nautilus.risk.holdings import EVERYTHING
+from aitb_nautilus.risk.holdings import EVERYTHING, Looks
 from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.limit_rule import (
     DAY_NS,
@@ -16,6 +19,7 @@ from aitb_nautilus.risk.limit_rule import (
     PASS,
     ROUNDING,
     Limit,
+    Memory,
     Proposal,
     Verdict,
     quantity_of,
@@ -23,13 +27,36 @@ from aitb_nautilus.risk.limit_rule import (
 )
 
 __all__ = [
+    "CountMemory",
     "MaxOpenOrders",
     "MaxOrderNotional",
     "MaxOrderRate",
     "MaxOrdersPerDay",
     "MaxTurnover",
     "PriceBand",
+    "RateMemory",
+    "TurnoverMemory",
 ]
+
+
+class RateMemory(Memory, frozen=True):
+    """When the last opening orders were sent, ns UTC, the oldest first."""
+
+    sent: tuple[int, ...]
+
+
+class CountMemory(Memory, frozen=True):
+    """How many opening orders were sent on a day, in days since 1970."""
+
+    day: int
+    count: Annotated[int, msgspec.Meta(ge=0)]
+
+
+class TurnoverMemory(Memory, frozen=True):
+    """What was traded on a day, in days since 1970; quote currency."""
+
+    day: int
+    traded: Annotated[float, msgspec.Meta(ge=0)]
 
 
 class MaxOrderNotional(Limit):
@@ -91,6 +118,7 @@ class MaxOrderRate(Limit):
 
     name = "max_orders_per_minute"
     counts = True
+    memory = RateMemory
 
     def __init__(self, maximum: int) -> None:
         self.maximum = maximum
@@ -112,12 +140,22 @@ class MaxOrderRate(Limit):
         """Note the time of an order that was sent."""
         self._sent.append(proposal.ts)
 
+    def save(self, looks: Looks) -> RateMemory:  # noqa: ARG002
+        """Return when the last orders were sent."""
+        return RateMemory(tuple(self._sent))
+
+    def restore(self, memory: RateMemory, looks: Looks) -> None:  # noqa: ARG002
+        """Count them on; more than the limit that held then were not sent in any minute."""
+        self._sent.clear()
+        self._sent.extend(memory.sent)
+
 
 class MaxOrdersPerDay(Limit):
     """Cap the opening orders of a day (UTC)."""
 
     name = "max_orders_per_day"
     counts = True
+    memory = CountMemory
 
     def __init__(self, maximum: int) -> None:
         self.maximum = maximum
@@ -143,6 +181,14 @@ class MaxOrdersPerDay(Limit):
             self._day, self._count = day, 0
         self._count += 1
 
+    def save(self, looks: Looks) -> CountMemory:  # noqa: ARG002
+        """Return the count of the day."""
+        return CountMemory(self._day, self._count)
+
+    def restore(self, memory: CountMemory, looks: Looks) -> None:  # noqa: ARG002
+        """Count on."""
+        self._day, self._count = memory.day, memory.count
+
 
 class MaxTurnover(Limit):
     """Cap the value that is traded in a day (UTC).
@@ -153,6 +199,7 @@ class MaxTurnover(Limit):
 
     name = "max_turnover_per_day"
     shrinks = True
+    memory = TurnoverMemory
 
     def __init__(self, maximum: float) -> None:
         self.maximum = maximum
@@ -180,6 +227,14 @@ class MaxTurnover(Limit):
         if day > self._day:
             self._day, self._traded = day, 0.0
         self._traded += float(fill.quantity) * fill.price
+
+    def save(self, looks: Looks) -> TurnoverMemory:  # noqa: ARG002
+        """Return what was traded on the day."""
+        return TurnoverMemory(self._day, self._traded)
+
+    def restore(self, memory: TurnoverMemory, looks: Looks) -> None:  # noqa: ARG002
+        """Add to it."""
+        self._day, self._traded = memory.day, memory.traded
 
 
 class PriceBand(Limit):

@@ -32,6 +32,7 @@ class Reference(Limit):
     """
 
     name = "reference"
+    relearns = True
 
     def __init__(
         self, instrument_id: str, maximum_frac: float, max_age_minutes: float, scale: float
@@ -95,6 +96,7 @@ class MissingPrediction(Limit):
     """
 
     name = "max_prediction_age_minutes"
+    relearns = True
 
     def __init__(self, max_age_minutes: float) -> None:
         self.max_age_minutes = max_age_minutes

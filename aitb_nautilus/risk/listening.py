@@ -48,7 +48,7 @@ class Audience:
         context = self._context
         note_bar(context, bar)
         context.ledger.apply_bar(bar)
-        context.guard.hear_bar(bar)
+        context.guard.hear_bar(bar, past=bool(context.warming.ts))
         context.tape.injected()
         for listener in tuple(self.listeners):
             listener.answer(bar)

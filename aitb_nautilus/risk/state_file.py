@@ -1,8 +1,9 @@
 """Where the trading states of a trader are kept: one SQLite file, each change on the disk at once.
 
-`standings` holds what is in force, `changes` every halt and resume there was. The file belongs to
-the trader, not to a run: it survives restarts, kills and new versions of this program. A file of an
-older version is brought forward when it is opened; one of a newer version is refused.
+`standings` holds what is in force, `changes` every halt and resume there was, `memories` what the
+limits remember. The file belongs to the trader, not to a run: it survives restarts, kills and new
+versions of this program. A file of an older version is brought forward when it is opened; one of a
+newer version is refused.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import msgspec
 
 from aitb_nautilus.errors import DataError
 from aitb_nautilus.files import FileHeldError, FileLock, sync_folder
+from aitb_nautilus.risk.limit_memory import MemoryRow
 from aitb_nautilus.risk.trading_states import Halt, Resume, StateError, StateScope
 
 __all__ = ["Change", "StateFile", "StateLock"]
@@ -56,6 +58,16 @@ _STEPS: tuple[tuple[str, ...], ...] = (
 ) STRICT""",
     ),
     ("ALTER TABLE changes ADD COLUMN heard INTEGER NOT NULL DEFAULT 1",),
+    (
+        """CREATE TABLE memories (
+    limit_name TEXT NOT NULL,
+    scope TEXT NOT NULL,
+    terms TEXT NOT NULL,
+    memory TEXT NOT NULL,
+    ts INTEGER NOT NULL,
+    PRIMARY KEY (limit_name, scope)
+) STRICT""",
+    ),
 )
 """What brings a file from each version to the next; a new file takes all of them. A step that was
 once released is never changed: a new version adds one."""
@@ -133,7 +145,7 @@ class StateLock:
 
 
 class StateFile:
-    """The trading states of one trader on the disk; a `Keeper`.
+    """Trading states and memories of one trader on the disk; a `Keeper` and a `MemoryKeeper`.
 
     The caller holds the `StateLock`, or only reads.
 
@@ -226,6 +238,27 @@ class StateFile:
             (scope.kind, scope.id),
         )
         self._write([taken, *([] if left is None else [self._added(left)]), self._changed(resume)])
+
+    def memories(self) -> list[MemoryRow]:
+        """Return what limits remember, by name."""
+        rows = self._rows(
+            "SELECT limit_name, scope, terms, memory, ts FROM memories ORDER BY limit_name, scope"
+        )
+        return [MemoryRow(*row) for row in rows]
+
+    def remember(self, rows: Sequence[MemoryRow]) -> None:
+        """Write what limits remember, all or none; it is on the disk when this returns.
+
+        Raises
+        ------
+        StateError
+            If it cannot be written; nothing is changed then.
+        """
+        statement = (
+            "INSERT OR REPLACE INTO memories (limit_name, scope, terms, memory, ts) "
+            "VALUES (?, ?, ?, ?, ?)"
+        )
+        self._write([(statement, (r.limit, r.scope, r.terms, r.memory, r.ts)) for r in rows])
 
     def close(self) -> None:
         """Let the file go."""

@@ -93,8 +93,8 @@ class Halt(msgspec.Struct, frozen=True):
     strategy_id, client_order_id
         Who or what led to it, where that is known; what it holds for is the `scope`.
     cause
-        A person's ``command``, a ``limit`` that did its work, a ``check`` at a start that found what
-        a person must look at, or an ``error``.
+        A person's ``command``, a ``limit`` that did its work, a ``check`` that found what a person
+        must look at, or an ``error``.
     level, flatten
         What may still be sent, and whether what is held is closed.
     who

@@ -105,7 +105,7 @@ def test_file_of_an_older_version_is_brought_forward_with_its_halts(
         with StateFile(path_in(tmp_path)) as file:
             assert file.read() == [halt(EMA)]
             assert file._rows("SELECT note FROM standings") == [("none",)]
-            assert file._rows("PRAGMA user_version") == [(3,)]
+            assert file._rows("PRAGMA user_version") == [(len(state_file._STEPS),)]
 
 
 def test_file_of_the_first_version_is_brought_forward(tmp_path: Path) -> None:
