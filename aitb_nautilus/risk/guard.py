@@ -280,11 +280,7 @@ class Guard:
         if not order.asked_prices:
             return terms
         mark = self.ledger.marks.get(order.instrument_id, 0.0)
-
-        def unit(prices: tuple[float | None, float | None]) -> float:
-            return dearest(order.side, prices[0], prices[1], mark)
-
-        return max(terms, *order.asked_prices, key=unit)
+        return max(terms, *order.asked_prices, key=lambda p: dearest(order.side, *p, mark))
 
     def _judge(
         self,

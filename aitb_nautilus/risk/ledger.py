@@ -225,6 +225,12 @@ class Ledger:
         """Return how many orders are open in all instruments."""
         return self._open_count
 
+    def settle_on(self, balance: float) -> None:
+        """Let starting equity and all that was closed add up to what an account says it holds."""
+        closed = sum(p.realized - p.fees + p.funding for p in self.positions.values())
+        self.starting_equity = balance - closed
+        self.revision += 1
+
     def equity(self) -> float:
         """Return starting equity plus all profit, minus fees, plus funding, at the last marks."""
         total = self.starting_equity

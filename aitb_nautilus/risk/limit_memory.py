@@ -105,10 +105,12 @@ class _Account:
         self.kept: AccountMemory | None = None
 
     def save(self, looks: Looks) -> AccountMemory:
+        # What was not yet begun with is not worth what the config says.
+        if self.kept is not None:
+            return self.kept
         whole = looks.at(EVERYTHING, None)
-        return AccountMemory(
-            self.account, whole.equity, bool(whole.held["BUY"] or whole.held["SELL"])
-        )
+        held = bool(whole.held["BUY"] or whole.held["SELL"])
+        return AccountMemory(self.account, whole.equity, held)
 
     def restore(self, memory: Any, looks: Looks) -> None:  # noqa: ARG002
         self.kept = memory
@@ -229,8 +231,17 @@ class LimitMemory:
                 )
         return lines, broken
 
-    def begin(self, account: str) -> str:
-        """Take note of which account it is, once the ledger's equity is that of the account.
+    @property
+    def account(self) -> str:
+        """Return by what name the trader's account is told from others."""
+        return self._account.account
+
+    @account.setter
+    def account(self, name: str) -> None:
+        self._account.account = name
+
+    def begin(self) -> str:
+        """Compare the account with what it was, once the ledger's equity is that of the account.
 
         Another account than before, and money that came in while nothing was held, move every
         remembered equity in proportion, so that no drawdown becomes smaller. What went out counts
@@ -241,8 +252,8 @@ class LimitMemory:
         str
             A line if it is worth something else than before.
         """
-        own, kept = self._account, self._account.kept
-        own.account, own.kept = account, None
+        account, kept = self.account, self._account.kept
+        self._account.kept = None
         if kept is None:
             return ""
         now = self._looks.at(EVERYTHING, None).equity

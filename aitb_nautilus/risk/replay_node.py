@@ -12,6 +12,7 @@ import msgspec
 
 from aitb_nautilus.risk.carried_over import tell_carried_over
 from aitb_nautilus.risk.context import Context
+from aitb_nautilus.risk.limit_memory import MemoryRow
 from aitb_nautilus.risk.state_file import Change
 from aitb_nautilus.risk.tape import Entry
 from aitb_nautilus.risk.trading_states import Halt, Resume
@@ -40,7 +41,15 @@ class NodeAgain:
                 guard.withheld.clear()
                 guard.withheld.update(what[0])
             case "equity":
-                context.ledger.starting_equity = what[0]
+                context.ledger.settle_on(what[0])
+            case "memories":
+                guard.memory.bring_back(msgspec.convert(what[0], list[MemoryRow]))
+                guard.hearing.heard = guard.memory.fills
+            case "account":
+                guard.memory.account = what[0]
+                guard.memory.begin()
+                if what[2]:
+                    guard.begin_anew(what[1])
             case "expire" if context.turns is not None:
                 context.turns.expire(what[0])
             case "halted":

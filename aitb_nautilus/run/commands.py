@@ -9,10 +9,11 @@ A live node, whatever it is fed by, attaches it like this::
         node.run()  # or run_async()
 
 Entering says that this node runs for the trader (a second one is refused), brings back the trading
-states that hold, and opens the command socket; leaving closes it. From then on every halt and every
-resume is on the disk before anybody is told of it. The actor looks into the queue of commands every
-`TICK_MS` by a timer of the engine, and at every bar before a strategy does; everything that touches
-guard, ledger and strategies happens there, in the engine's own thread.
+states that hold and what the limits remember, and opens the command socket; leaving closes it. From
+then on every halt and every resume is on the disk before anybody is told of it. The actor looks
+into the queue of commands every `TICK_MS` by a timer of the engine, and at every bar before a
+strategy does; everything that touches guard, ledger and strategies happens there, in the engine's
+own thread.
 
 A back-test does not do this: it has the same states, in memory.
 """
@@ -20,6 +21,7 @@ A back-test does not do this: it has the same states, in memory.
 from __future__ import annotations
 
 import shlex
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
@@ -31,9 +33,10 @@ from aitb_nautilus.messages import BarClosed
 from aitb_nautilus.risk.actor import GuardedActor
 from aitb_nautilus.risk.carried_over import tell_carried_over
 from aitb_nautilus.risk.context import Context
+from aitb_nautilus.risk.limit_memory import MEMORY, MemoryRow
 from aitb_nautilus.risk.state_file import Change, StateFile, StateLock
 from aitb_nautilus.risk.strategy import GuardedStrategy
-from aitb_nautilus.risk.trading_states import Halt
+from aitb_nautilus.risk.trading_states import TRADER, Halt
 from aitb_nautilus.run.command_messages import Answer
 from aitb_nautilus.run.command_queue import CommandQueue, Waiting
 from aitb_nautilus.run.command_socket import listening
@@ -97,6 +100,9 @@ class NodeCommands:
         self._open = ExitStack()
         self._unfinished: list[tuple[Waiting, Halt]] = []
         self._tried = 0
+        self._news: list[str] = []
+        self._kept: list[MemoryRow] = []
+        self._begins_anew = False
 
     def __enter__(self) -> Self:
         states = self._context.guard.states
@@ -107,6 +113,7 @@ class NodeCommands:
             self._unheard = file.take_unheard()
             states.keeper = file
             states.lift_with = f"aitb resume {shlex.quote(str(self._place.config))}"
+            self._bring_back(file)
             opening.enter_context(listening(self._place.socket, self.queue))
             self._open = opening.pop_all()
         return self
@@ -117,13 +124,34 @@ class NodeCommands:
     def begin(self, ts: int) -> None:
         """Journal what was changed while no node ran, and what holds; the actor calls it."""
         self._obedience.status.started = ts
-        states = self._context.guard.states
-        self._context.tape.heard(
+        context, states = self._context, self._context.guard.states
+        context.tape.heard("memories", "", [to_builtins(one) for one in self._kept])
+        context.tape.heard(
             "states", "", ts, [to_builtins(one) for one in self._unheard],
             [to_builtins(one) for one in states.in_force], states.lift_with,
         )  # fmt: skip
-        tell_carried_over(self._context, self._unheard, ts)
+        tell_carried_over(context, self._unheard, ts)
+        self._begins_anew = any(c.level == "active" and c.scope == TRADER for c in self._unheard)
         self._unheard = []
+
+    def know_equity(self, ts: int) -> list[str]:
+        """Take note that the ledger's equity is that of the account by now; return news of it."""
+        context, memory = self._context, self._context.guard.memory
+        context.tape.heard("account", "", memory.account, ts, self._begins_anew)
+        self._news += filter(None, [memory.begin()])
+        if self._begins_anew:
+            context.guard.begin_anew(ts)
+        news, self._news = self._news, []
+        return news
+
+    def _bring_back(self, file: StateFile) -> None:
+        """Let the limits go on, and halt if what one of them remembers cannot be read."""
+        guard, self._kept = self._context.guard, file.memories()
+        self._news, broken = guard.memory.bring_back(self._kept)
+        guard.memory.keeper, guard.hearing.heard = file, guard.memory.fills
+        if broken:
+            reason = f"{'; '.join(broken)}. Nothing opens; with a resume it begins anew"
+            guard.restrict(Halt(time.time_ns(), reason, cause="check"))
 
     def hear_bar(self, bar: BarClosed) -> None:
         """Remember when an instrument had its last bar."""
@@ -135,6 +163,8 @@ class NodeCommands:
         if states.unwritten and ts - self._tried >= _RETRY_NS:
             self._tried = ts
             states.write()
+        if MEMORY in self._context.guard.withheld:
+            self._context.guard.memory.write(ts, ())
         while (waiting := self.queue.take()) is not None:
             try:
                 answer = self._obedience.begin(waiting.command, waiting.who, ts)

@@ -232,10 +232,12 @@ class _NodeRun:
             currency = self._run.desk.config.trader.currency
             held = [balances_at(self._built.portfolio, name) for name in self._run.venues]
             self._equity = sum(float(b[currency].as_decimal()) for b in held if currency in b)
-            self._context.ledger.starting_equity = self._equity
+            self._context.ledger.settle_on(self._equity)
             self._context.tape.heard("equity", "", self._equity)
             self._refuse_strangers()
         self._log.note("INFO", f"connected; equity {self._equity:,.2f}")
+        for line in self._commands.know_equity(time.time_ns()):
+            self._log.note("WARNING", line)
 
     def _check_instrument(self, instrument_id: str) -> None:
         theirs = self._built.cache.instrument(InstrumentId.from_str(instrument_id))

@@ -19,6 +19,7 @@ from aitb_nautilus.run.assembly import assemble, reference_bar_types, venue_of
 from aitb_nautilus.run.bar_gate import GatePlan
 from aitb_nautilus.run.config import VenueSettings
 from aitb_nautilus.run.feed import Series
+from aitb_nautilus.run.kept_account import account_name, with_kept_balances
 from aitb_nautilus.run.load import Desk, resolve
 from aitb_nautilus.run.model_sources import check_expiries, check_sources
 from aitb_nautilus.run.preparation import Preparation
@@ -82,6 +83,9 @@ def prepare_node(desk: Desk, run_state: RunState, mode: Mode, now: int) -> NodeP
         asked = 0 if bar_type in simulated else before
         stored = past_in_catalog(source, bar_type, now - now % length, asked)
         past[spec.id] = _unbroken(stored, begins[spec.id], length)
+    context.guard.memory.account = account_name(venues, mode)
+    if mode == "paper":
+        venues = with_kept_balances(desk, venues)
     balance = sum(float(v.balance()[0]) for v in venues.values())
     context.ledger.starting_equity = balance
     msgspec.structs.force_setattr(

@@ -1,0 +1,80 @@
+"""The account of a trader from one start of its node to the next.
+
+A venue keeps its account by itself. The sandbox of a paper run is born anew with every process, so
+its balance is brought back from what the trader's file says: what was held when the last node ended
+counts as closed at the last price. Else a restart would forgive every loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import ROUND_DOWN, Decimal
+
+import msgspec
+from nautilus_trader.model import Currency
+
+from aitb_nautilus.errors import RunError
+from aitb_nautilus.observe.run_record import Mode
+from aitb_nautilus.risk.limit_memory import AccountMemory
+from aitb_nautilus.risk.state_file import StateFile
+from aitb_nautilus.run.config import VenueSettings
+from aitb_nautilus.run.load import Desk
+from aitb_nautilus.run.state_place import StatePlace
+
+__all__ = ["account_name", "with_kept_balances"]
+
+
+def account_name(venues: Mapping[str, VenueSettings], mode: Mode) -> str:
+    """Return by what an account is told from others: where it is, or with what it began."""
+    if mode != "live":
+        began = sorted(f"{v.name} {v.starting_balance}" for v in venues.values())
+        return f"simulated from {', '.join(began)}"
+    places = (
+        " ".join(filter(None, (v.name, v.environment, v.base_url_http))) for v in venues.values()
+    )
+    return f"at {', '.join(sorted(places))}"
+
+
+def with_kept_balances(desk: Desk, venues: Mapping[str, VenueSettings]) -> dict[str, VenueSettings]:
+    """Return the venues of a paper run with what their simulated accounts are worth by now.
+
+    Several accounts share what all of them were worth in the proportion of the config. One that
+    began with another balance than the config says now begins anew.
+
+    Raises
+    ------
+    RunError
+        If nothing is left of it.
+    StateError, DataError
+        As `StateFile`.
+    """
+    place = StatePlace.of(desk.path, desk.config.trader)
+    kept = _kept(place) if place.file.exists() else None
+    if kept is None or kept.account != account_name(venues, "paper"):
+        return dict(venues)
+    began = sum(float(v.balance()[0]) for v in venues.values())
+    if kept.equity <= 0:
+        raise RunError(
+            str(place.file),
+            f"says that the simulated account is worth {kept.equity:,.2f}",
+            "must be worth something to trade",
+            "To begin anew, give venues.starting_balance or trader.id another value",
+        )
+    found: dict[str, VenueSettings] = {}
+    for name, venue in venues.items():
+        amount, currency = venue.balance()
+        smallest = Decimal(1).scaleb(-Currency.from_str(currency).precision)
+        own = Decimal(repr(float(amount) * kept.equity / began))
+        own = max(own.quantize(smallest, ROUND_DOWN), smallest)
+        found[name] = msgspec.structs.replace(venue, starting_balance=f"{own:f} {currency}")
+    return found
+
+
+def _kept(place: StatePlace) -> AccountMemory | None:
+    """Return what is known of the account; what cannot be read halts the node when it starts."""
+    with StateFile(place.file) as file:
+        rows = [row for row in file.memories() if row.limit == "account"]
+    try:
+        return msgspec.json.decode(rows[0].memory, type=AccountMemory) if rows else None
+    except (msgspec.MsgspecError, UnicodeError):
+        return None
