@@ -280,7 +280,7 @@ class Guard:
         if not order.asked_prices:
             return terms
         mark = self.ledger.marks.get(order.instrument_id, 0.0)
-        return max(terms, *order.asked_prices, key=lambda p: dearest(order.side, *p, mark))
+        return max(terms, *order.asked_prices, key=lambda p: dearest(order.side, p[0], p[1], mark))
 
     def _judge(
         self,

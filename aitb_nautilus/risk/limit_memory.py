@@ -186,15 +186,11 @@ class LimitMemory:
         self._written: dict[tuple[str, str], Memory] = {}
         own = [one for one in limits if one.memory is not None]
         self.at_order: list[_Remembers] = [one for one in own if one.counts]
-        self.at_fill: list[_Remembers] = [
-            *(one for one in own if _hears(one, "hear_fill") or _hears(one, "hear_exit")),
-            self._account,
-            self.fills,
-        ]
-        self.at_close: list[_Remembers] = [
-            *(one for one in own if _hears(one, "hear_close")),
-            self._account,
-        ]
+        closing = [one for one in own if _hears(one, "hear_close")]
+        filling = [one for one in own if _hears(one, "hear_fill") or _hears(one, "hear_exit")]
+        self.at_close: list[_Remembers] = [*closing, self._account]
+        # What a day has lost is measured from a worth, and fills change that.
+        self.at_fill: list[_Remembers] = [*filling, *closing, self._account, self.fills]
         self.everything: list[_Remembers] = [*own, self._account, self.fills]
 
     def bring_back(self, rows: Iterable[MemoryRow]) -> tuple[list[str], list[str]]:
