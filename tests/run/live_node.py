@@ -191,7 +191,7 @@ def build(actors: Sequence[Any], strategies: Sequence[Any]) -> Any:
 
 async def main(config: Path, journal: Path) -> None:
     desk = Desk(config, decode(read_toml(config), DeskConfig, str(config)), (), ())
-    context = make_context()
+    context = make_context(desk.config.risk)
     strategy = Restless(Settings(), context, "restless-001")
     about = {"mode": "paper", "run_id": "a-test"}
     opened = Opened(run_id="a-test", config_sha256="0" * 64, mode="paper")

@@ -23,6 +23,7 @@ CONFIG = """
 [risk]
 max_order_notional = 5_000
 max_position_notional = 5_000
+max_orders_per_minute = 100_000
 
 [[venues]]
 name = "BINANCE"
@@ -35,9 +36,9 @@ taker_fee_bps = 5
 class LiveNode:
     """A process with a live node, and what it told."""
 
-    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str], risk: str = "") -> None:
         self.config = folder / "desk.toml"
-        self.config.write_text(CONFIG)
+        self.config.write_text(CONFIG.replace("\n[[venues]]", f"{risk}\n[[venues]]"))
         self.journal = folder / "journal.sqlite"
         self.told: list[dict[str, Any]] = []
         self._capsys = capsys
