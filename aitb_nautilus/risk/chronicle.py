@@ -255,9 +255,8 @@ class Chronicle:
             return ""
         try:
             self.journal.append(body, ts, strategy_id, instrument_id, client_order_id)
-        except JournalError as e:
-            self.failures.append(e)
-            return e.paragraph()
+        except Exception as e:
+            return self._failed(e)
         return ""
 
     def _note(
@@ -267,8 +266,22 @@ class Chronicle:
             return
         try:
             self.journal.note(body, ts, strategy_id, instrument_id, client_order_id)
-        except JournalError as e:
-            self.failures.append(e)
+        except Exception as e:
+            self._failed(e)
+
+    def _failed(self, error: Exception) -> str:
+        """Keep why a record is missing, and say it; the run fails for it when it ends.
+
+        A defect of the journal counts like a full disk: it must hold back no exit.
+        """
+        failure = error
+        if not isinstance(failure, JournalError):
+            where = "" if self.journal is None else str(self.journal.path)
+            found = f"{type(error).__name__}: {error}"
+            failure = JournalError(where, found, "must be written before an order is sent")
+            failure.__cause__ = error
+        self.failures.append(failure)
+        return failure.paragraph()
 
 
 def _of_scope(scope: StateScope) -> tuple[str, str]:

@@ -66,6 +66,8 @@ class ExitManager:
         self._tick = tick
         self._levels = ExitLevels(exits, tick, lots)
         self._in_place = False
+        self._cancelled: set[str] = set()
+        self._may_put_back = True
 
     @property
     def is_ready(self) -> bool:
@@ -99,7 +101,7 @@ class ExitManager:
 
     def on_fill(self, fill: Fill) -> Iterator[Intent]:
         """Answer a fill: place exits for what is open, cancel them once it is closed."""
-        self._in_place = False
+        self._in_place, self._may_put_back = False, True
         position = self._view.position(self._instrument_id)
         if position.quantity == 0:
             self._levels.end()
@@ -122,6 +124,7 @@ class ExitManager:
         from before the position was opened, do not count.
         """
         self.measure(bar)
+        self._may_put_back = True
         position = self._view.position(self._instrument_id)
         if position.quantity == 0 or bar.ts < position.ts_opened:
             return
@@ -150,15 +153,25 @@ class ExitManager:
 
         A stop that the venue refused closes the position at once. An exit that it took is fitted to
         what was filled while it was on its way, and a target to what it is for if the venue has
-        given it another size.
+        given it another size. If a close came to nothing, or somebody else cancelled the stop, the
+        exits are put back at once; but once between two bars, since a venue that goes on refusing
+        must not be flooded.
         """
         self._in_place = False
         if not order.reduce_only:
             return
+        was_ours = order.client_order_id in self._cancelled
+        if update.status != "ACCEPTED":  # It has ended, or could not be cancelled.
+            self._cancelled.discard(order.client_order_id)
         if update.status in ("REJECTED", "DENIED") and order.is_stop:
+            self._may_put_back = False
             yield from self.cancel_all()
             if not self._is_closing():
                 yield CloseIntent(instrument_id=self._instrument_id, purpose=order.purpose)
+        elif not order.is_open and (
+            order.kind == "MARKET" or (order.is_stop and not was_ours)
+        ):
+            yield from self._put_back()
         elif (update.status == "ACCEPTED" or _is_resized(order, update)) and not any(
             o.kind == "MARKET" for o in self._open()
         ):
@@ -170,7 +183,26 @@ class ExitManager:
         """Cancel every resting exit."""
         for order in self._open():
             if order.kind != "MARKET":
-                yield CancelIntent(client_order_id=order.client_order_id)
+                yield self._cancel(order)
+
+    def _cancel(self, order: Order) -> CancelIntent:
+        self._cancelled.add(order.client_order_id)
+        return CancelIntent(client_order_id=order.client_order_id)
+
+    def _put_back(self) -> Iterator[Intent]:
+        """Place what is missing, unless a close is on its way or has to come first."""
+        position = self._view.position(self._instrument_id)
+        mark = self._view.mark(self._instrument_id)
+        if (
+            not self._may_put_back
+            or position.quantity == 0
+            or any(o.kind == "MARKET" for o in self._open())
+            or (mark is not None and self._levels.is_beyond(mark))
+        ):
+            return
+        missing = list(self._place(position))
+        self._may_put_back = not missing
+        yield from missing
 
     def _leave(self, purpose: str) -> Iterator[Intent]:
         """Close at the market, once."""
@@ -183,7 +215,11 @@ class ExitManager:
         if self._levels.is_new(position):
             return
         side: Side = "SELL" if position.quantity > 0 else "BUY"
-        resting = [o for o in self._open() if o.side == side and only in (None, o)]
+        resting = [
+            o
+            for o in self._open()
+            if o.side == side and only in (None, o) and o.client_order_id not in self._cancelled
+        ]
         stop = next((o for o in resting if o.is_stop), None)
         mark = self._view.mark(self._instrument_id) or position.average_price
         price = self._levels.stop_price(mark)
@@ -202,7 +238,7 @@ class ExitManager:
         target = next((o for o in targets if o.purpose == purpose), None)
         for other in targets:
             if other is not target:
-                yield CancelIntent(client_order_id=other.client_order_id)
+                yield self._cancel(other)
         if rung is not None and (target is not None or only is None):
             yield from self._sync(
                 target, side, rung.quantity, rung.price, is_stop=False, purpose=purpose
@@ -263,7 +299,7 @@ class ExitManager:
         side = "SELL" if position.quantity > 0 else "BUY"
         for order in self._open():
             if order.kind != "MARKET" and order.side != side:
-                yield CancelIntent(client_order_id=order.client_order_id)
+                yield self._cancel(order)
 
     def _open(self) -> list[Order]:
         """Return the open orders that can only reduce the position, oldest first."""

@@ -46,7 +46,7 @@ class Enforcement:
         """
         if not self._states.in_force:
             return []
-        self._sent = {what: at for what, at in self._sent.items() if ts - at < _AGAIN_NS}
+        self._sent = {what: at for what, at in self._sent.items() if abs(ts - at) < _AGAIN_NS}
         wanted = [*self._cancels(), *self._closes()]
         intents = [intent for what, intent in wanted if what not in self._sent]
         self._sent |= dict.fromkeys((what for what, _ in wanted if what not in self._sent), ts)

@@ -10,6 +10,7 @@ else passes then.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,7 +30,13 @@ from aitb_nautilus.risk.limit_rule import PASS, Limit, Proposal, Verdict
 from aitb_nautilus.risk.permits import Permits
 from aitb_nautilus.risk.trading_states import TRADER, Halt, Resume, TradingStates
 from aitb_nautilus.risk.warming import WARM_UP
-from aitb_nautilus.risk.wishes import floor_to_lot, malformed, priceless, reduces
+from aitb_nautilus.risk.wishes import (
+    against_another,
+    floor_to_lot,
+    malformed,
+    priceless,
+    reduces,
+)
 
 __all__ = ["Decision", "Guard", "Halt", "LotRules"]
 
@@ -161,6 +168,19 @@ class Guard:
             self._record(decision)
         return decision
 
+    def standing_objection(self, strategy_id: str, instrument_id: str) -> tuple[str, str]:
+        """Return what forbids every opening order now, and why; empty if nothing does.
+
+        Asked when an order is judged, and once more when one leaves that had to wait.
+        """
+        for name, line in self.withheld.items():
+            return name, line
+        if line := self.states.objection(strategy_id, instrument_id):
+            return "state", line
+        if self.permits.is_exiting(strategy_id):
+            return "exit", "the engine is closing all that is held; wait until it has"
+        return "", ""
+
     @contextmanager
     def weighing(self) -> Iterator[None]:
         """Decide without consequences: within it no limit counts an order, nothing is recorded."""
@@ -245,7 +265,7 @@ class Guard:
         instrument_id, wanted = intent.instrument_id, intent.quantity or ZERO
         held = self.ledger.position(strategy_id, instrument_id).quantity
         closes = held != 0 and (held > 0) != (intent.side == "BUY")
-        if closes and 0 < wanted <= abs(held):
+        if closes and 0 < wanted and (intent.reduce_only or wanted <= abs(held)):
             return Decision(ts, strategy_id, instrument_id, wanted, reducing=True)
         refusal = self._refuse(strategy_id, instrument_id, ts, "guard", failure.reason)
         return replace(refusal, outside=True)
@@ -328,18 +348,19 @@ class Guard:
 
     def _objection(self, intent: OrderIntent, strategy_id: str) -> tuple[str, str]:
         """Return what forbids any opening order of this kind now, and why; empty if nothing."""
-        for name, line in self.withheld.items():
-            return name, line
-        if line := self.states.objection(strategy_id, intent.instrument_id):
-            return "state", line
-        if self.permits.is_exiting(strategy_id):
-            return "exit", "the engine is closing all that is held; wait until it has"
+        standing = self.standing_objection(strategy_id, intent.instrument_id)
+        if standing[1]:
+            return standing
         if self.lots[intent.instrument_id].long_only and intent.side == "SELL":
             held = self.ledger.position(strategy_id, intent.instrument_id).quantity
             return "spot", f"{held} is held, and a spot market has no short sale; trade a perpetual"
-        if intent.instrument_id not in self.ledger.marks:
+        mark = self.ledger.marks.get(intent.instrument_id)
+        if mark is None:
             return "price", "no price was seen yet; wait for a bar"
-        return "", ""
+        if not 0 < mark < math.inf:  # written so that what is no number fails as well
+            return "price", f"the last price is {mark:g}, must be above zero; wait for a bar"
+        line = against_another(self.ledger, intent.instrument_id, intent.side, strategy_id)
+        return ("netting", line) if line else ("", "")
 
     def _through_limits(self, proposal: Proposal, *, whole: bool) -> Decision:
         """Ask every limit; each sees what the ones before have left."""

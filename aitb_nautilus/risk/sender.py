@@ -104,8 +104,9 @@ class OrderSender:
             return refusal
 
         def send() -> None:
-            self._port.submit(terms)
-            self.announce(terms.client_order_id, intent.instrument_id, "submit")
+            if self._may_still_leave([noted]):
+                self._port.submit(terms)
+                self.announce(terms.client_order_id, intent.instrument_id, "submit")
 
         leave = partial(self._send, intent.instrument_id, send)
         if decision.reducing or self._context.turns is None:
@@ -148,6 +149,8 @@ class OrderSender:
             return [*decisions, refusal]
 
         def send_all() -> None:
+            if not self._may_still_leave(noted):
+                return
             send()
             for order in orders:
                 self.announce(order.client_order_id, order.instrument_id, "submit")
@@ -177,9 +180,17 @@ class OrderSender:
         order = self._context.ledger.orders.get(intent.client_order_id)
         if order is None or not order.is_open:
             return
+        turns = self._context.turns
+        if turns is not None and turns.take_back(order.client_order_id):
+            self._withdraw([order], "it was cancelled before it left")
+            return
+
+        def send() -> None:
+            if intent.client_order_id in self._context.ledger.orders:  # else it never left
+                self._port.cancel(intent.client_order_id)
 
         self._chronicle.cancelling(intent, order, self._now())
-        self._send(order.instrument_id, lambda: self._port.cancel(intent.client_order_id))
+        self._send(order.instrument_id, send)
 
     def modify(self, intent: ModifyIntent) -> Decision | None:
         """Judge a change of an open order, and send it whole.
@@ -191,6 +202,15 @@ class OrderSender:
         if order is None or not order.is_open:
             return None
         instrument_id = order.instrument_id
+        turns = self._context.turns
+        if turns is not None and turns.holds(order.client_order_id):
+            line = (
+                f"order {intent.client_order_id} has not left yet, it waits for the close before "
+                f"it; cancel it, and wish anew"
+            )
+            refusal = guard.refuse(instrument_id, self._strategy_id, self._now(), "order", line)
+            self._decided_change(intent, refusal)
+            return refusal
         intent = self._on_grid(intent, instrument_id)
         decision = guard.judge_modify(intent, order, self._now())
         if not decision.allowed:
@@ -314,6 +334,22 @@ class OrderSender:
         return self._context.guard.refuse(
             intent.instrument_id, self._strategy_id, self._now(), "id", line
         )
+
+    def _may_still_leave(self, orders: Sequence[Order]) -> bool:
+        """Return whether orders that may have had to wait may leave; else take them back.
+
+        A halt may have come in between. What only reduces always may.
+        """
+        for order in orders:
+            if order.is_exit:
+                continue
+            strategy_id, instrument_id = order.strategy_id, order.instrument_id
+            name, why = self._context.guard.standing_objection(strategy_id, instrument_id)
+            if why:
+                self._withdraw(orders, why)
+                self._context.guard.refuse(instrument_id, strategy_id, self._now(), name, why)
+                return False
+        return True
 
     def _withdraw(self, orders: Sequence[Order], why: str) -> None:
         for order in orders:

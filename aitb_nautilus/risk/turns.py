@@ -21,6 +21,7 @@ __all__ = ["Turns"]
 
 
 class _Held(NamedTuple):
+    client_order_id: str
     until: int
     send: Callable[[], None]
     give_up: Callable[[], None]
@@ -66,7 +67,26 @@ class Turns:
             send()
             return
         held = self._held.setdefault((order.strategy_id, order.instrument_id), [])
-        held.append(_Held(ts + self._patience_ns, send, give_up))
+        held.append(_Held(order.client_order_id, ts + self._patience_ns, send, give_up))
+
+    def holds(self, client_order_id: str) -> bool:
+        """Return whether an order waits here, and the venue knows nothing of it."""
+        return any(
+            one.client_order_id == client_order_id for held in self._held.values() for one in held
+        )
+
+    def take_back(self, client_order_id: str) -> bool:
+        """Never send an order that waits; return whether one of that id did."""
+        for key, held in list(self._held.items()):
+            kept = [one for one in held if one.client_order_id != client_order_id]
+            if len(kept) == len(held):
+                continue
+            if kept:
+                self._held[key] = kept
+            else:
+                del self._held[key]
+            return True
+        return False
 
     def go_on(self, strategy_id: str, instrument_id: str) -> None:
         """Send what waited, if the close before it has ended."""

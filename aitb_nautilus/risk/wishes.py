@@ -10,7 +10,7 @@ from aitb_nautilus.messages import ModifyIntent, OrderIntent, Side
 from aitb_nautilus.risk.book import ZERO, Order
 from aitb_nautilus.risk.ledger import Ledger
 
-__all__ = ["closable", "floor_to_lot", "malformed", "reduces"]
+__all__ = ["against_another", "closable", "floor_to_lot", "malformed", "reduces"]
 
 
 def malformed(
@@ -54,7 +54,8 @@ def reduces(
 ) -> bool:
     """Return whether an order reduces what the strategy holds, after the orders before it.
 
-    Resting reduce-only orders do not count: they die with the position.
+    Resting reduce-only orders do not count: they die with the position. What is reduce-only does,
+    unless all that it could reduce is what another strategy holds.
 
     Parameters
     ----------
@@ -64,7 +65,7 @@ def reduces(
         The resting order that would be changed into this one, or None.
     """
     if intent.reduce_only:
-        return True
+        return not _is_anothers(ledger, intent, strategy_id)
     return quantity <= closable(ledger, strategy_id, intent.instrument_id, intent.side, replaces)
 
 
@@ -94,6 +95,50 @@ def closable(
         ZERO,
     )
     return max(abs(held) - pending, ZERO)
+
+
+def against_another(
+    ledger: Ledger, instrument_id: str, side: Side, strategy_id: str
+) -> str:
+    """Return which strategy an opening order would trade against; empty if none.
+
+    A venue keeps one position in an instrument, and sets off one strategy's long position against
+    the short one of another. It then refuses the reduce-only exits of both, or fills less of them
+    than each strategy holds. So opposite sides are never opened.
+    """
+    for other, position in ledger.holders(instrument_id).items():
+        held = position.quantity
+        if held and other != strategy_id and (held > 0) != (side == "BUY"):
+            return _taken(other, f"holds {held}", instrument_id)
+    for order in ledger.open_orders(instrument_id):
+        if order.strategy_id != strategy_id and order.side != side and not _exits(order):
+            opens = f"wishes to {order.side.lower()} {order.most_leaves}"
+            return _taken(order.strategy_id, opens, instrument_id)
+    return ""
+
+
+def _taken(other: str, what: str, instrument_id: str) -> str:
+    return (
+        f"{other} {what} {instrument_id}, and a venue keeps one position: exits of both would be "
+        f"refused there; wait until it has ended, or let one strategy trade the instrument"
+    )
+
+
+def _exits(order: Order) -> bool:
+    return order.is_exit or order.reduce_only
+
+
+def _is_anothers(ledger: Ledger, intent: OrderIntent, strategy_id: str) -> bool:
+    """Return whether a reduce-only order could only take away what another strategy holds."""
+    instrument_id, is_buy = intent.instrument_id, intent.side == "BUY"
+    holders = ledger.holders(instrument_id)
+    reducible = {name for name, p in holders.items() if p.quantity and (p.quantity < 0) == is_buy}
+    if not reducible or strategy_id in reducible:
+        return False
+    return not any(
+        o.strategy_id == strategy_id and o.side != intent.side and not _exits(o)
+        for o in ledger.open_orders(instrument_id)
+    )
 
 
 def floor_to_lot(quantity: Decimal, lot: Decimal) -> Decimal:

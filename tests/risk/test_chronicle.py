@@ -193,6 +193,47 @@ def test_without_its_journal_nothing_opens_and_exits_pass(tmp_path: Path) -> Non
     assert journal.broken
 
 
+class Defective(Journal):
+    """A journal with a defect, from when it is told to have one."""
+
+    defect = False
+
+    def append(self, *args: Any, **kwargs: Any) -> int:
+        if self.defect:
+            raise RuntimeError("by a defect")
+        return super().append(*args, **kwargs)
+
+    def note(self, *args: Any, **kwargs: Any) -> None:
+        if self.defect:
+            raise RuntimeError("by a defect")
+        super().note(*args, **kwargs)
+
+
+def test_defect_in_the_journal_itself_keeps_no_exit_back(tmp_path: Path) -> None:
+    strategy = Scripted(Settings(), make_context(), "S-001")
+    opened = Opened(run_id="run", config_sha256="0" * 64)
+    journal = Defective(tmp_path / "journal.sqlite", opened, close_of(0))
+    strategy.context.chronicle.journal = journal
+
+    def break_it(_: Any) -> None:
+        journal.defect = True
+
+    strategy.steps = {
+        1: lambda _: [BUY],
+        3: break_it,
+        4: lambda _: [BUY],
+        5: lambda _: [CloseIntent(instrument_id=BTC)],
+    }
+    rig = run([strategy], strategy.context, flat_bars(9))
+    assert [d.limit for d in strategy.refusals] == ["journal"]
+    assert rig.quantity() == 0
+    assert len(rig.engine.cache.orders()) == 2
+    (first, *_) = strategy.context.chronicle.failures
+    assert first.found == "RuntimeError: by a defect"
+    journal.defect = False
+    journal.close()
+
+
 def test_change_that_opens_is_refused_without_the_journal(tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite"
     strategy, _ = strategy_with_journal(path, durable=True)

@@ -227,16 +227,66 @@ def test_refused_entry_is_no_reason_to_close_anything() -> None:
 
 
 @pytest.mark.parametrize("status", ["CANCELED", "EXPIRED"])
-def test_exit_that_ended_from_outside_is_put_back_on_the_next_bar(status: OrderStatus) -> None:
+def test_stop_that_ended_from_outside_is_put_back_at_once_but_once_a_bar(
+    status: OrderStatus,
+) -> None:
     desk = Desk(stop_frac=0.05, target_frac=0.2)
     desk.fill("BUY", "2", 100.0)
     for close in (100.0, 101.0):
         desk.bar(close)
-    desk.update(desk.stop().client_order_id, status)
+    first = desk.stop()
+    desk.update(first.client_order_id, status)
+    second = desk.stop()
+    assert (second.trigger_price, second.leaves, second is first) == (95.0, 2, False)
+    desk.update(second.client_order_id, status)
     desk.update(desk.target().client_order_id, status)
     assert desk.open() == []
     desk.bar(100.0)
     assert (desk.stop().trigger_price, desk.target().price) == (95.0, 120.0)
+
+
+@pytest.mark.parametrize("status", ["REJECTED", "DENIED", "CANCELED", "EXPIRED"])
+@pytest.mark.parametrize("cancel_first", [True, False])
+def test_stop_that_made_way_for_a_close_is_back_once_the_close_came_to_nothing(
+    status: OrderStatus, cancel_first: bool
+) -> None:
+    desk = Desk(stop_frac=0.05, max_bars=1)
+    desk.fill("BUY", "2", 100.0)
+    old = desk.stop()
+    desk.takes = False
+    desk.bar(100.0)  # the cancel and the close are on their way
+    closing = desk.closing()
+    desk.takes = True
+    if cancel_first:
+        desk.update(old.client_order_id, "CANCELED")
+    desk.update(closing.client_order_id, status)
+    back = desk.open()[-1]
+    assert (back.trigger_price, back.leaves, back.is_open) == (95.0, 2, True)
+    if not cancel_first:
+        desk.update(old.client_order_id, "CANCELED")
+    assert desk.open() == [back]
+
+
+def test_venue_that_refuses_stop_and_close_is_asked_again_at_the_next_bar_only() -> None:
+    desk = Desk(takes=False, stop_frac=0.05)
+    desk.fill("BUY", "2", 100.0)
+    desk.update(desk.stop().client_order_id, "REJECTED")
+    desk.update(desk.closing().client_order_id, "REJECTED")
+    assert desk.open() == []
+    desk.bar(100.0)
+    assert desk.stop().trigger_price == 95.0
+
+
+def test_new_position_has_its_own_stop_while_the_old_one_is_being_cancelled() -> None:
+    desk = Desk(stop_frac=0.05, target_frac=0.2)
+    desk.fill("BUY", "2", 100.0)
+    old = desk.stop()
+    desk.takes = False  # the cancel of the old stop is on its way
+    desk.fill_order(desk.target(), 120.0)
+    desk.takes = True
+    desk.fill("BUY", "3", 110.0)
+    desk.update(old.client_order_id, "CANCELED")
+    assert (desk.stop().trigger_price, desk.stop().leaves) == (104.5, 3)
 
 
 def test_change_that_the_venue_refused_is_tried_again() -> None:

@@ -109,6 +109,13 @@ def test_nothing_is_sent_twice_until_a_second_has_passed(desk: Desk) -> None:
     assert desk.ema.due(SECOND) == [cancel("entry-x"), CLOSE_X]
 
 
+def test_clock_that_was_set_back_keeps_no_exit_waiting(desk: Desk) -> None:
+    desk.halt(StateScope.instrument(X), flatten=True)
+    assert len(desk.ema.due(3_600 * SECOND)) == 2
+    assert desk.ema.due(3_600 * SECOND - 1) == []  # a bar's time lies a little behind the clock's
+    assert desk.ema.due(0) == [cancel("entry-x"), CLOSE_X]
+
+
 def test_position_that_an_exit_is_closing_already_is_left_to_it(desk: Desk) -> None:
     desk.halt(StateScope.instrument(X), flatten=True)
     closing = desk.rest("out", side="SELL", kind="MARKET", is_exit=True, reduce_only=True)

@@ -166,6 +166,54 @@ def test_malformed_order_is_refused_even_as_an_exit(
 def test_nothing_opens_before_a_price_was_seen() -> None:
     guard = make_guard(mark=None)
     assert judge(guard, wish()).line == "no price was seen yet; wait for a bar"
+
+
+def test_strategy_opens_nothing_against_what_another_one_holds() -> None:
+    guard = make_guard()
+    hold(guard, "1", "S-002")
+    refused = judge(guard, wish(side="SELL"))
+    assert (refused.allowed, refused.limit) == (False, "netting")
+    assert refused.line == (
+        "S-002 holds 1 X.V, and a venue keeps one position: exits of both would be refused there; "
+        "wait until it has ended, or let one strategy trade the instrument"
+    )
+    assert judge(guard, wish()).allowed  # the same side
+
+
+def test_strategy_opens_nothing_against_an_order_of_another_one() -> None:
+    guard = make_guard()
+    rest(guard, "1", "BUY", strategy_id="S-002")
+    assert judge(guard, wish(side="SELL")).limit == "netting"
+    rest(guard, "1", "BUY", strategy_id="S-002", reduce_only=True)
+    assert judge(guard, wish()).allowed
+
+
+def test_own_exit_passes_whatever_another_strategy_holds() -> None:
+    guard = make_guard()
+    hold(guard, "1")
+    hold(guard, "-3", "S-002")  # as it may stand after a restart
+    assert judge(guard, wish(side="SELL")).reducing
+    assert judge(guard, wish(side="SELL", quantity="2", reduce_only=True)).reducing
+
+
+def test_reduce_only_order_cannot_take_away_what_another_strategy_holds() -> None:
+    guard = make_guard()
+    hold(guard, "3", "S-002")
+    assert judge(guard, wish(side="SELL", reduce_only=True)).limit == "netting"
+    rest(guard, "1", "BUY")  # what it is for comes with its entry
+    assert judge(guard, wish(side="SELL", reduce_only=True)).reducing
+
+
+@pytest.mark.parametrize("mark", [0.0, -1.0, float("nan"), float("inf")])
+def test_nothing_opens_at_a_last_price_that_is_none_and_exits_pass(mark: float) -> None:
+    guard = make_guard()
+    hold(guard, "1")
+    guard.ledger.apply_bar(BarClosed(X, 1, mark, mark, mark, mark, 1.0))
+    refused = judge(guard, wish())
+    assert (refused.allowed, refused.limit) == (False, "price")
+    assert refused.line == f"the last price is {mark:g}, must be above zero; wait for a bar"
+    assert judge(guard, wish(side="SELL")).allowed
+    assert guard.state == "active"
     assert judge(guard, wish(side="SELL", reduce_only=True)).allowed
 
 

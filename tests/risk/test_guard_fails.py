@@ -65,6 +65,7 @@ def test_limit_that_raises_refuses_the_order_halts_and_is_told() -> None:
         ("5", "SELL", 5, True, True),
         ("5", "SELL", 2, False, True),
         ("-5", "BUY", 5, False, True),
+        ("5", "SELL", 6, True, True),  # reduce-only: the venue takes no more than what is held
         ("5", "SELL", 6, False, False),  # it would turn the position around
         ("5", "BUY", 1, True, False),
         ("5", "BUY", 1, False, False),

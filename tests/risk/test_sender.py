@@ -256,12 +256,12 @@ def test_orders_of_two_strategies_count_together() -> None:
 
 def test_each_strategy_reduces_its_own_position_only() -> None:
     context = make_context()
-    long, short = (Scripted(Settings(), context, f"S-00{i}") for i in (1, 2))
-    long.steps = {2: lambda _: [order()], 5: lambda _: [CloseIntent(instrument_id=BTC)]}
-    short.steps = {3: lambda _: [order("SELL", "0.020")]}
-    rig = run([long, short], context, flat_bars(8))
-    assert (long.view.quantity(BTC), short.view.quantity(BTC)) == (0, Decimal("-0.020"))
-    assert rig.quantity() == Decimal("-0.020")
+    brief, steady = (Scripted(Settings(), context, f"S-00{i}") for i in (1, 2))
+    brief.steps = {2: lambda _: [order()], 5: lambda _: [CloseIntent(instrument_id=BTC)]}
+    steady.steps = {3: lambda _: [order(quantity="0.020")]}
+    rig = run([brief, steady], context, flat_bars(8))
+    assert (brief.view.quantity(BTC), steady.view.quantity(BTC)) == (0, Decimal("0.020"))
+    assert rig.quantity() == Decimal("0.020")
     assert rig.state.failures == []
 
 
