@@ -168,9 +168,7 @@ class ExitManager:
             yield from self.cancel_all()
             if not self._is_closing():
                 yield CloseIntent(instrument_id=self._instrument_id, purpose=order.purpose)
-        elif not order.is_open and (
-            order.kind == "MARKET" or (order.is_stop and not was_ours)
-        ):
+        elif not order.is_open and (order.kind == "MARKET" or (order.is_stop and not was_ours)):
             yield from self._put_back()
         elif (update.status == "ACCEPTED" or _is_resized(order, update)) and not any(
             o.kind == "MARKET" for o in self._open()

@@ -265,7 +265,7 @@ class Guard:
         instrument_id, wanted = intent.instrument_id, intent.quantity or ZERO
         held = self.ledger.position(strategy_id, instrument_id).quantity
         closes = held != 0 and (held > 0) != (intent.side == "BUY")
-        if closes and 0 < wanted and (intent.reduce_only or wanted <= abs(held)):
+        if closes and wanted > 0 and (intent.reduce_only or wanted <= abs(held)):
             return Decision(ts, strategy_id, instrument_id, wanted, reducing=True)
         refusal = self._refuse(strategy_id, instrument_id, ts, "guard", failure.reason)
         return replace(refusal, outside=True)

@@ -197,7 +197,7 @@ class OrderSender:
 
         None if the order has ended, or if nothing would change.
         """
-        guard, port = self._context.guard, self._port
+        guard = self._context.guard
         order = self._context.ledger.orders.get(intent.client_order_id)
         if order is None or not order.is_open:
             return None
@@ -216,6 +216,11 @@ class OrderSender:
         if not decision.allowed:
             self._decided_change(intent, decision)
             return decision
+        return self._change(intent, order, decision)
+
+    def _change(self, intent: ModifyIntent, order: Order, decision: Decision) -> Decision | None:
+        """Send an allowed change, unless the order is what it asks for already."""
+        guard, port, instrument_id = self._context.guard, self._port, order.instrument_id
         quantity = None if intent.quantity is None else decision.quantity
         price, trigger = intent.price, intent.trigger_price
         if (

@@ -97,9 +97,7 @@ def closable(
     return max(abs(held) - pending, ZERO)
 
 
-def against_another(
-    ledger: Ledger, instrument_id: str, side: Side, strategy_id: str
-) -> str:
+def against_another(ledger: Ledger, instrument_id: str, side: Side, strategy_id: str) -> str:
     """Return which strategy an opening order would trade against; empty if none.
 
     A venue keeps one position in an instrument, and sets off one strategy's long position against

@@ -563,6 +563,16 @@ class GuardedDesk(RuleBasedStateMachine):
         judged = self.guard.judge_whole if whole else self.guard.judge
         decision = judged(intent, strategy, self.now)
         floored = quantity // LOT * LOT
+        others = [
+            name
+            for (name, _), p in self.ledger.positions.items()
+            if name != strategy and p.quantity and (p.quantity < 0) == (side == "BUY")
+        ]
+        reduces = held != 0 and (held < 0) == (side == "BUY")
+        if not decision.reducing:
+            assert not (decision.allowed and others)
+        if others and reduce_only and not reduces:
+            reduce_only = decision.reducing  # It may be for an entry of its own that rests.
         if floored and (floored == quantity or not whole) and (reduce_only or floored <= room):
             assert (decision.quantity, decision.reducing) == (floored, True)
         if not decision.allowed:

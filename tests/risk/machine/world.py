@@ -351,6 +351,10 @@ class World:
         problems = broken(self.risk, case, self.asked)
         if order.instrument_id == ETH and order.side == "SELL":
             problems.append("a spot market was sold short")
+        problems += [
+            f"{other} holds the other side"
+            for other in self._against(order.strategy_id, order.instrument_id, order.side)
+        ]
         if quantity % LOTS[order.instrument_id]:
             problems.append(f"{quantity} is no whole number of lots")
         if problems:
@@ -374,6 +378,8 @@ class World:
         instrument_id, wanted = intent.instrument_id, intent.quantity
         if wanted is None or not wanted.is_finite() or wanted < LOTS[instrument_id]:
             return False
+        if intent.reduce_only and self._takes_anothers(strategy_id, instrument_id, intent.side):
+            return False
         quantity = wanted // LOTS[instrument_id] * LOTS[instrument_id]
         prices = intent.price, intent.trigger_price
         order = VenueOrder(
@@ -381,6 +387,22 @@ class World:
             intent.reduce_only, "",
         )  # fmt: skip
         return self._is_exit(order)
+
+    def _against(self, strategy_id: str, instrument_id: str, side: Side) -> list[str]:
+        """Return who else holds what an order of a side would take away, by what was told."""
+        return [
+            owner
+            for (owner, where), held in self.history.held.items()
+            if owner != strategy_id
+            and where == instrument_id
+            and held
+            and (held < 0) == (side == "BUY")
+        ]
+
+    def _takes_anothers(self, strategy_id: str, instrument_id: str, side: Side) -> bool:
+        own = self.history.held[strategy_id, instrument_id]
+        reduces = bool(own) and (own < 0) == (side == "BUY")
+        return not reduces and bool(self._against(strategy_id, instrument_id, side))
 
     def _must_shrink(self, intent: ModifyIntent) -> bool:
         order = self.venue.orders.get(intent.client_order_id)
