@@ -147,7 +147,7 @@ def _refusals(run: Run) -> Html:
         "Refused and shrunk",
         grouped,
         el("details", el("summary", f"{of}{more}"), whole, class_="below-chart"),
-        about="What other limits had done: aitb risk RUN --set risk.max_leverage=2",
+        about="What other limits would have done: aitb risk RUN --set risk.max_leverage=2",
     )
 
 
