@@ -52,8 +52,8 @@ def print_what_if(record: WhatIfRecord, console: Console, first: int) -> None:
     if any(one.order.outcome in ("passes", "larger") for one in record.orders):
         console.print(
             Text(
-                "  passes, larger: the run refused or shrank it. What it would have led to is not known, "
-                "so nothing is claimed for it.",
+                "  passes, larger: the run refused or shrank it. What it would have led to is not "
+                "known, so nothing is claimed for it.",
                 style="dim",
             )
         )

@@ -24,6 +24,7 @@ from aitb_nautilus.messages import (
     OrderIntent,
     Prediction,
     Quote,
+    Side,
     prediction_topic,
 )
 from aitb_nautilus.risk.limits import RiskSettings
