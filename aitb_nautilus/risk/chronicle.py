@@ -276,9 +276,8 @@ class Chronicle:
         """
         failure = error
         if not isinstance(failure, JournalError):
-            where = "" if self.journal is None else str(self.journal.path)
             found = f"{type(error).__name__}: {error}"
-            failure = JournalError(where, found, "must be written before an order is sent")
+            failure = JournalError("the journal", found, "must be written before an order is sent")
             failure.__cause__ = error
         self.failures.append(failure)
         return failure.paragraph()
