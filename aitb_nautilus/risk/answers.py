@@ -29,6 +29,7 @@ from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.decision import Decision
 from aitb_nautilus.risk.decision_ids import Fact
+from aitb_nautilus.risk.departures import Departures
 from aitb_nautilus.risk.flatten import Enforcement
 from aitb_nautilus.risk.order_port import OrderPort, OrderTerms
 from aitb_nautilus.risk.permits import Permit
@@ -97,6 +98,7 @@ class Answers:
         self._tape = context.tape
         self._port = TapedPort(port, context.tape, self._id)
         self._sender = OrderSender(context, self._id, self._port, lambda: self.now)
+        self._departures = Departures(context, self._id, port, lambda: self.now)
         self._enforcement = Enforcement(context.ledger, context.guard.states, self._id)
         self._strangers: set[str] = set()
         self._fact: Fact = None
@@ -186,7 +188,7 @@ class Answers:
     def cancelling(self, client_order_id: str, instrument_id: str) -> None:
         """Announce that a cancel is on its way, whoever asked for it."""
         self._heard("cancelling", client_order_id, instrument_id)
-        self._sender.announce(client_order_id, instrument_id, "cancel")
+        self._departures.announce(client_order_id, instrument_id, "cancel")
 
     def changing(self, client_order_id: str) -> None:
         """Halt if a change is on its way that was not announced."""

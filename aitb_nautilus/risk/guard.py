@@ -10,7 +10,6 @@ else passes then.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -31,11 +30,12 @@ from aitb_nautilus.risk.permits import Permits
 from aitb_nautilus.risk.trading_states import TRADER, Halt, Resume, TradingStates
 from aitb_nautilus.risk.warming import WARM_UP
 from aitb_nautilus.risk.wishes import (
-    against_another,
+    as_if_new,
     floor_to_lot,
     malformed,
     priceless,
     reduces,
+    unopenable,
 )
 
 __all__ = ["Decision", "Guard", "Halt", "LotRules"]
@@ -280,27 +280,9 @@ class Guard:
         moved = intent.price is not None or intent.trigger_price is not None
         if quantity > 0 and (order.reduce_only or not (moved or quantity > order.quantity)):
             return Decision(ts, strategy_id, instrument_id, quantity, order.reduce_only)
-        largest = max(quantity, order.asked) if quantity > order.filled else quantity
-        price, trigger = self._dearest_terms(order)
-        changed = OrderIntent(
-            instrument_id=instrument_id,
-            side=order.side,
-            kind=order.kind,
-            quantity=largest - order.filled,
-            price=price if intent.price is None else intent.price,
-            trigger_price=trigger if intent.trigger_price is None else intent.trigger_price,
-            purpose=order.purpose,
-        )
+        changed = as_if_new(self.ledger, intent, order, quantity)
         decision = self._judge(changed, strategy_id, ts, whole=True, replaces=order)
         return replace(decision, quantity=quantity) if decision.allowed else decision
-
-    def _dearest_terms(self, order: Order) -> tuple[float | None, float | None]:
-        """Return the prices of an order, or those of an unanswered change that are worth more."""
-        terms = (order.price, order.trigger_price)
-        if not order.asked_prices:
-            return terms
-        mark = self.ledger.marks.get(order.instrument_id, 0.0)
-        return max(terms, *order.asked_prices, key=lambda p: dearest(order.side, p[0], p[1], mark))
 
     def _judge(
         self,
@@ -351,16 +333,7 @@ class Guard:
         standing = self.standing_objection(strategy_id, intent.instrument_id)
         if standing[1]:
             return standing
-        if self.lots[intent.instrument_id].long_only and intent.side == "SELL":
-            held = self.ledger.position(strategy_id, intent.instrument_id).quantity
-            return "spot", f"{held} is held, and a spot market has no short sale; trade a perpetual"
-        mark = self.ledger.marks.get(intent.instrument_id)
-        if mark is None:
-            return "price", "no price was seen yet; wait for a bar"
-        if not 0 < mark < math.inf:  # written so that what is no number fails as well
-            return "price", f"the last price is {mark:g}, must be above zero; wait for a bar"
-        line = against_another(self.ledger, intent.instrument_id, intent.side, strategy_id)
-        return ("netting", line) if line else ("", "")
+        return unopenable(self.ledger, self.lots[intent.instrument_id], intent, strategy_id)
 
     def _through_limits(self, proposal: Proposal, *, whole: bool) -> Decision:
         """Ask every limit; each sees what the ones before have left."""

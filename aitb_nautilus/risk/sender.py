@@ -9,23 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import count
-from typing import Literal
 
 from msgspec.structs import replace
 
 from aitb_nautilus.messages import (
-    ORDER_SENT,
     CancelIntent,
     CloseIntent,
     ModifyIntent,
     OrderIntent,
-    OrderSent,
     opposite,
 )
 from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.decision import Decision
 from aitb_nautilus.risk.decision_ids import DecisionIds, Fact
+from aitb_nautilus.risk.departures import Departures
 from aitb_nautilus.risk.exit_fitting import fitting
 from aitb_nautilus.risk.journal_records import Sent
 from aitb_nautilus.risk.ledger import View
@@ -62,6 +60,7 @@ class OrderSender:
         self._port = port
         self._now = now
         self._view = View(context.ledger, strategy_id)
+        self._departures = Departures(context, strategy_id, port, now)
         self._ids = DecisionIds(context.trader, strategy_id)
 
     def submit(self, intent: OrderIntent, wish: OrderIntent | CloseIntent, fact: Fact) -> Decision:
@@ -104,15 +103,17 @@ class OrderSender:
             return refusal
 
         def send() -> None:
-            if self._may_still_leave([noted]):
+            if self._departures.may_still_leave([noted]):
                 self._port.submit(terms)
-                self.announce(terms.client_order_id, intent.instrument_id, "submit")
+                self._departures.announce(terms.client_order_id, intent.instrument_id, "submit")
 
-        leave = partial(self._send, intent.instrument_id, send)
+        leave = partial(self._departures.send, intent.instrument_id, send)
         if decision.reducing or self._context.turns is None:
             leave()
         else:
-            self._context.turns.take(noted, self._port.now(), leave, partial(self._give_up, noted))
+            self._context.turns.take(
+                noted, self._port.now(), leave, partial(self._departures.give_up, noted)
+            )
         return decision
 
     def submit_built(
@@ -140,7 +141,7 @@ class OrderSender:
             decisions.append(decision)
             if not decision.allowed:
                 self._chronicle.decided(intent, decision, "submit", intent.quantity)
-                self._withdraw(noted, "another order of its list was refused")
+                self._departures.withdraw(noted, "another order of its list was refused")
                 return decisions
             # Noted at once: the limits count the orders of a list together.
             noted.append(self._note(order, intent, decision))
@@ -149,13 +150,13 @@ class OrderSender:
             return [*decisions, refusal]
 
         def send_all() -> None:
-            if not self._may_still_leave(noted):
+            if not self._departures.may_still_leave(noted):
                 return
             send()
             for order in orders:
-                self.announce(order.client_order_id, order.instrument_id, "submit")
+                self._departures.announce(order.client_order_id, order.instrument_id, "submit")
 
-        self._send(orders[0].instrument_id, send_all)
+        self._departures.send(orders[0].instrument_id, send_all)
         return decisions
 
     def close(self, intent: CloseIntent, fact: Fact) -> Decision | None:
@@ -182,7 +183,7 @@ class OrderSender:
             return
         turns = self._context.turns
         if turns is not None and turns.take_back(order.client_order_id):
-            self._withdraw([order], "it was cancelled before it left")
+            self._departures.withdraw([order], "it was cancelled before it left")
             return
 
         def send() -> None:
@@ -190,7 +191,7 @@ class OrderSender:
                 self._port.cancel(intent.client_order_id)
 
         self._chronicle.cancelling(intent, order, self._now())
-        self._send(order.instrument_id, send)
+        self._departures.send(order.instrument_id, send)
 
     def modify(self, intent: ModifyIntent) -> Decision | None:
         """Judge a change of an open order, and send it whole.
@@ -259,9 +260,9 @@ class OrderSender:
         def send() -> None:
             with guard.permits.announced_modify(intent.client_order_id):
                 port.modify(intent.client_order_id, instrument_id, quantity, price, trigger)
-            self.announce(intent.client_order_id, instrument_id, "modify")
+            self._departures.announce(intent.client_order_id, instrument_id, "modify")
 
-        self._send(instrument_id, send)
+        self._departures.send(instrument_id, send)
         return decision
 
     def fit_exits(self, instrument_id: str) -> None:
@@ -272,18 +273,6 @@ class OrderSender:
             else:
                 self.modify(intent)
 
-    def announce(
-        self,
-        client_order_id: str,
-        instrument_id: str,
-        action: Literal["submit", "modify", "cancel"],
-    ) -> None:
-        """Tell on the bus that a command has left for the venue."""
-        self._port.publish(
-            ORDER_SENT,
-            OrderSent(self._strategy_id, instrument_id, client_order_id, action, self._now()),
-        )
-
     def _on_grid[T: (OrderIntent, ModifyIntent)](self, intent: T, instrument_id: str) -> T:
         """Put the prices of a wish onto the grid: what is judged is what is sent."""
         if instrument_id not in self._context.guard.lots:
@@ -293,27 +282,6 @@ class OrderSender:
             for p in (intent.price, intent.trigger_price)
         )
         return replace(intent, price=price, trigger_price=trigger)
-
-    def _send(self, instrument_id: str, send: Callable[[], None]) -> None:
-        """Send a command now, or once the market opens again if nobody would hear it before.
-
-        All that wait for one moment leave in the order in which they were wished.
-        """
-        heard_at = self._context.heard_at.get(instrument_id)
-        now = self._port.now()
-        opening = now if heard_at is None else heard_at(now)
-        if opening <= now:
-            send()
-            return
-        waiting = self._context.waiting.setdefault(opening, [])
-        waiting.append(send)
-        if len(waiting) == 1:
-
-            def leave() -> None:
-                for command in self._context.waiting.pop(opening):
-                    command()
-
-            self._port.alert_at(opening, f"opening-{opening}", leave)
 
     def _judge_built(self, client_order_id: str, intent: OrderIntent) -> Decision:
         if self._is_used(client_order_id):
@@ -339,33 +307,6 @@ class OrderSender:
         return self._context.guard.refuse(
             intent.instrument_id, self._strategy_id, self._now(), "id", line
         )
-
-    def _may_still_leave(self, orders: Sequence[Order]) -> bool:
-        """Return whether orders that may have had to wait may leave; else take them back.
-
-        A halt may have come in between. What only reduces always may.
-        """
-        for order in orders:
-            if order.is_exit:
-                continue
-            strategy_id, instrument_id = order.strategy_id, order.instrument_id
-            name, why = self._context.guard.standing_objection(strategy_id, instrument_id)
-            if why:
-                self._withdraw(orders, why)
-                self._context.guard.refuse(instrument_id, strategy_id, self._now(), name, why)
-                return False
-        return True
-
-    def _withdraw(self, orders: Sequence[Order], why: str) -> None:
-        for order in orders:
-            self._chronicle.not_sent(order, why, self._now())
-            self._context.guard.permits.withdraw(order.client_order_id)
-            self._context.ledger.withdraw_order(order.client_order_id)
-
-    def _give_up(self, order: Order) -> None:
-        why, now = "not sent: the close before it was not answered in time", self._now()
-        self._withdraw([order], why)
-        self._context.guard.refuse(order.instrument_id, self._strategy_id, now, "turn", why)
 
     def _decided_change(
         self, intent: ModifyIntent, decision: Decision, *, idle: bool = False
@@ -399,7 +340,7 @@ class OrderSender:
         why = self._chronicle.sent(leaving, now)
         if not why or all(order.is_exit for order in orders):
             return None
-        self._withdraw(orders, "it could not be journalled")
+        self._departures.withdraw(orders, "it could not be journalled")
         first = orders[0]
         return self._context.guard.refuse(
             first.instrument_id, first.strategy_id, now, "journal", why

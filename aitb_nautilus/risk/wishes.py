@@ -8,9 +8,20 @@ from decimal import ROUND_DOWN, Decimal
 
 from aitb_nautilus.messages import ModifyIntent, OrderIntent, Side
 from aitb_nautilus.risk.book import ZERO, Order
+from aitb_nautilus.risk.decision import LotRules
+from aitb_nautilus.risk.holdings import dearest
 from aitb_nautilus.risk.ledger import Ledger
 
-__all__ = ["against_another", "closable", "floor_to_lot", "malformed", "reduces"]
+__all__ = [
+    "against_another",
+    "as_if_new",
+    "closable",
+    "floor_to_lot",
+    "malformed",
+    "priceless",
+    "reduces",
+    "unopenable",
+]
 
 
 def malformed(
@@ -43,6 +54,32 @@ def priceless(intent: ModifyIntent, order: Order) -> str:
         if getattr(intent, name) is not None and getattr(order, name) is None:
             return f"{name} of order {order.client_order_id} is none to change, it is {order.kind}"
     return ""
+
+
+def as_if_new(ledger: Ledger, intent: ModifyIntent, order: Order, quantity: Decimal) -> OrderIntent:
+    """Return the order that a change makes, as it would be wished for if it were new.
+
+    Changes before it that nobody answered count as made where they are worth more.
+
+    Parameters
+    ----------
+    quantity
+        What the whole order shall be, in whole lots.
+    """
+    largest = max(quantity, order.asked) if quantity > order.filled else quantity
+    terms = (order.price, order.trigger_price)
+    if order.asked_prices:
+        mark, side = ledger.marks.get(order.instrument_id, 0.0), order.side
+        terms = max(terms, *order.asked_prices, key=lambda p: dearest(side, p[0], p[1], mark))
+    return OrderIntent(
+        instrument_id=order.instrument_id,
+        side=order.side,
+        kind=order.kind,
+        quantity=largest - order.filled,
+        price=terms[0] if intent.price is None else intent.price,
+        trigger_price=terms[1] if intent.trigger_price is None else intent.trigger_price,
+        purpose=order.purpose,
+    )
 
 
 def reduces(
@@ -95,6 +132,23 @@ def closable(
         ZERO,
     )
     return max(abs(held) - pending, ZERO)
+
+
+def unopenable(
+    ledger: Ledger, rules: LotRules, intent: OrderIntent, strategy_id: str
+) -> tuple[str, str]:
+    """Return why an order cannot open anything in its instrument: a name and a line, or nothing."""
+    instrument_id, side = intent.instrument_id, intent.side
+    if rules.long_only and side == "SELL":
+        held = ledger.position(strategy_id, instrument_id).quantity
+        return "spot", f"{held} is held, and a spot market has no short sale; trade a perpetual"
+    mark = ledger.marks.get(instrument_id)
+    if mark is None:
+        return "price", "no price was seen yet; wait for a bar"
+    if not 0 < mark < math.inf:  # written so that what is no number fails as well
+        return "price", f"the last price is {mark:g}, must be above zero; wait for a bar"
+    line = against_another(ledger, instrument_id, side, strategy_id)
+    return ("netting", line) if line else ("", "")
 
 
 def against_another(ledger: Ledger, instrument_id: str, side: Side, strategy_id: str) -> str:

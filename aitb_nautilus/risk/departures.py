@@ -1,0 +1,97 @@
+"""How what was allowed leaves: now, once the market opens, or not at all.
+
+Between the decision and the venue an order may have to wait: for a market that is closed, or for
+its turn. A halt that comes in between is asked once more before it leaves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from aitb_nautilus.messages import ORDER_SENT, OrderSent
+from aitb_nautilus.risk.book import Order
+from aitb_nautilus.risk.context import Context
+from aitb_nautilus.risk.order_port import OrderPort
+
+__all__ = ["Departures"]
+
+
+class Departures:
+    """Let one strategy's commands leave, or take them back.
+
+    Parameters
+    ----------
+    context, strategy_id, port, now
+        As of `OrderSender`.
+    """
+
+    def __init__(
+        self, context: Context, strategy_id: str, port: OrderPort, now: Callable[[], int]
+    ) -> None:
+        self._context = context
+        self._strategy_id = strategy_id
+        self._port = port
+        self._now = now
+
+    def send(self, instrument_id: str, send: Callable[[], None]) -> None:
+        """Send a command now, or once the market opens again if nobody would hear it before.
+
+        All that wait for one moment leave in the order in which they were wished.
+        """
+        heard_at = self._context.heard_at.get(instrument_id)
+        now = self._port.now()
+        opening = now if heard_at is None else heard_at(now)
+        if opening <= now:
+            send()
+            return
+        waiting = self._context.waiting.setdefault(opening, [])
+        waiting.append(send)
+        if len(waiting) == 1:
+
+            def leave() -> None:
+                for command in self._context.waiting.pop(opening):
+                    command()
+
+            self._port.alert_at(opening, f"opening-{opening}", leave)
+
+    def may_still_leave(self, orders: Sequence[Order]) -> bool:
+        """Return whether orders that may have had to wait may leave; else take them back.
+
+        What only reduces always may.
+        """
+        guard = self._context.guard
+        for order in orders:
+            if order.is_exit:
+                continue
+            name, why = guard.standing_objection(self._strategy_id, order.instrument_id)
+            if why:
+                self.withdraw(orders, why)
+                guard.refuse(order.instrument_id, self._strategy_id, self._now(), name, why)
+                return False
+        return True
+
+    def withdraw(self, orders: Sequence[Order], why: str) -> None:
+        """Take back orders that have not left: nobody knows of them but this node."""
+        for order in orders:
+            self._context.chronicle.not_sent(order, why, self._now())
+            self._context.guard.permits.withdraw(order.client_order_id)
+            self._context.ledger.withdraw_order(order.client_order_id)
+
+    def give_up(self, order: Order) -> None:
+        """Take back an order whose turn did not come."""
+        why, now = "not sent: the close before it was not answered in time", self._now()
+        self.withdraw([order], why)
+        self._context.guard.refuse(order.instrument_id, self._strategy_id, now, "turn", why)
+
+    def announce(
+        self,
+        client_order_id: str,
+        instrument_id: str,
+        action: Literal["submit", "modify", "cancel"],
+    ) -> None:
+        """Tell on the bus that a command has left for the venue."""
+        self._port.publish(
+            ORDER_SENT,
+            OrderSent(self._strategy_id, instrument_id, client_order_id, action, self._now()),
+        )
