@@ -47,6 +47,8 @@ class RecordedRun:
         The folder's tables and run.json.
     config
         Of the desk, without its components.
+    specs
+        What was traded.
     lots
         Rounding rules by instrument id.
 
@@ -70,6 +72,7 @@ class RecordedRun:
                     f"traded {instrument_id}, whose lots are not known any more",
                     f"must stand in its config, or in the catalog {folder}",
                 )
+        self.specs = [specs[i] for i in self.run.record.instruments]
         self.lots: dict[str, LotRules] = lot_rules(specs.values())
         self._has_no_quotes = self.run.record.mode == "backtest"
 

@@ -35,7 +35,7 @@ from aitb_nautilus.run.node_preparation import PATIENCE_NS
 from aitb_nautilus.run.recorded_run import RecordedRun
 from aitb_nautilus.run.recording import HEADER
 
-__all__ = ["ReplayRecord", "replay"]
+__all__ = ["Header", "ReplayRecord", "header_of", "replay", "with_models"]
 
 
 class ReplayRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +70,9 @@ class ReplayRecord(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
 
 
-class _Header(msgspec.Struct, frozen=True):
+class Header(msgspec.Struct, frozen=True):
+    """What a recording begins with; see `recording.HEADER`."""
+
     run_id: str
     mode: str
     equity: float
@@ -101,7 +103,7 @@ def replay(path: Path) -> ReplayRecord:
     header = _header(next(entries, None), folder)
     opened(folder)  # refuses what was gone on with after a restart
     findings, stage, state = Findings(), ReplayStage(), RunState()
-    desk = _with_models(load_config(folder / "config.toml"), header.sources)
+    desk = with_models(load_config(folder / "config.toml"), header.sources)
     quotes = header.mode != "backtest"
     assembly = assemble(desk, state, quotes=quotes, begins_ns=header.begins_ns, stage=stage)
     context = assembly.context
@@ -185,18 +187,29 @@ class _BarCheck:
                 )
 
 
-def _header(entry: Entry | None, folder: Path) -> _Header:
+def header_of(path: Path) -> Header:
+    """Return what a recording begins with.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, or holds nothing.
+    """
+    return _header(next(read_entries(path), None), path.parent)
+
+
+def _header(entry: Entry | None, folder: Path) -> Header:
     if entry is None or entry.kind != HEADER:
         raise DataError(
             str(folder / INPUTS_NAME),
             "holds nothing that can be replayed",
             "must begin with what the run was",
         )
-    names = _Header.__struct_fields__
-    return msgspec.convert(dict(zip(names, entry.what, strict=True)), _Header)
+    names = Header.__struct_fields__
+    return msgspec.convert(dict(zip(names, entry.what, strict=True)), Header)
 
 
-def _with_models(desk: Desk, sources: Sequence[tuple[str, str, str]]) -> Desk:
+def with_models(desk: Desk, sources: Sequence[tuple[str, str, str]]) -> Desk:
     """Return a desk whose actors name the versions that the run had, not aliases of today."""
     versions = {model: version for model, version, _ in sources}
 
