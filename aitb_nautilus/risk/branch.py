@@ -22,6 +22,7 @@ from aitb_nautilus.risk.book import ZERO, Order
 from aitb_nautilus.risk.decision import Decision, LotRules
 from aitb_nautilus.risk.guard import Guard
 from aitb_nautilus.risk.ledger import Ledger
+from aitb_nautilus.risk.limit_memory import MemoryRow
 from aitb_nautilus.risk.limit_rule import Limit
 from aitb_nautilus.risk.recorded import Change, Wish
 
@@ -56,10 +57,17 @@ class Branch:
         self._clock = 0
         self.guard.clock = lambda: self._clock
 
-    def hear_bar(self, bar: BarClosed) -> None:
-        """Take a bar."""
+    def go_on(self, account: str, remembered: Sequence[tuple[str, str, str, str]]) -> None:
+        """Let limits begin with what they remembered when the run began; see `Opened`."""
+        memory = self.guard.memory
+        memory.account = account
+        memory.bring_back([MemoryRow(*one, 0) for one in remembered])
+        memory.begin()
+
+    def hear_bar(self, bar: BarClosed, *, past: bool = False) -> None:
+        """Take a bar, perhaps of the past that warmed the run up."""
         self.ledger.apply_bar(bar)
-        self.guard.hear_bar(bar)
+        self.guard.hear_bar(bar, past=past)
 
     def hear_rate(self, rate: FundingRate) -> None:
         """Take a funding rate that will be settled."""

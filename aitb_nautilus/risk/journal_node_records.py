@@ -51,6 +51,9 @@ class Opened(Body, frozen=True):
         Of this program, the engine and Python, by name.
     listens
         Models, each with an instrument, that a strategy listens to, by its id.
+    account, remembered
+        The name of the account, and what limits remembered of earlier runs: of each its name, what
+        it is for, its settings and its memory, both JSON.
     resumed_from
         Hash of the last record that was there, hex; empty in a new journal. The journal sets it.
     """
@@ -62,6 +65,8 @@ class Opened(Body, frozen=True):
     limits: Mapping[str, Any] = {}
     versions: Mapping[str, str] = {}
     listens: dict[str, tuple[tuple[str, str], ...]] = {}
+    account: str = ""
+    remembered: tuple[tuple[str, str, str, str], ...] = ()
     resumed_from: str = ""
 
 

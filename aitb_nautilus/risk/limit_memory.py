@@ -11,7 +11,7 @@ config. A row that no limit of the config asks for stays, should the limit come 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, MutableMapping, Sequence
+from collections.abc import MutableMapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -171,6 +171,8 @@ class LimitMemory:
         Whose memory each kind of event may change.
     fills
         The last fills.
+    brought_back
+        What was written when the node began.
     """
 
     def __init__(
@@ -180,6 +182,7 @@ class LimitMemory:
         self._withheld = withheld
         self._tried = 0
         self.fills = HeardFills()
+        self.brought_back: Sequence[MemoryRow] = ()
         self._account = _Account()
         self._limits = limits
         self._looks = looks
@@ -193,7 +196,7 @@ class LimitMemory:
         self.at_fill: list[_Remembers] = [*filling, *closing, self._account, self.fills]
         self.everything: list[_Remembers] = [*own, self._account, self.fills]
 
-    def bring_back(self, rows: Iterable[MemoryRow]) -> tuple[list[str], list[str]]:
+    def bring_back(self, rows: Sequence[MemoryRow]) -> tuple[list[str], list[str]]:
         """Let limits go on from what was written, before they hear anything.
 
         Returns
@@ -203,6 +206,7 @@ class LimitMemory:
         """
         lines: list[str] = []
         broken: list[str] = []
+        self.brought_back = rows
         owners = {_key(one): one for one in self.everything}
         for row in rows:
             owner = owners.get((row.limit, row.scope))

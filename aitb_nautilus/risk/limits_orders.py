@@ -137,8 +137,11 @@ class MaxOrderRate(Limit):
         )
 
     def sent(self, proposal: Proposal) -> None:
-        """Note the time of an order that was sent."""
-        self._sent.append(proposal.ts)
+        """Note the time of an order that was sent, and forget those of a minute ago."""
+        sent, ts = self._sent, proposal.ts
+        sent.append(ts)
+        while sent[0] <= ts - MINUTE_NS:
+            sent.popleft()
 
     def save(self, looks: Looks) -> RateMemory:  # noqa: ARG002
         """Return when the last orders were sent."""

@@ -90,16 +90,16 @@ class WhatIf:
 
     # Facts of the market
 
-    def hear_bar(self, bar: BarClosed) -> None:
-        """Take a bar."""
+    def hear_bar(self, bar: BarClosed, *, past: bool = False) -> None:
+        """Take a bar, perhaps of the past that warmed the run up."""
         own, other = self.own, self.other
         if bar.ts // _HOUR_NS != self._hour:
             self._hour = bar.ts // _HOUR_NS
             own.look_back()
             other.look_back()
         halts = len(other.guard.halts)
-        own.hear_bar(bar)
-        other.hear_bar(bar)
+        own.hear_bar(bar, past=past)
+        other.hear_bar(bar, past=past)
         if len(other.guard.halts) > halts and not self._is_closed(own):
             self._close_all(bar.ts)
 

@@ -33,7 +33,7 @@ from aitb_nautilus.messages import BarClosed
 from aitb_nautilus.risk.actor import GuardedActor
 from aitb_nautilus.risk.carried_over import tell_carried_over
 from aitb_nautilus.risk.context import Context
-from aitb_nautilus.risk.limit_memory import MEMORY, MemoryRow
+from aitb_nautilus.risk.limit_memory import MEMORY
 from aitb_nautilus.risk.state_file import Change, StateFile, StateLock
 from aitb_nautilus.risk.strategy import GuardedStrategy
 from aitb_nautilus.risk.trading_states import TRADER, Halt
@@ -101,7 +101,6 @@ class NodeCommands:
         self._unfinished: list[tuple[Waiting, Halt]] = []
         self._tried = 0
         self._news: list[str] = []
-        self._kept: list[MemoryRow] = []
         self._begins_anew = False
 
     def __enter__(self) -> Self:
@@ -125,7 +124,8 @@ class NodeCommands:
         """Journal what was changed while no node ran, and what holds; the actor calls it."""
         self._obedience.status.started = ts
         context, states = self._context, self._context.guard.states
-        context.tape.heard("memories", "", [to_builtins(one) for one in self._kept])
+        kept = [to_builtins(one) for one in context.guard.memory.brought_back]
+        context.tape.heard("memories", "", kept)
         context.tape.heard(
             "states", "", ts, [to_builtins(one) for one in self._unheard],
             [to_builtins(one) for one in states.in_force], states.lift_with,
@@ -146,8 +146,8 @@ class NodeCommands:
 
     def _bring_back(self, file: StateFile) -> None:
         """Let the limits go on, and halt if what one of them remembers cannot be read."""
-        guard, self._kept = self._context.guard, file.memories()
-        self._news, broken = guard.memory.bring_back(self._kept)
+        guard = self._context.guard
+        self._news, broken = guard.memory.bring_back(file.memories())
         guard.memory.keeper, guard.hearing.heard = file, guard.memory.fills
         if broken:
             reason = f"{'; '.join(broken)}. Nothing opens; with a resume it begins anew"

@@ -43,6 +43,7 @@ def journalled(preparation: Preparation, folder: Path) -> Iterator[RunJournal]:
         If one of them could not be written: what was refused for that would falsify the result.
     """
     chronicle, desk = preparation.context.chronicle, preparation.desk
+    memory = preparation.context.guard.memory
     opened = Opened(
         run_id=folder.name,
         config_sha256=desk.sha256(),
@@ -50,6 +51,8 @@ def journalled(preparation: Preparation, folder: Path) -> Iterator[RunJournal]:
         limits=encode(desk.config.risk),
         versions=versions(),
         listens={s.component_id: (*s.predictions(),) for s in preparation.strategies},
+        account=memory.account,
+        remembered=tuple((r.limit, r.scope, r.terms, r.memory) for r in memory.brought_back),
     )
     kept = RunJournal()
     durable = preparation.mode != "backtest"

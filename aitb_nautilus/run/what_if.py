@@ -177,6 +177,8 @@ def what_if(path: Path, config: Path | None = None, changes: Sequence[str] = ())
         Branch(record.starting_equity, recorded.askable(limits), recorded.lots)
         for limits in (own_limits, other_limits)
     )
+    for branch in (own, other):
+        branch.go_on(journal.account, journal.remembered)
     course = WhatIf(own, other, recorded.lots, recorded.close_cost)
     _follow(recorded, course, journal.listens)
     return WhatIfRecord(
@@ -217,7 +219,7 @@ def _follow(recorded: RecordedRun, course: WhatIf, listens: _Listens) -> None:
         course.expect_predictions(strategy_id, sources)
     bars, rates = recorded.bars(), deque(recorded.rates())
     predictions = deque(recorded.predictions(listens))
-    heard = foretold = 0
+    heard, foretold, past = 0, 0, recorded.run.past.num_rows
 
     def settle(ts: int) -> None:
         while rates and rates[0].ts_settle <= ts:
@@ -226,7 +228,7 @@ def _follow(recorded: RecordedRun, course: WhatIf, listens: _Listens) -> None:
     for count, step in steps(recorded.run.path):
         for bar in islice(bars, count - heard):
             settle(bar.ts)
-            course.hear_bar(bar)
+            course.hear_bar(bar, past=heard < past)
             heard += 1
         if heard < count:
             raise RunError(

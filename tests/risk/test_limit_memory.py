@@ -359,6 +359,16 @@ def test_count_is_kept_before_the_order_is_sent_and_refused_if_it_cannot_be() ->
     assert count == '{"day":1,"count":3}'  # what was refused was counted as well
 
 
+def test_rate_remembers_a_minute_and_no_more() -> None:
+    desk = kept_desk(settings(max_orders_per_minute=1_000), shelf := Shelf())
+    desk.bar(100.0)
+    for _ in range(50):
+        desk.ask("1")
+        desk.now += 10 * 10**9
+    times = shelf.rows["max_orders_per_minute", "the trader"].memory
+    assert times.count(",") == 5
+
+
 def test_one_write_an_event_and_none_if_nothing_changed() -> None:
     risk = settings(max_turnover_per_day=9e9, loss_streak={"losses": 3, "pause_minutes": 1})
     desk = kept_desk(risk, shelf := Shelf())

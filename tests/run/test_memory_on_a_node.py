@@ -6,14 +6,18 @@ import signal
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from aitb_nautilus.risk.journal_reader import read
+from aitb_nautilus.risk.journal_records import Sent
 from aitb_nautilus.risk.limit_memory import AccountMemory, MemoryRow
 from aitb_nautilus.risk.state_file import StateFile
+from aitb_nautilus.run.replay import replay
+from aitb_nautilus.run.what_if import what_if
 from tests.run.node_lab import node_lab
 from tests.run.test_commands import BUY, Node, says
 from tests.run.test_halts_on_a_node import LiveNode, wait_until
@@ -46,6 +50,10 @@ def kept_by(node: LiveNode) -> dict[str, MemoryRow]:
     return memories(node.config.parent / "state" / "AITB-001.sqlite")
 
 
+def has_opened(node: LiveNode, orders: int) -> bool:
+    return len(node.opened_since(0)) >= orders
+
+
 def counted(node: LiveNode) -> int:
     count: int = msgspec.json.decode(kept_by(node)["max_orders_per_day"].memory)["count"]
     return count
@@ -54,10 +62,10 @@ def counted(node: LiveNode) -> int:
 def test_orders_of_the_day_are_counted_over_every_kill(start: Start) -> None:
     node = start("max_orders_per_day = 9\n")
     for orders in (2, 4, 6):
-        wait_until(lambda orders=orders: len(node.opened_since(0)) >= orders)
+        wait_until(partial(has_opened, node, orders))
         node.end(signal.SIGKILL)
-        sent = [r for r in read(node.journal) if r.kind == "sent" and r.body.action == "submit"]
-        opening = [r for r in sent if not r.body.reduce_only]
+        sent = [r.body for r in read(node.journal) if isinstance(r.body, Sent)]
+        opening = [one for one in sent if one.action == "submit" and not one.reduce_only]
         count = counted(node)
         # Counted before it was journalled, journalled before it was told.
         assert len(node.opened_since(0)) <= len(opening) <= count <= 9
@@ -111,7 +119,13 @@ def test_ladder_goes_on_where_it_was_when_a_desk_on_paper_is_killed(tmp_path: Pa
         lab.pause()
         assert node.stop(signal.SIGTERM)[0] == 0
         assert "(entry)" not in node.said
-        assert lab.last().record.starting_equity == pytest.approx(account.equity, abs=1e-7)
+        run = lab.last()
+        assert run.record.starting_equity == pytest.approx(account.equity, abs=1e-7)
+        # What it began with is part of the run: its decisions can be taken once more.
+        taken = what_if(run.folder)
+        assert (taken.differences, taken.decisions > 0) == ([], True)
+        again = replay(run.folder)
+        assert (again.differences, again.equal["decisions"] > 0) == (0, True)
     assert memories(file)["drawdown"].memory == peak
 
 
