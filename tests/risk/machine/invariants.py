@@ -93,8 +93,11 @@ class History:
         self._paid: dict[tuple[str, str], float] = defaultdict(float)
         self._since_flat: dict[tuple[str, str], float] = defaultdict(float)
 
-    def after_a_restart(self, trades: Iterable[Trade]) -> History:
+    def after_a_restart(self, trades: Iterable[tuple[Trade, bool]]) -> History:
         """Return what a node knows that starts anew: all bars, and the trades of its journal.
+
+        Beside each trade stands whether the journal knows its order: if it left while nothing could
+        be written, nobody knows that it was a stop.
 
         What equity was at each close is no record: drawdowns and the day's loss begin anew, with
         what the trader had in the beginning.
@@ -102,8 +105,8 @@ class History:
         anew = History(self.start)
         anew.bars, anew.openings = self.bars, self.openings
         anew.closes = [(ts, {}) for ts, _ in self.closes]
-        for trade in trades:
-            anew.hear(trade)
+        for trade, is_known in trades:
+            anew.hear(trade, is_known=is_known)
         return anew
 
     def mark(self, instrument_id: str) -> float:
@@ -141,7 +144,7 @@ class History:
             worst = max(worst, last)
         return 1 - self.equity() / peak, last, worst
 
-    def hear(self, trade: Trade) -> None:
+    def hear(self, trade: Trade, *, is_known: bool = True) -> None:
         """Add a trade: money goes one way, goods the other."""
         order = trade.order
         key = order.strategy_id, order.instrument_id
@@ -157,7 +160,7 @@ class History:
             by_stop = order.kind in (*STOPS, "TRAILING_STOP_MARKET") or order.purpose.startswith(
                 ("exit:stop", "exit:trailing")
             )
-            self.trips.append(RoundTrip(*key, trade.ts, pnl, by_stop))
+            self.trips.append(RoundTrip(*key, trade.ts, pnl, is_known and by_stop))
             self._since_flat[key] = -through
         else:
             self._since_flat[key] -= paid + trade.fee

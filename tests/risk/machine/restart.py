@@ -66,7 +66,8 @@ def start_once(world: World) -> None:
     unknown = world.node.begin(past(world))
     ledger = world.node.context.ledger
     world.history = world.history.after_a_restart(
-        world.trades[fill.trade_id] for fill in ledger.fills
+        (world.trades[fill.trade_id], fill.client_order_id in ledger.orders)
+        for fill in ledger.fills
     )
     for order in world.venue.orders.values():
         remember(world, order)
