@@ -200,6 +200,8 @@ class World:
             self.venue.orders[order.client_order_id] = order
         self._crash("before")
         self.venue.send(Command("submit", order))
+        if self.venue.faults:
+            raise Found("; ".join(self.venue.faults))
         if not order.born_exit:
             self._judge(order, order.quantity, order.price, order.trigger_price, change=False)
         self._crash("after")
