@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from nautilus_trader.model import ClientOrderId, Price, Quantity
+from nautilus_trader.model import ClientOrderId, InstrumentId, Price, Quantity
 from nautilus_trader.trading import Strategy
 
 from aitb_nautilus.market.bars import RAW_SCALE
@@ -25,12 +25,13 @@ class EnginePort:
     strategy
         The strategy, as the engine knows it.
     instruments
-        The engine's instruments by id text.
+        By id text, as the config has them; those of the engine's cache go first.
     """
 
     def __init__(self, strategy: Strategy, instruments: Mapping[str, Any]) -> None:
         self._strategy = strategy
         self._instruments = instruments
+        self._known: dict[str, Any] = {}
 
     def knows(self, client_order_id: str) -> bool:
         """Return whether the engine's cache holds an order of that id."""
@@ -38,13 +39,13 @@ class EnginePort:
 
     def on_grid(self, instrument_id: str, price: float) -> float:
         """Return a price put onto the instrument's grid."""
-        raw: int = self._instruments[instrument_id].make_price(price).raw
+        raw: int = self._instrument(instrument_id).make_price(price).raw
         return raw / RAW_SCALE
 
     def submit(self, terms: OrderTerms) -> None:
         """Build the engine's order and send it, past the guarded override."""
         strategy = self._strategy
-        instrument = self._instruments[terms.instrument_id]
+        instrument = self._instrument(terms.instrument_id)
         Strategy.submit_order(strategy, build_order(strategy.order_factory, instrument, terms))
 
     def modify(
@@ -56,7 +57,7 @@ class EnginePort:
         trigger_price: float | None,
     ) -> None:
         """Change a resting order, past the guarded override."""
-        instrument = self._instruments[instrument_id]
+        instrument = self._instrument(instrument_id)
         precision = instrument.size_precision
         Strategy.modify_order(
             self._strategy,
@@ -69,6 +70,20 @@ class EnginePort:
     def cancel(self, client_order_id: str) -> None:
         """Cancel an order."""
         Strategy.cancel_order(self._strategy, ClientOrderId(client_order_id))
+
+    def _instrument(self, instrument_id: str) -> Any:
+        """Return an instrument as the engine knows it, with the decimals that it wants.
+
+        A venue that steps by 0.00001 may be written as ``0.000010`` in the config, for the sake of
+        its data; the engine denies an order, exits among them, with one decimal too many.
+        """
+        known = self._known.get(instrument_id)
+        if known is None:
+            known = self._strategy.cache.instrument(InstrumentId.from_str(instrument_id))
+            if known is None:
+                return self._instruments[instrument_id]
+            self._known[instrument_id] = known
+        return known
 
     def now(self) -> int:
         """Return the engine's time."""

@@ -46,6 +46,8 @@ class Ledger:
         Last price by instrument id, quote currency.
     fills
         All fills, in the order in which they happened.
+    rejected
+        Orders that engine or venue have not taken, in the order in which they said so.
     settled
         Funding rates whose time is over, in the order of their settlement.
     revision
@@ -62,6 +64,7 @@ class Ledger:
         self.marks: dict[str, float] = {}
         self.fills: list[Fill] = []
         self.orders: dict[str, Order] = {}
+        self.rejected: list[Order] = []
         self.positions: dict[tuple[str, str], Position] = {}
         self.revision = 0
         self.revisions: dict[str, int] = {}
@@ -154,6 +157,8 @@ class Ledger:
         if order.is_open:
             # All of it may have been filled before the change that made it smaller is told.
             order.status = (update.status or order.status) if order.leaves > 0 else "FILLED"
+            if order.status in ("REJECTED", "DENIED"):
+                self.rejected.append(order)
             self._forget_if_ended(order)
         self._touch(order.instrument_id)
 

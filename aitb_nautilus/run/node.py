@@ -110,7 +110,7 @@ class _NodeRun:
         self._equity: float | None = None
         self._garbage = GarbageTurns()
         self._refusals: dict[tuple[str, str], str] = {}
-        self._said = {"fills": 0, "refusals": 0, "halts": 0, "failures": 0}
+        self._said = {"fills": 0, "refusals": 0, "rejected": 0, "halts": 0, "failures": 0}
         self._commands = NodeCommands(
             self._run.desk,
             self._context,
@@ -280,6 +280,11 @@ class _NodeRun:
             self._log.note("INFO", text, fill.strategy_id, fill.ts)
         for one in guard.refusals[said["refusals"] :]:
             self._say_refusal(one)
+        for lost in ledger.rejected[said["rejected"] :]:
+            by = "rejected by the venue" if lost.status == "REJECTED" else "denied by the engine"
+            text = f"{lost.side} {lost.quantity} {lost.instrument_id} ({lost.purpose}) {by}"
+            text += f": {lost.reason or 'no reason was given'}"
+            self._log.note("WARNING", text, lost.strategy_id, lost.ts_sent)
         for halt in guard.halts[said["halts"] :]:
             self._log.note("ERROR", f"halted: {halt.reason}", halt.strategy_id or "guard", halt.ts)
         for failure in failures[said["failures"] :]:
@@ -287,6 +292,7 @@ class _NodeRun:
         self._said = {
             "fills": len(ledger.fills),
             "refusals": len(guard.refusals),
+            "rejected": len(ledger.rejected),
             "halts": len(guard.halts),
             "failures": len(failures),
         }

@@ -10,6 +10,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 from nautilus_trader.model import (
     ClientOrderId,
@@ -25,6 +26,8 @@ from nautilus_trader.model import (
 )
 from nautilus_trader.trading import Strategy
 
+from aitb_nautilus.market.engine_instruments import engine_instrument
+from aitb_nautilus.market.instruments import find_instrument
 from aitb_nautilus.messages import CancelIntent, CloseIntent, Intent, ModifyIntent, OrderIntent
 from aitb_nautilus.risk.limits import RiskSettings
 from aitb_nautilus.settings import Settings
@@ -1070,3 +1073,41 @@ def test_built_order_that_opens_is_left_alone_when_the_position_closes() -> None
     )
     assert rig.quantity() == Decimal("-0.020")
     assert_in_step(rig, strategy)
+
+
+def test_orders_have_the_decimals_that_the_engine_wants_where_the_config_names_more() -> None:
+    context = make_context()
+    strategy = Scripted(Settings(), context, "S-001")
+    spec = msgspec.structs.replace(find_instrument(BTC), lot_size="0.0010", tick_size="0.100")
+    stop = OrderIntent(
+        instrument_id=BTC,
+        side="SELL",
+        kind="STOP_MARKET",
+        quantity=Decimal("0.1"),
+        trigger_price=29_000.0,
+        reduce_only=True,
+    )
+    known: Any = context.instruments
+
+    def write_more_decimals(_: Any) -> None:
+        known[BTC] = engine_instrument(spec)
+
+    strategy.steps = {
+        1: write_more_decimals,
+        2: lambda _: [OrderIntent(instrument_id=BTC, side="BUY", quantity=Decimal("0.1")), stop],
+        4: lambda s: [
+            ModifyIntent(
+                client_order_id=s.view.open_orders(BTC)[0].client_order_id,
+                quantity=Decimal("0.05"),
+                trigger_price=29_100.0,
+            )
+        ],
+        6: lambda _: [CloseIntent(instrument_id=BTC)],
+    }
+    rig = run([strategy], context, flat_bars(9))
+    orders = rig.engine.cache.orders()
+    assert sorted(str(o.quantity) for o in orders) == ["0.050", "0.100", "0.100"]
+    assert [str(o.trigger_price) for o in orders if o.order_type.name == "STOP_MARKET"] == [
+        "29100.00"
+    ]
+    assert rig.quantity() == 0

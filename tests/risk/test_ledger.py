@@ -81,6 +81,15 @@ def test_ended_order_does_not_come_back() -> None:
     assert ledger.open_order_count() == 0
 
 
+def test_orders_that_were_not_taken_are_kept_to_be_told() -> None:
+    ledger = Ledger(1000.0)
+    for name, status in (("O-1", "REJECTED"), ("O-2", "CANCELED"), ("O-3", "DENIED")):
+        ledger.apply_order(order(name))
+        ledger.apply_update(ended(name, status))  # type: ignore[arg-type]
+    ledger.apply_update(ended("O-1", "REJECTED"))
+    assert [o.client_order_id for o in ledger.rejected] == ["O-1", "O-3"]
+
+
 def test_withdrawn_order_leaves_no_trace() -> None:
     ledger = Ledger(1000.0)
     ledger.apply_order(order())
