@@ -13,6 +13,7 @@ are short, or not all are held, the desk's volatility is another one: a limit of
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 
 import msgspec
@@ -28,6 +29,8 @@ __all__ = ["RiskParity", "RiskParityState", "risk_budget_weights"]
 
 _CYCLES = 500
 _TOLERANCE = 1e-10
+_NOTHING = 1e-8
+"""What is left of a variance after diversification is no risk below this part of it."""
 
 
 def risk_budget_weights(covariance: FloatArray, budgets: FloatArray) -> FloatArray:
@@ -214,8 +217,10 @@ class RiskParity:
         covariance = matrix[np.ix_(places, places)]
         legs = np.array([self._legs[name] for name in names], np.float64)
         weights = risk_budget_weights(covariance, legs)
-        deviation = float(np.sqrt(weights @ covariance @ weights))
-        if deviation <= 0:
-            return {}
+        variance = float(weights @ covariance @ weights)
+        alone = float((weights * np.sqrt(np.diag(covariance))).sum())
+        if variance <= _NOTHING * alone**2:
+            return {}  # They cancel each other out: no size of them has the wanted volatility.
+        deviation = math.sqrt(variance)
         values = weights / legs * (legs.sum() / self._legs.total() / deviation)
         return dict(zip(names, values.tolist(), strict=True))

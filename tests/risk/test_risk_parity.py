@@ -184,6 +184,20 @@ def test_market_that_stands_still_is_not_known() -> None:
     assert not parity.knows(A)
 
 
+@pytest.mark.parametrize("scale", [0.01, 0.013, 0.02, 0.037, 0.1])
+def test_markets_that_cancel_each_other_out_have_no_size_that_makes_the_target(
+    scale: float,
+) -> None:
+    parity = desk(("s", (A, B)))
+    steps = np.random.default_rng(7).normal(0, scale, 40)
+    ups = 100 * np.exp(np.cumsum(steps))
+    downs = 50 * np.exp(np.cumsum(-3 * steps))
+    for number in range(40):
+        parity.hear_bar(bar(A, number, float(ups[number])))
+        parity.hear_bar(bar(B, number, float(downs[number])))
+    assert [parity.share(A), parity.share(B)] == [0.0, 0.0]
+
+
 @pytest.mark.parametrize(
     ("sizing", "interval", "paragraph"),
     [
