@@ -99,14 +99,15 @@ def node(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[LiveNod
         node.end(signal.SIGKILL)
 
 
-def halt_while_it_holds(node: LiveNode) -> int:
-    """Halt in a moment in which something is held, and return when that was acknowledged."""
+def halt_while_it_holds(node: LiveNode) -> tuple[int, int]:
+    """Halt while something is held; return when that was asked for, and when acknowledged."""
     for _ in range(50):
+        asked = time.time_ns()
         code, answer = node.aitb("halt", "--reason", "a test")
         moment = time.time_ns()
         assert (code, answer["done"], answer["node"]) == (0, True, True)
         if answer["status"]["positions"]:
-            return moment
+            return asked, moment
         node.aitb("resume", "--reason", "nothing was held")
         time.sleep(0.05)
     raise AssertionError("it never held anything")
@@ -116,11 +117,11 @@ def test_halt_flatten_kill_restart_and_resume(node: LiveNode) -> None:
     wait_until(lambda: len(node.opened_since(0)) > 5)
 
     # Halted: nothing opens after the acknowledgement, and the strategy's own exit passes.
-    moment = halt_while_it_holds(node)
+    asked, moment = halt_while_it_holds(node)
     wait_until(lambda: not node.status()["positions"])
     time.sleep(0.5)
     assert node.opened_since(moment) == []
-    assert [line for line in node.told if line["t"] > moment and line["exit"]]
+    assert [line for line in node.told if line["t"] > asked and line["exit"]]
 
     # Resumed: it trades again, and flattens at a command, entries and stops included.
     moment = time.time_ns()
