@@ -18,7 +18,7 @@ from aitb_nautilus.features.engine import Row
 from aitb_nautilus.features.feature_set import FeatureSet
 from aitb_nautilus.market.bars import BarFrame
 from aitb_nautilus.messages import BarClosed, LatePrediction, Prediction
-from aitb_nautilus.models.deadlines import TimedWorkers
+from aitb_nautilus.models.deadlines import RecalledWorkers, TimedWorkers
 from aitb_nautilus.models.predictor import Pair, Predictor
 from aitb_nautilus.models.registry import Registry
 from aitb_nautilus.models.serving import ServedModel, load_served
@@ -83,6 +83,7 @@ class _Model(NamedTuple):
 
 type _Key = tuple[_Model, str, int, int]
 """Model, instrument id, close of the bar, and when the features were there."""
+type _Workers = TimedWorkers[_Key] | RecalledWorkers[_Key]
 
 
 class OnnxInferenceActor(GuardedActor):
@@ -111,7 +112,7 @@ class OnnxInferenceActor(GuardedActor):
         self._routes: dict[str, list[tuple[Predictor, tuple[_Model, ...]]]] = {}
         self._predictors: list[Predictor] = []
         self._build(served)
-        self._workers: TimedWorkers[_Key] | None = None
+        self._workers: _Workers | None = None
         self._is_looking = False
         for one in served:
             context.add_source(self._source(one))
@@ -135,7 +136,13 @@ class OnnxInferenceActor(GuardedActor):
         if self.settings.inference == "worker":
             bundles = [one.loaded.bundle for one in self._served]
             allowed_ns = round(self.settings.deadline_ms * 1e6)
-            self._workers = TimedWorkers(bundles, self.settings.queue_size, allowed_ns)
+            recall = self.context.tape.recalled
+            if self.context.stage is None:
+                size = self.settings.queue_size
+                self._workers = TimedWorkers(bundles, size, allowed_ns, recall)
+            else:
+                sessions = [one.loaded.session for one in self._served]
+                self._workers = RecalledWorkers(sessions, allowed_ns, recall)
 
     def stopping(self) -> None:
         """End the threads; what they have not answered by now is of no use any more."""
@@ -194,7 +201,7 @@ class OnnxInferenceActor(GuardedActor):
 
     # Threads
 
-    def _look_soon(self, workers: TimedWorkers[_Key]) -> None:
+    def _look_soon(self, workers: _Workers) -> None:
         """Let the engine's clock wake the actor, as long as an answer is outstanding."""
         deadline = workers.first_deadline
         if deadline is not None and not self._is_looking:
@@ -209,7 +216,7 @@ class OnnxInferenceActor(GuardedActor):
             self._collect(self._workers)
             self._look_soon(self._workers)
 
-    def _collect(self, workers: TimedWorkers[_Key]) -> None:
+    def _collect(self, workers: _Workers) -> None:
         """Publish what the threads have answered, and tell what they should have by now."""
         now = self.now()
         for key, answer in workers.collect(now):

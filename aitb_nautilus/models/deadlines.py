@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from aitb_nautilus.features.engine import Row
 from aitb_nautilus.models.bundle import Bundle
-from aitb_nautilus.models.runtime import Answer
+from aitb_nautilus.models.runtime import Answer, ModelSession
 from aitb_nautilus.models.worker import InferenceWorker
 
-__all__ = ["Outcome", "TimedWorkers"]
+__all__ = ["Outcome", "RecalledWorkers", "TimedWorkers"]
 
 
 class Outcome[K](NamedTuple):
@@ -18,6 +18,10 @@ class Outcome[K](NamedTuple):
 
     key: K
     answer: Answer | None
+
+
+type Note = Callable[[str, Any], Any]
+"""Told by name what happened in the threads; where they are missing, returns what had happened."""
 
 
 class TimedWorkers[K]:
@@ -33,6 +37,9 @@ class TimedWorkers[K]:
         How many rows may wait for each, >= 1.
     allowed_ns
         How long an answer may take, >= 1.
+    note
+        Told ``full`` for a row that found no room, and ``collected`` with the numbers of rows, each
+        with whether it was late.
 
     Raises
     ------
@@ -40,8 +47,15 @@ class TimedWorkers[K]:
         As `InferenceWorker`.
     """
 
-    def __init__(self, bundles: Sequence[Bundle], queue_size: int, allowed_ns: int) -> None:
+    def __init__(
+        self,
+        bundles: Sequence[Bundle],
+        queue_size: int,
+        allowed_ns: int,
+        note: Note = lambda _, what: what,
+    ) -> None:
         self.allowed_ns = allowed_ns
+        self._note = note
         self._workers = [InferenceWorker[int](bundle, queue_size) for bundle in bundles]
         self._asked: dict[int, tuple[K, int]] = {}
         self._count = 0
@@ -70,7 +84,7 @@ class TimedWorkers[K]:
             ns UTC, not before that of the last call.
         """
         self._count += 1
-        if not self._workers[model].submit(self._count, row):
+        if self._note("full", not self._workers[model].submit(self._count, row)):
             return False
         self._asked[self._count] = key, now + self.allowed_ns
         return True
@@ -83,17 +97,20 @@ class TimedWorkers[K]:
         Exception
             What a worker raised.
         """
-        outcomes = []
+        outcomes, told = [], []
         for number, answer in self._drain():
             key, deadline = self._asked.get(number, (None, 0))
             if key is not None and now <= deadline:
                 del self._asked[number]
                 outcomes.append(Outcome(key, answer))
+                told.append((number, False))
         for number, (key, deadline) in tuple(self._asked.items()):
             if now < deadline:
                 break  # all have as long, so the rest was asked later
             del self._asked[number]
             outcomes.append(Outcome(key, None))
+            told.append((number, True))
+        self._note("collected", told)
         return outcomes
 
     def close(self) -> None:
@@ -117,3 +134,52 @@ class TimedWorkers[K]:
                     raise answer
                 answers.append((number, answer))
         return answers
+
+
+class RecalledWorkers[K]:
+    """Answer as `TimedWorkers` did, without threads: which rows came in time is recalled.
+
+    Parameters
+    ----------
+    sessions
+        One a model.
+    allowed_ns
+        As it was.
+    recall
+        Returns what the workers noted at this point, or nothing.
+    """
+
+    def __init__(self, sessions: Sequence[ModelSession], allowed_ns: int, recall: Note) -> None:
+        self.allowed_ns = allowed_ns
+        self._sessions = sessions
+        self._recall = recall
+        self._asked: dict[int, tuple[K, int, int, Row]] = {}
+        self._count = 0
+
+    @property
+    def first_deadline(self) -> int | None:
+        """The earliest deadline of an outstanding row, ns UTC."""
+        return next((asked[1] for asked in self._asked.values()), None)
+
+    def ask(self, model: int, key: K, row: Row, now: int) -> bool:
+        """Keep a row until it is recalled; return False if there was no room for it."""
+        self._count += 1
+        if self._recall("full", False):
+            return False
+        self._asked[self._count] = key, now + self.allowed_ns, model, row.copy()
+        return True
+
+    def collect(self, now: int) -> list[Outcome[K]]:
+        """Return the rows that were answered or late at this point, with the model's answers."""
+        del now
+        outcomes = []
+        for number, is_late in self._recall("collected", []) or ():
+            if number in self._asked:
+                key, _, model, row = self._asked.pop(number)
+                answer = None if is_late else self._sessions[model].predict_row(row)
+                outcomes.append(Outcome(key, answer))
+        return outcomes
+
+    def close(self) -> None:
+        """Forget what is not answered."""
+        self._asked.clear()

@@ -38,7 +38,7 @@ from aitb_nautilus.risk.tape_recorder import GAP
 __all__ = ["RecordingPlayer"]
 
 _SAID = ("features", "prediction", "late", "command")
-_ASKED = ("reading", "known", "hear")
+_ASKED = ("reading", "known", "hear", "full", "collected")
 _NODE = ("reference", "restrict", "resume", "obey", "halted", "quote", "failed")
 """What the node's own actors may do with a bar before the desk hears it."""
 _INTENTS: dict[str, type[Intent]] = {
@@ -140,6 +140,12 @@ class RecordingPlayer:
             self._next()
             return True
         return False
+
+    def recalled(self, kind: str) -> Any:
+        """Return what happened in another thread at this point."""
+        if self._head is not None and self._head.kind == kind:
+            return self._next().what[0]
+        return None
 
     def said(self, kind: str, depth: int, who: str, what: tuple[Any, ...], names: Any) -> None:
         """Compare what the desk says with what stands next."""

@@ -66,6 +66,10 @@ class Player(Protocol):
         """Return whether the engine said at this point that it knew an order's id."""
         ...
 
+    def recalled(self, kind: str) -> Any:
+        """Return what happened in another thread at this point; None: nothing."""
+        ...
+
     def answers(self, depth: int) -> None:
         """Tell what came while a command was being carried out."""
         ...
@@ -150,6 +154,14 @@ class Tape:
         if is_known and self.recorder is not None:
             self.recorder.put("known", self._depth, "", ())
         return is_known
+
+    def recalled(self, kind: str, value: Any) -> Any:
+        """Return what happened in another thread, or in a replay what had; nothing is not noted."""
+        if self.player is not None:
+            return self.player.recalled(kind)
+        if value and self.recorder is not None:
+            self.recorder.put(kind, self._depth, "", (value,))
+        return value
 
     def injected(self) -> None:
         """Let a replay tell what the node's own actors did at this point."""

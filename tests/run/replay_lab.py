@@ -40,13 +40,20 @@ _PAST = 40
 type Plant = Callable[[pytest.MonkeyPatch, Path, int], None]
 
 
-def record(lab: Lab, *, is_recorded: bool = True, **sections: Any) -> Outcome:
+def record(
+    lab: Lab, *, is_recorded: bool = True, inference: str = "replayed", **sections: Any
+) -> Outcome:
     """Run a model, a strategy that trades it, and a busy one beside it, on two instruments."""
     if not (lab.folder / "models").exists():
         for i, id_ in enumerate((A, B)):
             lab.bars(walk(30 + i, BARS), id_)
         put_for(Registry(lab.folder / "models"), "up", FEATURES, (A,), seed=1)
-    params = {"models": ["up"], "registry": str(lab.folder / "models")}
+    params = {
+        "models": ["up"],
+        "registry": str(lab.folder / "models"),
+        "inference": inference,
+        "valid_bars": 1 if inference != "worker" else 50,
+    }
     actor = {"class": "actors.inference:OnnxInferenceActor", "id": "model", "params": params}
     threshold = {
         "class": "strategies.threshold:Threshold",

@@ -50,6 +50,14 @@ def test_recorded_back_test_comes_out_as_it_was(done: Outcome) -> None:
     assert again.equal["events"] > done.record.fills > 50
 
 
+def test_answers_of_a_thread_come_when_they_came(lab: Lab) -> None:
+    done = record(lab, inference="worker")
+    again = replay(done.folder)
+    assert (again.divergence, again.is_whole, again.remarks) == (None, True, [])
+    assert again.equal["features"] > 200
+    assert again.equal["predictions"] > 0
+
+
 def test_recording_changes_nothing(done: Outcome, lab: Lab) -> None:
     plain = record(lab, is_recorded=False)
     assert plain.record.fingerprint == done.record.fingerprint
