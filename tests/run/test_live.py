@@ -136,6 +136,17 @@ def test_venue_has_the_fills_and_the_position_of_the_run(traded: Traded) -> None
     assert traded.venue["position"] == pytest.approx(held * 1_000)  # in lots of 0.001
 
 
+def test_decisions_of_the_run_come_out_again_as_they_were(traded: Traded) -> None:
+    node = traded.lab.start("replay", str(traded.outcome.folder), "--json")
+    code, out = node.end()
+    assert code == 0, node.said + out
+    told, record = json_of(out), traded.outcome.record
+    assert (told["divergence"], told["is_whole"], told["unchecked"]) == (None, True, 0)
+    assert told["equal"]["data"] == record.bars + record.warm_up_bars
+    assert told["equal"]["orders"] >= record.orders > 2
+    assert told["equal"]["events"] >= record.fills > 2
+
+
 def test_turning_around_closes_first_and_opens_then(traded: Traded) -> None:
     purposes = [fill["purpose"] for fill in traded.outcome.fills]
     assert purposes == ["entry", *["exit:signal", "entry"] * (len(purposes) // 2)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -162,3 +163,32 @@ def test_decisions_of_the_run_come_out_again_as_they_were(done: Done, lab: NodeL
     assert equal["data"] == record.bars + record.warm_up_bars
     assert equal["orders"] >= record.orders >= 2
     assert equal["events"] >= record.fills
+
+
+def test_other_limit_is_named_as_the_first_difference(
+    done: Done, lab: NodeLab, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(done.outcome.folder, tmp_path / "other"))
+    text = (folder / "config.toml").read_text()
+    assert text.count("max_order_notional = 20000.0") == 1
+    changed = text.replace("max_order_notional = 20000.0", "max_order_notional = 1000.0")
+    (folder / "config.toml").write_text(changed)
+    code, out = lab.start("replay", str(folder), "--json").end()
+    divergence = json_of(out)["divergence"]
+    assert (code, divergence["layer"], divergence["what"]) == (1, "decisions", "outcome")
+    assert (divergence["recorded"], divergence["replayed"]) == ("allowed", "shrunk")
+
+
+def test_difference_from_the_back_test_of_its_bars_is_priced_whole(
+    done: Done, lab: NodeLab
+) -> None:
+    node = lab.start("replay", str(done.outcome.folder), "--economic", "--json")
+    code, out = node.end()
+    assert code == 0, node.said
+    told = json_of(out)
+    assert told["matched"] >= 2
+    parts = {one["layer"]: one["amount"] for one in told["layers"]}
+    assert sum(parts.values()) == pytest.approx(told["difference"], abs=1e-9)
+    assert abs(parts["rest"]) < 1e-6
+    assert (parts["data"], parts["predictions"]) == (0.0, 0.0)
+    assert parts["time"] + parts["slippage"] != 0.0
