@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -192,3 +193,20 @@ def test_difference_from_the_back_test_of_its_bars_is_priced_whole(
     assert abs(parts["rest"]) < 1e-6
     assert (parts["data"], parts["predictions"]) == (0.0, 0.0)
     assert parts["time"] + parts["slippage"] != 0.0
+
+
+def test_run_that_was_killed_is_replayed_as_far_as_it_was_recorded(tmp_path: Path) -> None:
+    with node_lab(tmp_path) as lab:
+        node = lab.start("paper", str(lab.write()))
+        node.wait_for("warm after")
+        lab.play()
+        node.wait_for("(entry)")
+        time.sleep(1.0)  # longer than recording.flush_secs
+        node.kill()
+        folder = lab.last().folder
+        code, out = lab.start("replay", str(folder), "--json").end()
+        told = json_of(out)
+        assert (code, told["differences"], told["is_whole"]) == (0, 0, False)
+        assert told["equal"]["orders"] > 0
+        assert told["equal"]["events"] > 0
+        assert "before the run did" in told["remarks"][0]
