@@ -173,9 +173,12 @@ class Guard:
 
         Asked when an order is judged, and once more when one leaves that had to wait.
         """
-        for name, line in self.withheld.items():
-            return name, line
-        if line := self.states.objection(strategy_id, instrument_id):
+        if self.withheld:
+            return next(iter(self.withheld.items()))
+        states = self.states
+        if (states.in_force or states.unwritten) and (
+            line := states.objection(strategy_id, instrument_id)
+        ):
             return "state", line
         if self.permits.is_exiting(strategy_id):
             return "exit", "the engine is closing all that is held; wait until it has"

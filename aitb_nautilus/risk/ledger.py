@@ -220,7 +220,8 @@ class Ledger:
 
     def open_orders(self, instrument_id: str) -> Iterable[Order]:
         """Return the open orders in one instrument, of all strategies, oldest first."""
-        return self._open.get(instrument_id, {}).values()
+        orders = self._open.get(instrument_id)
+        return orders.values() if orders else ()
 
     def every_open_order(self) -> Iterable[Order]:
         """Return the open orders in all instruments, of all strategies."""

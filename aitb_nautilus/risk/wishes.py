@@ -158,10 +158,10 @@ def against_another(ledger: Ledger, instrument_id: str, side: Side, strategy_id:
     the short one of another. It then refuses the reduce-only exits of both, or fills less of them
     than each strategy holds. So opposite sides are never opened.
     """
+    is_buy = side == "BUY"
     for other, position in ledger.holders(instrument_id).items():
-        held = position.quantity
-        if held and other != strategy_id and (held > 0) != (side == "BUY"):
-            return _taken(other, f"holds {held}", instrument_id)
+        if other != strategy_id and (amount := position.amount) and (amount > 0) != is_buy:
+            return _taken(other, f"holds {position.quantity}", instrument_id)
     for order in ledger.open_orders(instrument_id):
         if order.strategy_id != strategy_id and order.side != side and not _exits(order):
             opens = f"wishes to {order.side.lower()} {order.most_leaves}"
