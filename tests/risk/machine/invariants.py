@@ -99,12 +99,12 @@ class History:
         Beside each trade stands whether the journal knows its order: if it left while nothing could
         be written, nobody knows that it was a stop.
 
-        What equity was at each close is no record: drawdowns and the day's loss begin anew, with
-        what the trader had in the beginning.
+        What equity was at each close is no record, and this node keeps no limits' memory beside
+        its journal: the day's loss begins anew with the first close, and drawdowns with what the
+        trader had in the beginning.
         """
         anew = History(self.start)
         anew.bars, anew.openings = self.bars, self.openings
-        anew.closes = [(ts, {}) for ts, _ in self.closes]
         for trade, is_known in trades:
             anew.hear(trade, is_known=is_known)
         return anew
