@@ -7,7 +7,7 @@ to exercise every part of the engine and to be beaten, not to earn.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, Literal
 
@@ -155,6 +155,10 @@ class EmaCross(GuardedStrategy):
         market = next(iter(self._markets.values()))
         own = _FORGOTTEN * self.settings.slow
         return max(own, market.sizer.bars_before, market.exits.bars_before)
+
+    def exit_managers(self) -> Mapping[str, ExitManager]:
+        """Return who keeps the exits of each instrument."""
+        return {name: market.exits for name, market in self._markets.items()}
 
     def decide_on_bar(self, bar: BarClosed) -> Iterable[Intent]:
         """Enter on a cross, after closing what is held on the other side; else keep the exits."""

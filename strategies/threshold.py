@@ -16,7 +16,7 @@ returns in the report lie below zero by more than the costs, or set `min_expecte
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated
 
@@ -173,6 +173,10 @@ class Threshold(GuardedStrategy):
     def predictions(self) -> Sequence[tuple[str, str]]:
         """Listen to what the model says of every instrument."""
         return [(self.settings.model, instrument_id) for instrument_id in self.settings.instruments]
+
+    def exit_managers(self) -> Mapping[str, ExitManager]:
+        """Return who keeps the exits of each instrument."""
+        return {name: market.exits for name, market in self._markets.items()}
 
     def decide_on_bar(self, bar: BarClosed) -> Iterable[Intent]:
         """Keep the exits of what is held, or close it if the model has fallen silent.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from aitb_nautilus.risk.journal_carried import Account, Carried
 from aitb_nautilus.risk.journal_records import (
     Acknowledged,
     Body,
@@ -23,7 +24,7 @@ from aitb_nautilus.risk.journal_records import (
 __all__ = ["spell_record"]
 
 
-def spell_record(body: Body) -> str:  # noqa: PLR0911 - one line a kind
+def spell_record(body: Body) -> str:  # noqa: PLR0911, PLR0912 - one line a kind
     """Return what a record says.
 
     Examples
@@ -66,11 +67,22 @@ def spell_record(body: Body) -> str:  # noqa: PLR0911 - one line a kind
             to = f" to {body.strategy}" if body.strategy else ""
             failed = f"; not done: {body.failed}" if body.failed else ""
             return f"{body.choice}{to} {body.key} by {body.who}{_tail(body.reason)}{failed}"
+        case Carried() | Account():
+            return _begun(body)
         case Gap():
             return f"{body.lost} records could not be written{_tail(body.why)}"
         case Closed():
             return body.why or "the run came to its end"
     raise TypeError(f"{body!r} is no record of a journal")
+
+
+def _begun(body: Carried | Account) -> str:
+    """Return with what a run began."""
+    if isinstance(body, Account):
+        return f"began with {body.began_with:,.2f}{_tail(body.reason)}"
+    held = ", ".join(f"{p.quantity} {p.instrument_id}" for p in body.positions) or "nothing held"
+    after = f"after {body.from_run}: " if body.from_run else ""
+    return f"{after}{held}, {len(body.orders)} open orders"
 
 
 def _of(body: Halted | Resumed) -> str:

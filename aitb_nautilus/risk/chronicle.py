@@ -17,6 +17,7 @@ from aitb_nautilus.risk.decision import Decision
 from aitb_nautilus.risk.firewall import Unexplained
 from aitb_nautilus.risk.firewall_file import Answer
 from aitb_nautilus.risk.guard import Guard
+from aitb_nautilus.risk.journal_carried import Account, Carried
 from aitb_nautilus.risk.journal_file import JournalError
 from aitb_nautilus.risk.journal_records import (
     Acknowledged,
@@ -208,6 +209,14 @@ class Chronicle:
             failed=failed,
         )
         self._append(body, ts, "", row.instrument_id, "")
+
+    def carried(self, carried: Carried, ts: int) -> str:
+        """Write what was taken over from the run before; return why that failed, or nothing."""
+        return self._append(carried, ts, "", "", "")
+
+    def account(self, began_with: float, reason: str, ts: int) -> None:
+        """Write with what the account began."""
+        self._append(Account(began_with=began_with, reason=reason), ts, "", "", "")
 
     def filled(self, fill: Fill) -> None:
         """Write a fill; the ledger has taken it already."""

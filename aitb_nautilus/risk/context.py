@@ -69,6 +69,11 @@ class Context(msgspec.Struct, frozen=True):
         By which everything passes that reaches the desk's decisions.
     risk_parity
         How strategies that ask for it share out the desk's risk.
+    outside
+        Ids of orders that the node itself sends past all strategies; none of them is told.
+    deferred
+        Order events that came before the strategies know what was held before the node began, each
+        with its strategy; None once they know.
     turns
         Holds what opens while a close is on its way; None: commands arrive in the order of sending.
     chronicle
@@ -93,6 +98,8 @@ class Context(msgspec.Struct, frozen=True):
     stage: Stage | None = None
     tape: Tape = msgspec.field(default_factory=Tape)
     risk_parity: RiskParity = msgspec.field(default_factory=RiskParity)
+    outside: set[str] = msgspec.field(default_factory=set)
+    deferred: list[tuple[Any, Any]] | None = None
     turns: Turns | None = None
     chronicle: Chronicle = cast("Chronicle", None)
 

@@ -56,7 +56,9 @@ class EnginePort:
         price: float | None,
         trigger_price: float | None,
     ) -> None:
-        """Change a resting order, past the guarded override."""
+        """Change a resting order, past the guarded override; none that the engine has not."""
+        if not self.knows(client_order_id):
+            return  # It ended before the engine connected, and is being asked for.
         instrument = self._instrument(instrument_id)
         precision = instrument.size_precision
         Strategy.modify_order(
@@ -68,7 +70,9 @@ class EnginePort:
         )
 
     def cancel(self, client_order_id: str) -> None:
-        """Cancel an order."""
+        """Cancel an order; none that the engine has not, as in `modify`."""
+        if not self.knows(client_order_id):
+            return
         Strategy.cancel_order(self._strategy, ClientOrderId(client_order_id))
 
     def _instrument(self, instrument_id: str) -> Any:

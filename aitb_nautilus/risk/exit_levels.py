@@ -116,6 +116,26 @@ class ExitLevels:
         self.state = copy.deepcopy(state)
         self._range = AverageRange(self._exits.atr_bars, self.state.average_range)
 
+    def go_on(self, state: ExitState, position: Position) -> None:
+        """Restore what was remembered of a position; its range is the one that is known now."""
+        if (state.opened, state.direction) != (
+            position.ts_opened,
+            1 if position.quantity > 0 else -1,
+        ) or len(state.taken) != len(self._targets):
+            return
+        now = self.state.average_range
+        self.state = copy.deepcopy(state)
+        if self._range.value is None:
+            self._range = AverageRange(self._exits.atr_bars, self.state.average_range)
+        else:
+            self.state.average_range = now
+
+    def keep_stop(self, price: float, purpose: str) -> None:
+        """Let the stop stand no further from the market than one that rests."""
+        state = self.state
+        if state.stop is None or state.direction * (price - state.stop) > 0:
+            state.stop, state.stop_purpose = price, purpose
+
     def measure(self, bar: BarClosed) -> None:
         """Take a closed bar into the average true range, whether a position is held or not."""
         if self._exits.needs_atr:

@@ -13,7 +13,7 @@ a part.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
 from aitb_nautilus.messages import (
@@ -68,6 +68,7 @@ class ExitManager:
         self._in_place = False
         self._cancelled: set[str] = set()
         self._may_put_back = True
+        self._fixed: set[str] = set()
 
     @property
     def is_ready(self) -> bool:
@@ -87,6 +88,48 @@ class ExitManager:
         """Go on from what was saved; the next bar looks whether all exits are in place."""
         self._levels.restore(state)
         self._in_place = False
+
+    def bring_back(self, state: ExitState | None) -> None:
+        """Go on from what was saved, if it was saved of the position that is held now.
+
+        Else the position is followed from its average price on. A stop that rests nearer to the
+        market than the exits would put it is kept: a restart never loosens one.
+        """
+        position = self._view.position(self._instrument_id)
+        self._in_place = False
+        if position.quantity == 0:
+            return
+        if state is not None:
+            self._levels.go_on(state, position)
+        if self._levels.is_new(position):
+            self._levels.begin(position, position.average_price)
+        for order in self._open():
+            if order.is_stop and order.trigger_price is not None:
+                self._levels.keep_stop(order.trigger_price, order.purpose)
+
+    def resume(self, bars: Iterable[BarClosed]) -> Iterator[Intent]:
+        """Take in what closed since, and place what is missing; after `bring_back`.
+
+        Parameters
+        ----------
+        bars
+            Of the instrument, oldest first; those that were taken in before are passed over.
+        """
+        position, levels = self._view.position(self._instrument_id), self._levels
+        if position.quantity == 0:
+            return
+        if levels.is_new(position):
+            levels.begin(position, position.average_price)
+        for bar in bars:
+            if bar.ts >= position.ts_opened and bar.ts > levels.state.ts:
+                levels.take_bar(position, bar)
+        mark = self._view.mark(self._instrument_id)
+        if self._exits.max_bars is not None and levels.state.bars_held >= self._exits.max_bars:
+            yield from self._leave("exit:time")
+        elif mark is not None and levels.is_beyond(mark) and not self._is_passed(mark):
+            yield from self._leave(levels.state.stop_purpose)
+        else:
+            yield from self._place(position)
 
     def payoff(self, price: float) -> tuple[float, float] | None:
         """Return what an entry at a price wins at the targets and loses at the stop, as fractions.
@@ -163,6 +206,17 @@ class ExitManager:
         was_ours = order.client_order_id in self._cancelled
         if update.status != "ACCEPTED":  # It has ended, or could not be cancelled.
             self._cancelled.discard(order.client_order_id)
+        if order.is_stop and order.is_open and _is_refusal_of_change(update):
+            # Some venues change no conditional order: another one takes its place.
+            self._fixed.add(order.client_order_id)
+            position = self._view.position(self._instrument_id)
+            if position.quantity and not any(o.kind == "MARKET" for o in self._open()):
+                yield from self._place(position)
+            return
+        if update.status == "ACCEPTED" and order.is_stop:
+            for other in self._open():
+                if other.client_order_id in self._fixed and other is not order:
+                    yield self._cancel(other)
         if update.status in ("REJECTED", "DENIED") and order.is_stop:
             self._may_put_back = False
             yield from self.cancel_all()
@@ -218,9 +272,13 @@ class ExitManager:
             for o in self._open()
             if o.side == side and only in (None, o) and o.client_order_id not in self._cancelled
         ]
-        stop = next((o for o in resting if o.is_stop), None)
+        stop = next(
+            (o for o in resting if o.is_stop and o.client_order_id not in self._fixed), None
+        )
         mark = self._view.mark(self._instrument_id) or position.average_price
         price = self._levels.stop_price(mark)
+        if stop is None:
+            stop = self._fitting(resting, abs(position.quantity), price)
         if price is not None and (stop is not None or only is None):
             yield from self._sync(
                 stop,
@@ -279,6 +337,18 @@ class ExitManager:
                 purpose=purpose,
             )
 
+    def _fitting(
+        self, resting: list[Order], quantity: Decimal, price: float | None
+    ) -> Order | None:
+        """Return a stop that cannot be changed, and need not be."""
+        for order in resting:
+            if order.is_stop and order.leaves == quantity and price is not None:
+                direction = 1 if order.side == "SELL" else -1
+                tighter = direction * (price - (order.trigger_price or 0.0))
+                if tighter <= self._tick / 2:
+                    return order
+        return None
+
     def _is_passed(self, price: float) -> bool:
         """Return whether a stop rests that the venue has to fill at a price."""
         direction = self._levels.state.direction
@@ -302,6 +372,10 @@ class ExitManager:
     def _open(self) -> list[Order]:
         """Return the open orders that can only reduce the position, oldest first."""
         return [o for o in self._view.open_orders(self._instrument_id) if o.reduce_only]
+
+
+def _is_refusal_of_change(update: OrderUpdate) -> bool:
+    return update.status is None and update.quantity is None and update.answers_change
 
 
 def _is_resized(order: Order, update: OrderUpdate) -> bool:

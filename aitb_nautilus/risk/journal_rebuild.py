@@ -14,6 +14,7 @@ from pathlib import Path
 
 from aitb_nautilus.messages import Fill, OrderStatus, OrderUpdate
 from aitb_nautilus.risk.book import Order
+from aitb_nautilus.risk.journal_carried import Account, Carried, begin_with
 from aitb_nautilus.risk.journal_chain import Record
 from aitb_nautilus.risk.journal_reader import Wanted, read
 from aitb_nautilus.risk.journal_records import (
@@ -28,7 +29,9 @@ from aitb_nautilus.risk.ledger import Ledger
 
 __all__ = ["Rebuilding", "rebuild", "unknown_update"]
 
-_KINDS = tuple(type_.kind for type_ in (Intended, Decided, Sent, Acknowledged, Filled))
+_KINDS = tuple(
+    type_.kind for type_ in (Carried, Account, Intended, Decided, Sent, Acknowledged, Filled)
+)
 _STATUS_OF: dict[Answer, OrderStatus | None] = {
     "accepted": "ACCEPTED",
     "updated": None,
@@ -76,6 +79,8 @@ class Rebuilding:
         """Take the next record; kinds that say nothing of orders are passed over."""
         ledger, name = self.ledger, record.client_order_id
         match record.body:
+            case Carried() | Account() as begun:
+                begin_with(begun, ledger)
             case Intended(action="modify", purpose=purpose):
                 self._purposes[name] = purpose
             case Decided(outcome="refused"):
@@ -83,9 +88,8 @@ class Rebuilding:
             case Decided(action="modify", reducing=reducing):
                 self._reduces = reducing
                 self._rename(name)
-            case Decided(action="submit", reducing=reducing) if name:
-                if reducing:
-                    self._exits.add(name)
+            case Decided(action="submit", reducing=True) if name:
+                self._exits.add(name)
             case Sent(action="submit") as sent:
                 order = _order(record, sent, is_exit=name in self._exits)
                 ledger.apply_order(order)

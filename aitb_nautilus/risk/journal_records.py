@@ -23,6 +23,7 @@ from aitb_nautilus.messages import (
     OrderUpdate,
     Side,
 )
+from aitb_nautilus.risk.journal_carried import Account, Carried
 from aitb_nautilus.risk.journal_node_records import (
     Body,
     Closed,
@@ -318,6 +319,8 @@ KINDS: dict[str, type[Body]] = {
         Found,
         Settled,
         Gap,
+        Carried,
+        Account,
         Closed,
     )
 }

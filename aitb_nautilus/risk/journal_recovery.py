@@ -15,6 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from aitb_nautilus.messages import OrderKind, Side
+from aitb_nautilus.risk.journal_carried import Carried
 from aitb_nautilus.risk.journal_chain import Record
 from aitb_nautilus.risk.journal_reader import Wanted, read
 from aitb_nautilus.risk.journal_records import (
@@ -27,7 +28,7 @@ from aitb_nautilus.risk.journal_records import (
     Sent,
 )
 
-__all__ = ["Unresolved", "sent_ids", "unresolved"]
+__all__ = ["Unresolved", "sent_ids", "sent_times", "unresolved"]
 
 _ACTIONS: tuple[Action, ...] = ("submit", "modify", "cancel")
 _RESOLVES: dict[Answer, tuple[Action, ...]] = {
@@ -130,13 +131,26 @@ def sent_ids(path: Path) -> set[str]:
     Parameters, errors
         As `unresolved`.
     """
-    ids: set[str] = set()
-    for record in read(path, Wanted(kinds=(Sent.kind, Gap.kind))):
+    return set(sent_times(path))
+
+
+def sent_times(path: Path) -> dict[str, int]:
+    """Return when each order was sent, or may have been, ns UTC, by its id.
+
+    Those of the runs before are among them, as far as the journal carries them over.
+
+    Parameters, errors
+        As `unresolved`.
+    """
+    ids: dict[str, int] = {}
+    for record in read(path, Wanted(kinds=(Carried.kind, Sent.kind, Gap.kind))):
         match record.body:
+            case Carried(sent=before):
+                ids.update(before)
             case Gap(sent=lost):
-                ids.update(lost)
+                ids.update(dict.fromkeys(lost, record.ts))
             case _:
-                ids.add(record.client_order_id)
+                ids.setdefault(record.client_order_id, record.ts)
     return ids
 
 

@@ -162,6 +162,14 @@ class Ledger:
             self._forget_if_ended(order)
         self._touch(order.instrument_id)
 
+    def trades(self) -> Iterable[tuple[str, str]]:
+        """Return the trades that were told, each with its order's id."""
+        return self._trades
+
+    def remember_trades(self, client_order_id: str, trade_ids: Iterable[str]) -> None:
+        """Take trades of an order as told: what they filled is counted in it already."""
+        self._trades.update((client_order_id, trade_id) for trade_id in trade_ids)
+
     def apply_fill(self, fill: Fill) -> bool:
         """Change order and position by a fill.
 

@@ -14,6 +14,7 @@ import msgspec
 
 from aitb_nautilus.errors import DataError
 from aitb_nautilus.messages import Fill, ModifyIntent, OrderIntent, OrderStatus, OrderUpdate
+from aitb_nautilus.risk.journal_carried import Carried
 from aitb_nautilus.risk.journal_chain import Record
 from aitb_nautilus.risk.journal_file import find_journal
 from aitb_nautilus.risk.journal_reader import Wanted, read
@@ -93,12 +94,16 @@ def opened(path: Path) -> Opened:
     Raises
     ------
     DataError
-        If the journal is not there, has no such record, or was gone on with after a restart: what
-        the limits remembered then is not in it.
+        If the journal is not there, has no such record, began with positions of the run before, or
+        was gone on with after a restart: what the limits remembered then is not in it.
     JournalError
         If it cannot be read.
     """
-    found = [record.body for record in read(path, Wanted(kinds=(Opened.kind, Gap.kind)))]
+    found = [
+        record.body for record in read(path, Wanted(kinds=(Opened.kind, Carried.kind, Gap.kind)))
+    ]
+    taken_over = [body for body in found if isinstance(body, Carried)]
+    found = [body for body in found if not isinstance(body, Carried)]
     parts = [body for body in found if isinstance(body, Opened)]
     where = str(find_journal(path))
     if not parts:
@@ -108,6 +113,12 @@ def opened(path: Path) -> Opened:
             where,
             f"was gone on with after a restart ({len(parts)} parts)",
             "must be of one part: what the limits remembered after it is not in the journal",
+        )
+    if any(body.positions or body.orders for body in taken_over):
+        raise DataError(
+            where,
+            f"began with what run {taken_over[0].from_run} held",
+            "must begin with nothing: what that run's exits and limits remembered is not in it",
         )
     if len(found) > 1:
         raise DataError(

@@ -211,13 +211,13 @@ class Recovery:
         """Return the fills that we have not seen, and one for what no fill explains."""
         client_order_id = known.client_order_id
         before = [f for f in self._ledger.fills if f.client_order_id == client_order_id]
-        trades = {fill.trade_id for fill in before}
+        trades = {trade for name, trade in self._ledger.trades() if name == client_order_id}
         # A sum that was taken before stands for fills that the venue did not list then.
         summed = any(name.startswith(_UNSEEN) for name in trades)
         news = [] if summed else [fill for fill in fills if fill.trade_id not in trades]
         missed = [_fill(known, fill) for fill in news]
         told = [*before, *missed]
-        rest = order.filled - sum((fill.quantity for fill in told), ZERO)
+        rest = order.filled - known.filled - sum((fill.quantity for fill in missed), ZERO)
         if rest > 0:
             price = _price_of_rest(order, told, rest)
             name = f"{_UNSEEN}{order.venue_order_id or client_order_id}-{order.filled}"

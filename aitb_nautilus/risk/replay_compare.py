@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 
 from aitb_nautilus.messages import LatePrediction, Prediction
+from aitb_nautilus.risk.journal_carried import Account, Carried
 from aitb_nautilus.risk.journal_chain import Record, encode_body
 from aitb_nautilus.risk.journal_records import (
     Body,
@@ -24,6 +25,9 @@ from aitb_nautilus.risk.order_port import OrderTerms
 from aitb_nautilus.risk.tape import Entry
 
 __all__ = ["LAYERS", "Divergence", "Findings", "JournalAgain", "Layer", "layer_of_kind"]
+
+_BY_NODE = (Opened, Carried, Account, Closed)
+"""What the node writes of itself, and no desk decides."""
 
 Layer = Literal["data", "features", "predictions", "intents", "decisions", "orders", "events"]
 LAYERS: tuple[Layer, ...] = (
@@ -160,7 +164,7 @@ class JournalAgain:
     """
 
     def __init__(self, records: Iterator[Record], findings: Findings) -> None:
-        self._records = (r for r in records if not isinstance(r.body, (Opened, Closed)))
+        self._records = (r for r in records if not isinstance(r.body, _BY_NODE))
         self._findings = findings
         self._intent: tuple[str, str] | None = None
 

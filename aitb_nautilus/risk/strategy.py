@@ -9,7 +9,7 @@ comes around them halts trading at that order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 from typing import Any, ClassVar, Self
@@ -45,6 +45,7 @@ from aitb_nautilus.risk.capture import Failure, GuardedClock, RunState, capture,
 from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.decision import Decision
 from aitb_nautilus.risk.engine_port import EnginePort
+from aitb_nautilus.risk.exits import ExitManager
 from aitb_nautilus.risk.ledger import View
 from aitb_nautilus.risk.listening import Listening
 from aitb_nautilus.risk.translate import (
@@ -179,6 +180,10 @@ class GuardedStrategy(Strategy):
         """Answer the end of the run."""
         return ()
 
+    def exit_managers(self) -> Mapping[str, ExitManager]:
+        """Return who keeps the exits of each instrument, so that a restart can bring them back."""
+        return {}
+
     def size(self, intent: OrderIntent) -> Decimal:
         """Return the quantity, base currency, of an intent that names none."""
         raise ConfigError(
@@ -244,7 +249,7 @@ class GuardedStrategy(Strategy):
         """Check new and changed orders against the permits; let the strategy answer the rest."""
         kind = type(event).__name__
         client_order_id = str(event.client_order_id)
-        if client_order_id in self.context.aside and kind in _CHANGES:
+        if self._is_not_told(event, client_order_id, kind):
             return
         answering = self.answering
         if kind == "OrderInitialized":
@@ -274,6 +279,16 @@ class GuardedStrategy(Strategy):
             update = update_fact(event)
             if update is not None:
                 answering.update(update)
+
+    def _is_not_told(self, event: Any, client_order_id: str, kind: str) -> bool:
+        """Return whether an event is not the strategy's business, or not yet."""
+        context = self.context
+        if context.deferred is not None:
+            context.deferred.append((self, event))
+            return True
+        if client_order_id in context.outside:
+            return True
+        return client_order_id in context.aside and kind in _CHANGES
 
     def on_market_exit(self) -> None:
         """Tell the guard that the engine is about to close everything."""

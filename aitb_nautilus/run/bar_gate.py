@@ -81,6 +81,8 @@ class BarGate(GuardedActor):
         How long to wait for what, and what to do about holes.
     note
         Called with a level and a line for the log of the run.
+    on_warm
+        Called once the past is told, before any bar is told that trades.
 
     Attributes
     ----------
@@ -107,11 +109,13 @@ class BarGate(GuardedActor):
         plan: GatePlan,
         live: LiveSettings,
         note: Callable[[str, str], None],
+        on_warm: Callable[[], None],
     ) -> None:
         super().__init__(settings, context, component_id)
         self._plan = plan
         self._live = live
         self._note = note
+        self._on_warm = on_warm
         self._types = {
             Interval.instrument_of_bar_type(text): BarType.from_str(text) for text in plan.bar_types
         }
@@ -244,6 +248,7 @@ class BarGate(GuardedActor):
         del self.context.guard.withheld[WARM_UP]
         lasts = ", ".join(f"{name} until {iso(ts)}" for name, ts in self._order.last.items())
         self._note("INFO", f"warm after {len(self.past):,} bars: {lasts}")
+        self._on_warm()
 
     # Asking the venue's history
 

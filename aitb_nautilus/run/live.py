@@ -73,6 +73,7 @@ def check_live(desk: Desk | str | Path) -> LiveCheck:
         log_folder=None,
         note=lambda _level, _line: None,
         on_tick=lambda: None,
+        on_warm=lambda: None,
     )
     built.node.dispose()
     return _described(desk, prepared)

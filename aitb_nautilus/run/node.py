@@ -13,27 +13,33 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+import msgspec
 from nautilus_trader.model import InstrumentId
 
 from aitb_nautilus.errors import AitbError, ConfigError, RunError
+from aitb_nautilus.messages import Fill
 from aitb_nautilus.observe.report import write_report
 from aitb_nautilus.observe.run_record import RunRecord, Seconds
 from aitb_nautilus.risk.capture import RunState
-from aitb_nautilus.risk.decision import Decision
+from aitb_nautilus.risk.journal_carried import CARRIED
 from aitb_nautilus.run.backtest_traded import balances_at
 from aitb_nautilus.run.commands import NodeCommands
 from aitb_nautilus.run.ending import what_ended
 from aitb_nautilus.run.interpreter import GarbageTurns, garbage_by_turns, switching
 from aitb_nautilus.run.journalling import RunJournal, journalled
+from aitb_nautilus.run.last_run import LastRun, LastRunFile, history_of
 from aitb_nautilus.run.load import Desk, load_config
 from aitb_nautilus.run.node_clients import Clients, clients_of
 from aitb_nautilus.run.node_engine import build_node
+from aitb_nautilus.run.node_news import NodeNews
 from aitb_nautilus.run.node_preparation import NodePreparation, prepare_node, with_bars
+from aitb_nautilus.run.node_recovery import NodeRecovery
 from aitb_nautilus.run.record import Status, run_record
 from aitb_nautilus.run.recording import recorded
 from aitb_nautilus.run.run_log import RunLog, Tell
 from aitb_nautilus.run.run_writer import RunWriter, new_run_dir
 from aitb_nautilus.run.snapshots import Facts, Snapshots, Standing, stand
+from aitb_nautilus.run.state_place import StatePlace
 
 __all__ = ["LIVE_ORDERS", "run_node"]
 
@@ -75,10 +81,19 @@ def run_node(
     if live_orders:
         _refuse_spot(desk)
     prepared = prepare_node(desk, state, mode, time.time_ns())
+    # As the config has them: what a paper account is worth by now is no other account.
+    venues = {v.name: v for v in desk.config.venues if v.name in prepared.run.venues}
+    last_run = LastRunFile(StatePlace.of(desk.path, desk.config.trader), mode, venues)
     clients = clients_of(prepared.run)
     folder = new_run_dir(Path(desk.config.backtest.runs), desk.name)
     run = _NodeRun(
-        prepared, clients, RunWriter(folder), began=began, live_orders=live_orders, tell=tell
+        prepared,
+        clients,
+        RunWriter(folder),
+        last_run,
+        began=began,
+        live_orders=live_orders,
+        tell=tell,
     )
     return run.go()
 
@@ -91,6 +106,7 @@ class _NodeRun:
         prepared: NodePreparation,
         clients: Mapping[str, Clients],
         writer: RunWriter,
+        last_run: LastRunFile,
         *,
         began: float,
         live_orders: bool,
@@ -109,14 +125,15 @@ class _NodeRun:
         self._next_snapshot = 0.0
         self._equity: float | None = None
         self._garbage = GarbageTurns()
-        self._refusals: dict[tuple[str, str], str] = {}
-        self._said = {"fills": 0, "refusals": 0, "rejected": 0, "halts": 0, "failures": 0}
+        self._news = NodeNews(self._context, self._log)
         self._commands = NodeCommands(
             self._run.desk,
             self._context,
             self._run.strategies,
             {"mode": self._run.mode, "run_id": writer.folder.name},
         )
+        self._last_run = last_run
+        self._recovery: NodeRecovery | None = None
         self._built = build_node(
             self._run,
             prepared.plan,
@@ -126,6 +143,7 @@ class _NodeRun:
             log_folder=writer.folder,
             note=self._log.note,
             on_tick=self._tick,
+            on_warm=self._take_over,
         )
         # After the gate's own: what is wished in the past is refused for that reason.
         if self._run.mode == "live" and not live_orders:
@@ -146,13 +164,17 @@ class _NodeRun:
             recording = recorded(self._run, writer.folder, self._log.note)
             with self._commands, journal as self._journal, recording:
                 self._loaded = time.perf_counter()
-                self._run_engine()
+                self._recovery = self._recover_from()
+                try:
+                    self._run_engine()
+                finally:
+                    self._recovery.close()
         except AitbError as e:
             self._finish_broken(e)
             raise
         finally:
             self._snapshots.close()
-            self._say_news()
+            self._news.say()
         try:
             return self._finish()
         finally:
@@ -214,7 +236,8 @@ class _NodeRun:
     def _tick(self) -> None:
         if self._equity is None:
             self._begin()
-        self._say_news()
+        self._recover()
+        self._news.say()
         self._garbage.take()
         if self._context.turns is not None:
             self._context.turns.expire(time.time_ns())
@@ -234,7 +257,6 @@ class _NodeRun:
             self._equity = sum(float(b[currency].as_decimal()) for b in held if currency in b)
             self._context.ledger.settle_on(self._equity)
             self._context.tape.heard("equity", "", self._equity)
-            self._refuse_strangers()
         self._log.note("INFO", f"connected; equity {self._equity:,.2f}")
         for line in self._commands.know_equity(time.time_ns()):
             self._log.note("WARNING", line)
@@ -258,53 +280,29 @@ class _NodeRun:
                     "Write the venue's value into the [[instruments]] block",
                 )
 
-    def _refuse_strangers(self) -> None:
-        """Halt if the account holds what this run does not know of."""
-        cache = self._built.cache
-        found = [f"position {p.instrument_id} {p.signed_qty}" for p in cache.positions_open()]
-        found += [f"order {o.client_order_id} in {o.instrument_id}" for o in cache.orders_open()]
-        if found:
-            self._context.halt_from_node(
-                f"the account holds what this run did not open: {', '.join(found)}",
-                time.time_ns(),
-            )
+    def _recover_from(self) -> NodeRecovery:
+        """Carry what the last run left into this one's journal."""
+        last = LastRun(self._writer.folder.name, str(self._writer.folder.absolute()))
+        history = history_of(
+            self._last_run.read(), Path(self._run.desk.config.backtest.runs), time.time_ns()
+        )
+        recovery = NodeRecovery(self._run, history, self._last_run, last, self._log.note)
+        recovery.connect(self._built.cache, self._built.gate)
+        recovery.begin()
+        return recovery
 
-    def _say_news(self) -> None:
-        """Write into the log what happened since the last time."""
-        ledger, guard, said = self._context.ledger, self._context.guard, self._said
-        failures = self._context.run_state.failures
-        for fill in ledger.fills[said["fills"] :]:
-            order = ledger.orders.get(fill.client_order_id)
-            purpose = order.purpose if order is not None else "unknown"
-            text = f"{fill.side} {fill.quantity} {fill.instrument_id} at {fill.price:g} ({purpose})"
-            self._log.note("INFO", text, fill.strategy_id, fill.ts)
-        for one in guard.refusals[said["refusals"] :]:
-            self._say_refusal(one)
-        for lost in ledger.rejected[said["rejected"] :]:
-            by = "rejected by the venue" if lost.status == "REJECTED" else "denied by the engine"
-            text = f"{lost.side} {lost.quantity} {lost.instrument_id} ({lost.purpose}) {by}"
-            text += f": {lost.reason or 'no reason was given'}"
-            self._log.note("WARNING", text, lost.strategy_id, lost.ts_sent)
-        for halt in guard.halts[said["halts"] :]:
-            self._log.note("ERROR", f"halted: {halt.reason}", halt.strategy_id or "guard", halt.ts)
-        for failure in failures[said["failures"] :]:
-            self._log.note("ERROR", failure.trace, failure.component, failure.ts)
-        self._said = {
-            "fills": len(ledger.fills),
-            "refusals": len(guard.refusals),
-            "rejected": len(ledger.rejected),
-            "halts": len(guard.halts),
-            "failures": len(failures),
-        }
+    def _recover(self) -> None:
+        recovery = self._recovery
+        if recovery is None:
+            return
+        was_done = recovery.is_done
+        recovery.tick(time.time_ns())
+        if recovery.is_done and not was_done:
+            self._equity = self._context.ledger.starting_equity
 
-    def _say_refusal(self, one: Decision) -> None:
-        """Say why a wish was refused or shrunk; not again at every bar while it is the same."""
-        verb = "shrunk" if one.allowed else "refused"
-        text = f"{one.instrument_id} order {verb} by {one.limit}: {one.line}"
-        key = one.strategy_id, one.instrument_id
-        if self._refusals.get(key) != text:
-            self._refusals[key] = text
-            self._log.note("WARNING", text, one.strategy_id, one.ts)
+    def _take_over(self) -> None:
+        if self._recovery is not None:
+            self._recovery.take_over()
 
     def _take_snapshot(self) -> None:
         try:
@@ -317,18 +315,25 @@ class _NodeRun:
         """Return what there is; with `compare`, also what the sandbox's account says."""
         gate, recorder, ledger = self._built.gate, self._built.recorder, self._context.ledger
         balances = None
-        if compare and self._run.mode == "paper":
+        carried = any(o.purpose == CARRIED for o in ledger.orders.values())
+        if compare and self._run.mode == "paper" and not carried:
             balances = {n: balances_at(self._built.portfolio, n) for n in self._run.venues}
         return Facts(
             told=gate.told.frames(),
             past=gate.past.frames(),
             orders=list(ledger.orders.values()),
-            fills=list(ledger.fills),
+            fills=[self._within(fill) for fill in ledger.fills],
             predictions=recorder.table(),
             late=dict(recorder.late),
             equity=self._run.starting_equity if self._equity is None else self._equity,
             balances=balances,
         )
+
+    def _within(self, fill: Fill) -> Fill:
+        """Return a fill that stands for what was held before as one of the run's beginning."""
+        if fill.ts >= self._run.began_ns:
+            return fill
+        return msgspec.structs.replace(fill, ts=self._run.began_ns)
 
     def _finish_broken(self, error: AitbError) -> None:
         """Say in the folder why there are no results; a full disk may not take even that."""

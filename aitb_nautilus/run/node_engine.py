@@ -28,8 +28,9 @@ from nautilus_trader.live import (
     LiveNodeConfig,
     LiveRiskEngineConfig,
 )
-from nautilus_trader.model import AccountId, AccountType, Money, OmsType, TraderId, Venue
+from nautilus_trader.model import AccountId, AccountType, BarType, Money, OmsType, TraderId, Venue
 
+from aitb_nautilus.risk.strategy import GuardedStrategy
 from aitb_nautilus.run.bar_gate import BarGate, GatePlan
 from aitb_nautilus.run.config import VenueSettings
 from aitb_nautilus.run.engine import SECOND_WALL
@@ -75,6 +76,7 @@ def build_node(
     log_folder: Path | None,
     note: Callable[[str, str], None],
     on_tick: Callable[[], None],
+    on_warm: Callable[[], None],
 ) -> BuiltNode:
     """Return a node with clients, actors and strategies. Nothing is connected yet.
 
@@ -94,6 +96,8 @@ def build_node(
         For the log of the run.
     on_tick
         Called ten times a second on the node's thread.
+    on_warm
+        Called there once the past is told.
     """
     context, config = preparation.context, preparation.desk.config
     is_paper = preparation.mode == "paper"
@@ -130,7 +134,15 @@ def build_node(
         else:
             builder = builder.add_exec_client(venue.name, execution.factory, execution.config)
     node = builder.build()
-    gate = BarGate(Settings(), context, "aitb_gate-001", plan=plan, live=config.live, note=note)
+    gate = BarGate(
+        Settings(),
+        context,
+        "aitb_gate-001",
+        plan=plan,
+        live=config.live,
+        note=note,
+        on_warm=on_warm,
+    )
     warden = Warden(
         Settings(),
         context,
@@ -153,7 +165,24 @@ def build_node(
         node.add_actor(actor)
     for strategy in preparation.strategies:
         node.add_strategy(strategy)
+    if not is_paper:
+        _claim(preparation.strategies)
     return BuiltNode(node, node.cache, node.portfolio, gate, warden, recorder)
+
+
+def _claim(strategies: Sequence[GuardedStrategy]) -> None:
+    """Let the engine give orders and positions that it finds at a venue to their strategy.
+
+    It can do so by instrument alone; where several strategies trade one, nobody gets them, and
+    what becomes of their orders is read off the engine's cache.
+    """
+    listening = [
+        [BarType.from_str(text).instrument_id for text in dict.fromkeys(s.bar_types())]
+        for s in strategies
+    ]
+    for strategy, own in zip(strategies, listening, strict=True):
+        alone = [one for one in dict.fromkeys(own) if sum(one in o for o in listening) == 1]
+        strategy.set_external_order_instrument_ids(alone)
 
 
 def _logging(folder: Path | None) -> LoggerConfig:

@@ -81,6 +81,13 @@ class LiveSettings(Settings, frozen=True):
     holes
         A bar that the venue's history lacks as well: ``halt`` trading, or ``accept`` it as a time
         without a trade.
+    recovery_secs
+        How long the venue is asked, after a restart, for orders of the run before that are not
+        answered; what it does not know by then is not sent again, and trading halts. A command
+        that is older than five seconds is refused by Binance.
+    balance_tolerance_frac
+        By how much of it the account's balance may differ, after a restart, from what the journal
+        comes to: funding is no record of the journal. More binds the trader to reducing.
     snapshot_secs
         How often the tables of the run folder are written while the run goes on.
     switch_interval_ms
@@ -95,5 +102,7 @@ class LiveSettings(Settings, frozen=True):
     late_bar_secs: Annotated[float, msgspec.Meta(ge=1, le=3600)] = 10.0
     history_secs: Annotated[float, msgspec.Meta(ge=1, le=3600)] = 60.0
     holes: Literal["halt", "accept"] = "halt"
+    recovery_secs: Annotated[float, msgspec.Meta(ge=1, le=600)] = 6.0
+    balance_tolerance_frac: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.01
     snapshot_secs: Annotated[float, msgspec.Meta(ge=1, le=86_400)] = 60.0
     switch_interval_ms: Annotated[float, msgspec.Meta(ge=0.05, le=5)] = 0.5

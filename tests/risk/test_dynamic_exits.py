@@ -12,7 +12,16 @@ import msgspec
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from aitb_nautilus.messages import BarClosed, CloseIntent, Fill, ModifyIntent, OrderIntent, Side
+from aitb_nautilus.messages import (
+    BarClosed,
+    CancelIntent,
+    CloseIntent,
+    Fill,
+    ModifyIntent,
+    OrderIntent,
+    OrderUpdate,
+    Side,
+)
 from aitb_nautilus.risk.exit_levels import ExitState
 from aitb_nautilus.risk.exits import ExitManager, Exits
 from aitb_nautilus.risk.guard import LotRules
@@ -497,3 +506,68 @@ def test_change_that_came_too_late_is_no_reason_to_close() -> None:
     assert isinstance(desk.sent[-1], ModifyIntent)
     desk.update(desk.stop().client_order_id, None, reason="filled already", answers_change=True)
     assert not [one for one in desk.sent if isinstance(one, CloseIntent)]
+
+
+# A venue that changes no stop
+
+
+def refuse_change(desk: Desk, name: str) -> None:
+    desk.update(name, None, reason="not supported", answers_change=True)
+
+
+def test_stop_that_the_venue_does_not_change_is_replaced_before_it_is_cancelled() -> None:
+    desk = Desk(takes=False, stop_frac=0.1)
+    desk.fill("BUY", "1", 100.0)
+    first = desk.stop()
+    desk.update(first.client_order_id, "ACCEPTED")
+    desk.fill("BUY", "1", 100.0)
+    refuse_change(desk, first.client_order_id)
+    both = [o for o in desk.open() if o.is_stop]
+    assert [(o.leaves, o.trigger_price) for o in both] == [(1, 90.0), (2, 90.0)]
+    assert not [i for i in desk.sent if isinstance(i, CancelIntent)]
+    desk.update(both[1].client_order_id, "ACCEPTED")
+    assert desk.sent[-1] == CancelIntent(client_order_id=first.client_order_id)
+
+
+def vanish(desk: Desk) -> None:
+    """Let the stop be cancelled while no node runs."""
+    name = desk.stop().client_order_id
+    desk.ledger.apply_update(OrderUpdate(name, X, desk.now, "CANCELED"))
+
+
+def test_exits_go_on_where_they_were_and_place_what_is_missing() -> None:
+    desk = Desk(stop_frac=0.1, trailing_frac=0.05)
+    desk.fill("BUY", "1", 100.0)
+    desk.bar(110.0)
+    assert desk.stop().trigger_price == 104.5
+    saved = desk.exits.save()
+    vanish(desk)
+    desk.exits = ExitManager(Exits(stop_frac=0.1, trailing_frac=0.05), desk.view, X, 0.1, LOTS)
+    desk.exits.bring_back(saved)
+    missed = BarClosed(X, desk.now + 1, 108.0, 120.0, 108.0, 120.0, 1.0)
+    desk.ledger.apply_bar(missed)
+    desk.carry_out(desk.exits.resume([missed]))
+    assert desk.stop().trigger_price == 114.0
+
+
+def test_resting_stop_is_not_loosened_by_exits_that_have_forgotten() -> None:
+    desk = Desk(stop_frac=0.1, trailing_frac=0.05)
+    desk.fill("BUY", "1", 100.0)
+    desk.bar(110.0)
+    desk.exits = ExitManager(Exits(stop_frac=0.1, trailing_frac=0.05), desk.view, X, 0.1, LOTS)
+    desk.exits.bring_back(None)
+    sent = len(desk.sent)
+    desk.carry_out(desk.exits.resume([]))
+    assert (desk.stop().trigger_price, desk.sent[sent:]) == (104.5, [])
+
+
+def test_position_beyond_its_stop_after_a_restart_is_closed() -> None:
+    desk = Desk(stop_frac=0.1)
+    desk.fill("BUY", "1", 100.0)
+    saved = desk.exits.save()
+    vanish(desk)
+    desk.exits.bring_back(saved)
+    fallen = BarClosed(X, desk.now + 1, 85.0, 85.0, 85.0, 85.0, 1.0)
+    desk.ledger.apply_bar(fallen)
+    desk.carry_out(desk.exits.resume([fallen]))
+    assert desk.sent[-1] == CloseIntent(instrument_id=X, purpose="exit:stop")

@@ -1,0 +1,254 @@
+"""Ask Binance's USD-M futures for one order by our name of it, open or not.
+
+The engine's adapter brings open orders alone when a node starts: what was filled or cancelled while
+no node ran is found by nobody. Only what reads is asked here; orders leave by the engine.
+
+References
+----------
+Binance, USDⓈ-M futures, Trade REST endpoints: Query Order, Account Trade List, Query Algo Order
+(https://developers.binance.com/docs/derivatives/usds-margined-futures/trade/rest-api). How the
+engine's adapter writes a client order id was read off the orders that it sends.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import time
+import uuid
+from decimal import Decimal
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlencode
+from urllib.request import Request, urlopen
+
+import msgspec
+
+from aitb_nautilus.messages import OrderKind, OrderStatus, Side
+from aitb_nautilus.risk.venue_facts import VenueFill, VenueOrder
+from aitb_nautilus.run.config import VenueSettings
+
+__all__ = ["AskError", "BinanceAsker", "venue_name_of"]
+
+_HOSTS = {
+    "live": "https://fapi.binance.com",
+    "testnet": "https://testnet.binancefuture.com",
+    "demo": "https://demo-fapi.binance.com",
+}
+_PREFIX = "x-aHRE4BCj-u"
+_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_LENGTH = 22
+_UNKNOWN = (-2011, -2013)
+"""The venue's numbers for an order that does not exist."""
+_ANSWER_S = 5.0
+_STATUS: dict[str, OrderStatus] = {
+    "NEW": "ACCEPTED",
+    "PARTIALLY_FILLED": "ACCEPTED",
+    "FILLED": "FILLED",
+    "CANCELED": "CANCELED",
+    "REJECTED": "REJECTED",
+    "EXPIRED": "EXPIRED",
+    "EXPIRED_IN_MATCH": "EXPIRED",
+    # Of a conditional order; once it has woken, the order that it became says the rest.
+    "TRIGGERING": "ACCEPTED",
+    "TRIGGERED": "ACCEPTED",
+    "FINISHED": "ACCEPTED",
+}
+_KIND: dict[str, OrderKind] = {
+    "MARKET": "MARKET",
+    "LIMIT": "LIMIT",
+    "STOP": "STOP_LIMIT",
+    "STOP_MARKET": "STOP_MARKET",
+    "TAKE_PROFIT": "LIMIT_IF_TOUCHED",
+    "TAKE_PROFIT_MARKET": "MARKET_IF_TOUCHED",
+    "TRAILING_STOP_MARKET": "TRAILING_STOP_MARKET",
+}
+
+
+class AskError(Exception):
+    """The venue did not answer, or refused the question; it is asked again until the timeout."""
+
+
+class BinanceAsker:
+    """Ask by HTTP; a call blocks for seconds at most, so it belongs onto a thread of its own.
+
+    Parameters
+    ----------
+    venue
+        With its keys.
+    """
+
+    def __init__(self, venue: VenueSettings) -> None:
+        if venue.api_key is None or venue.api_secret is None:
+            raise ValueError("asking for orders needs the keys of the account")
+        self._base = (venue.base_url_http or _HOSTS[venue.environment]).rstrip("/")
+        self._key = venue.api_key.reveal()
+        self._secret = venue.api_secret.reveal().encode()
+
+    def find(
+        self, client_order_id: str, instrument_id: str
+    ) -> tuple[VenueOrder, list[VenueFill]] | None:
+        """Return an order and all its fills; None if the venue knows none of that id.
+
+        Raises
+        ------
+        AskError
+            If there was no answer, or one that is no answer to this.
+        """
+        symbol = instrument_id.partition(".")[0].removesuffix("-PERP")
+        name = venue_name_of(client_order_id)
+        try:
+            order = self._get("/fapi/v1/order", symbol=symbol, origClientOrderId=name)
+            if order is not None:
+                return self._plain(order, client_order_id, instrument_id)
+            algo = self._get("/fapi/v1/algoOrder", clientAlgoId=name)
+            if algo is None:
+                return None
+            return self._conditional(algo, symbol, client_order_id, instrument_id)
+        except (KeyError, ValueError, ArithmeticError, TypeError) as e:
+            raise AskError(f"an answer of the venue is not understood: {e!r}") from e
+
+    def _plain(
+        self, order: dict[str, Any], client_order_id: str, instrument_id: str
+    ) -> tuple[VenueOrder, list[VenueFill]]:
+        filled = Decimal(order["executedQty"])
+        fills: list[VenueFill] = []
+        if filled:
+            of = {"symbol": order["symbol"], "orderId": order["orderId"]}
+            rows = self._get("/fapi/v1/userTrades", **of)
+            fills = [_fill(row) for row in rows or ()]
+        return _order(
+            client_order_id,
+            instrument_id,
+            str(order["orderId"]),
+            order["side"],
+            _KIND[order["origType"]],
+            quantity=order["origQty"],
+            status=_STATUS[order["status"]],
+            filled=filled,
+            price=order["price"],
+            trigger=order["stopPrice"],
+            average=order["avgPrice"],
+            reduce_only=order["reduceOnly"],
+            ms=order["updateTime"],
+        ), fills
+
+    def _conditional(
+        self, algo: dict[str, Any], symbol: str, client_order_id: str, instrument_id: str
+    ) -> tuple[VenueOrder, list[VenueFill]]:
+        became = algo.get("actualOrderId")
+        kind = _KIND[algo["orderType"]]
+        if became:
+            order = self._get("/fapi/v1/order", symbol=symbol, orderId=became)
+            if order is not None:
+                told, fills = self._plain(order, client_order_id, instrument_id)
+                told = msgspec.structs.replace(
+                    told, kind=kind, trigger_price=_price(algo["triggerPrice"])
+                )
+                return told, fills
+        return _order(
+            client_order_id,
+            instrument_id,
+            str(algo["algoId"]),
+            algo["side"],
+            kind,
+            quantity=algo["quantity"],
+            status=_STATUS[algo["algoStatus"]],
+            filled=Decimal(0),
+            price=algo["price"],
+            trigger=algo["triggerPrice"],
+            average="0",
+            reduce_only=algo["reduceOnly"],
+            ms=algo["updateTime"],
+        ), []
+
+    def _get(self, path: str, **params: Any) -> Any:
+        """Return an answer; None if it is that there is no such order."""
+        query = urlencode({**params, "timestamp": time.time_ns() // 1_000_000})
+        signature = hmac.new(self._secret, query.encode(), hashlib.sha256).hexdigest()
+        url = f"{self._base}{path}?{query}&signature={signature}"
+        request = Request(url, headers={"X-MBX-APIKEY": self._key})  # noqa: S310 # the config's
+        try:
+            with urlopen(request, timeout=_ANSWER_S) as answer:  # noqa: S310
+                return msgspec.json.decode(answer.read())
+        except HTTPError as e:
+            body = e.read().decode(errors="replace")
+            if _number(body) in _UNKNOWN:
+                return None
+            raise AskError(f"HTTP {e.code} for {path}: {body[:200]}") from e
+        except (URLError, TimeoutError, OSError, msgspec.MsgspecError) as e:
+            raise AskError(f"{path}: {e}") from e
+
+
+def venue_name_of(client_order_id: str) -> str:
+    """Return how the engine's adapter names an order at Binance.
+
+    Examples
+    --------
+    >>> venue_name_of("65de6aaf9a7285bf8ad432ecb8023393")
+    'x-aHRE4BCj-u36DrvMMLngDf4Vroekvw2N'
+    """
+    try:
+        number = uuid.UUID(client_order_id).int
+    except ValueError:
+        return client_order_id
+    digits = ""
+    while number:
+        number, digit = divmod(number, len(_DIGITS))
+        digits = _DIGITS[digit] + digits
+    return _PREFIX + digits.rjust(_LENGTH, "0")
+
+
+def _order(
+    client_order_id: str,
+    instrument_id: str,
+    venue_order_id: str,
+    side: Side,
+    kind: OrderKind,
+    *,
+    quantity: str,
+    status: OrderStatus,
+    filled: Decimal,
+    price: str,
+    trigger: str,
+    average: str,
+    reduce_only: bool,
+    ms: int,
+) -> VenueOrder:
+    return VenueOrder(
+        client_order_id=client_order_id,
+        venue_order_id=venue_order_id,
+        instrument_id=instrument_id,
+        side=side,
+        kind=kind,
+        quantity=Decimal(quantity),
+        status=status,
+        filled=filled,
+        price=_price(price),
+        trigger_price=_price(trigger),
+        average_price=_price(average),
+        reduce_only=reduce_only,
+        ts=ms * 1_000_000,
+    )
+
+
+def _fill(row: dict[str, Any]) -> VenueFill:
+    return VenueFill(
+        trade_id=str(row["id"]),
+        price=float(row["price"]),
+        quantity=Decimal(row["qty"]),
+        ts=row["time"] * 1_000_000,
+        fee=float(row["commission"]),
+        liquidity="MAKER" if row["maker"] else "TAKER",
+    )
+
+
+def _price(text: str) -> float | None:
+    return float(text) or None
+
+
+def _number(body: str) -> int:
+    try:
+        return int(msgspec.json.decode(body)["code"])
+    except (msgspec.MsgspecError, KeyError, TypeError, ValueError):
+        return 0

@@ -1,0 +1,64 @@
+"""What happened in a node since the last look, for the log of its run."""
+
+from __future__ import annotations
+
+from aitb_nautilus.risk.context import Context
+from aitb_nautilus.risk.decision import Decision
+from aitb_nautilus.run.run_log import RunLog
+
+__all__ = ["NodeNews"]
+
+
+class NodeNews:
+    """Tell fills, refusals, halts and errors once each.
+
+    Parameters
+    ----------
+    context
+        What the node's components share.
+    log
+        Of the run.
+    """
+
+    def __init__(self, context: Context, log: RunLog) -> None:
+        self._context = context
+        self._log = log
+        self._refusals: dict[tuple[str, str], str] = {}
+        self._said = {"fills": 0, "refusals": 0, "rejected": 0, "halts": 0, "failures": 0}
+
+    def say(self) -> None:
+        """Write into the log what happened since the last time."""
+        ledger, guard, said = self._context.ledger, self._context.guard, self._said
+        failures = self._context.run_state.failures
+        for fill in ledger.fills[said["fills"] :]:
+            order = ledger.orders.get(fill.client_order_id)
+            purpose = order.purpose if order is not None else "unknown"
+            text = f"{fill.side} {fill.quantity} {fill.instrument_id} at {fill.price:g} ({purpose})"
+            self._log.note("INFO", text, fill.strategy_id, fill.ts)
+        for one in guard.refusals[said["refusals"] :]:
+            self._say_refusal(one)
+        for lost in ledger.rejected[said["rejected"] :]:
+            by = "rejected by the venue" if lost.status == "REJECTED" else "denied by the engine"
+            text = f"{lost.side} {lost.quantity} {lost.instrument_id} ({lost.purpose}) {by}"
+            text += f": {lost.reason or 'no reason was given'}"
+            self._log.note("WARNING", text, lost.strategy_id, lost.ts_sent)
+        for halt in guard.halts[said["halts"] :]:
+            self._log.note("ERROR", f"halted: {halt.reason}", halt.strategy_id or "guard", halt.ts)
+        for failure in failures[said["failures"] :]:
+            self._log.note("ERROR", failure.trace, failure.component, failure.ts)
+        self._said = {
+            "fills": len(ledger.fills),
+            "refusals": len(guard.refusals),
+            "rejected": len(ledger.rejected),
+            "halts": len(guard.halts),
+            "failures": len(failures),
+        }
+
+    def _say_refusal(self, one: Decision) -> None:
+        """Say why a wish was refused or shrunk; not again at every bar while it is the same."""
+        verb = "shrunk" if one.allowed else "refused"
+        text = f"{one.instrument_id} order {verb} by {one.limit}: {one.line}"
+        key = one.strategy_id, one.instrument_id
+        if self._refusals.get(key) != text:
+            self._refusals[key] = text
+            self._log.note("WARNING", text, one.strategy_id, one.ts)

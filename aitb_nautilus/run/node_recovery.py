@@ -1,0 +1,339 @@
+"""A node takes over what the one before it left, before anything is opened.
+
+The journal of the last run is carried into that of this one before the engine connects. Once the
+past is told, the ledger begins with what was carried; every order that may have changed meanwhile
+is asked for at the venue; then the firewall compares what the venue holds with what the journal
+explains, and the exits of every position are put back into place. Until then nothing opens.
+
+Everything here happens on the node's thread, but the questions to the venue, which block.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from nautilus_trader.model import ClientOrderId
+
+from aitb_nautilus.errors import RunError
+from aitb_nautilus.risk.book import Order
+from aitb_nautilus.risk.engine_venue import find_order, venue_facts
+from aitb_nautilus.risk.firewall import Explained, expected_balance, unexplained
+from aitb_nautilus.risk.firewall_check import Firewall
+from aitb_nautilus.risk.firewall_file import FirewallFile
+from aitb_nautilus.risk.journal_carried import take_over
+from aitb_nautilus.risk.recovery import Recovery, follow, resting
+from aitb_nautilus.risk.trading_states import Halt
+from aitb_nautilus.risk.venue_facts import VenueOrder
+from aitb_nautilus.run.bar_gate import BarGate
+from aitb_nautilus.run.binance_asker import BinanceAsker
+from aitb_nautilus.run.exit_memory import ExitMemory
+from aitb_nautilus.run.last_run import History, LastRun, LastRunFile
+from aitb_nautilus.run.preparation import Preparation
+from aitb_nautilus.run.sandbox_recovery import Reopening, end_orders
+from aitb_nautilus.run.state_place import StatePlace
+from aitb_nautilus.run.venue_hands import EngineHands
+from aitb_nautilus.run.venue_questions import VenueQuestions
+from aitb_nautilus.run.warm_up import in_order
+
+__all__ = ["RECOVERY", "NodeRecovery"]
+
+RECOVERY = "recovery"
+"""Name of the refusal that an opening order gets until everything is known."""
+
+_AGAIN_NS = 500_000_000
+_SETTLES_NS = 3_000_000_000
+"""So long may venue and ledger differ because something is on its way."""
+_CHECK_NS = 5_000_000_000
+
+
+class NodeRecovery:
+    """Bring a live node back to where the last one was.
+
+    Parameters
+    ----------
+    run
+        The node's preparation.
+    history
+        What the last run left.
+    file
+        Names the last run; from now on this one.
+    last
+        This run, as the file shall name it.
+    note
+        For the log of the run.
+
+    Attributes
+    ----------
+    is_done
+        Whether everything is known.
+    """
+
+    def __init__(
+        self,
+        run: Preparation,
+        history: History,
+        file: LastRunFile,
+        last: LastRun,
+        note: Callable[[str, str], None],
+    ) -> None:
+        self._run = run
+        self._context = run.context
+        self._history = history
+        self._note = note
+        self._began = time.time_ns()
+        self._pool = ThreadPoolExecutor(2, "recovery")
+        last = msgspec.structs.replace(last, exits=history.exits)
+        self._memory = ExitMemory(file, last, run.strategies, run.context.ledger, self._pool)
+        askers = {
+            venue.name: BinanceAsker(venue)
+            for venue in run.venues.values()
+            if run.mode == "live" and venue.adapter_name == "binance" and venue.account == "margin"
+        }
+        self._questions = VenueQuestions(run.context, askers, self._pool, note)
+        self._has_begun = self._has_complained = False
+        self._differs_since = 0
+        self._next_check = 0
+        self._has_rows = False
+        place = StatePlace.of(run.desk.path, run.desk.config.trader)
+        self._firewall_file = FirewallFile(place.folder, place.trader_id)
+        self._firewall: Firewall | None = None
+        self._cache: Any = None
+        self._gate: BarGate | None = None
+        self._carried: list[str] = []
+        self._reopening: Reopening | None = None
+        self._deadline = 0
+        self.is_done = False
+        self._context.guard.withheld[RECOVERY] = (
+            "what the run before left is not known yet: the venue is being asked"
+        )
+
+    def begin(self) -> None:
+        """Write what is carried over; the journal is open, and nothing is connected.
+
+        Raises
+        ------
+        RunError
+            If journal or file cannot be written.
+        """
+        context, carried, now = self._context, self._history.carried, time.time_ns()
+        why = context.chronicle.carried(carried, now)
+        if why:
+            raise RunError("the journal", f"cannot be written: {why}", "must be, before trading")
+        if carried.balance is None and self._run.mode == "paper":
+            began_with = context.ledger.starting_equity
+            context.chronicle.account(began_with, "the simulated account", now)
+        self._memory.begin()
+        context.guard.permits.remember_sent(carried.sent)
+        msgspec.structs.force_setattr(context, "deferred", [])
+        if self._history.missing:
+            self._note("WARNING", self._history.missing)
+            context.guard.restrict(
+                Halt(now, self._history.missing, level="reducing", who="recovery")
+            )
+
+    def connect(self, cache: Any, gate: BarGate) -> None:
+        """Take the engine's cache and the bars of the built node."""
+        self._cache, self._gate = cache, gate
+
+    def take_over(self) -> None:
+        """Let ledger and strategies know what was held; the past has just been told."""
+        context, carried = self._context, self._history.carried
+        began_with = context.ledger.starting_equity
+        take_over(carried, context.ledger)
+        if carried.balance is None:
+            context.ledger.starting_equity = began_with
+        context.guard.permits.expect_again()
+        for strategy in self._run.strategies:
+            saved = self._history.exits.get(strategy.component_id, {})
+            for name, manager in strategy.exit_managers().items():
+                manager.bring_back(saved.get(name))
+        deferred = context.deferred
+        msgspec.structs.force_setattr(context, "deferred", None)
+        for strategy, event in deferred or ():
+            strategy.on_order_event(event)
+        now = time.time_ns()
+        if self._run.mode == "paper":
+            self._reopen(now)
+            return
+        asked = self._history.asked
+        timeout = round(self._run.desk.config.live.recovery_secs * 1e9)
+        questions = [*asked, *resting(context.ledger, asked)]
+        self._carried = [o.client_order_id for o in context.ledger.every_open_order()]
+        self._questions.begin(questions, now, timeout)
+        self._has_begun = True
+
+    def tick(self, now: int) -> None:
+        """Go on; called ten times a second.
+
+        Parameters
+        ----------
+        now
+            ns UTC.
+        """
+        if self._reopening is not None and not self.is_done:
+            self._go_on_reopening(self._reopening, now)
+            return
+        if self._reopening is not None:
+            self._memory.keep()
+            return
+        if not self._has_begun:
+            return
+        if not self._questions.go_on(self._cache, self._answering(), now):
+            return
+        if not self.is_done:
+            self._compare(now)
+        else:
+            self._follow_carried(now)
+            if self._has_rows and now >= self._next_check:
+                self._check(now)
+            self._memory.keep()
+
+    def close(self) -> None:
+        """Remember the exits a last time."""
+        if self.is_done:
+            self._memory.keep()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    # On paper
+
+    def _reopen(self, now: int) -> None:
+        ended = end_orders(self._context, now)
+        if ended:
+            self._note("INFO", f"{ended} orders ended with the simulated exchange of the last run")
+        self._deadline = now + round(self._run.desk.config.live.recovery_secs * 1e9)
+        self._reopening = Reopening(
+            self._context,
+            {s.component_id: s for s in self._run.strategies},
+            self._history.carried.positions,
+            on_quotes=self._run.desk.config.paper.fills == "quotes",
+        )
+
+    def _go_on_reopening(self, reopening: Reopening, now: int) -> None:
+        if not reopening.go_on(self._cache, now):
+            if now >= self._deadline and not self._has_complained:
+                self._has_complained = True
+                self._note("WARNING", "the sandbox has no quotes yet; what was held waits for them")
+            return
+        self._protect(now)
+        self._end(now, 0)
+
+    def _answering(self) -> Mapping[str, Any]:
+        return {s.component_id: s.answering for s in self._run.strategies}
+
+    # Comparing
+
+    def _compare(self, now: int) -> None:
+        """Let the firewall look, once nothing is on its way; then put the exits into place."""
+        rows = unexplained(self._facts(), self._context.ledger, self._explained())
+        self._differs_since = self._differs_since or now
+        if self._differs_since == now:
+            self._protect(now)
+        if rows and now - self._differs_since < _SETTLES_NS:
+            return
+        self._check(now)
+        self._settle_account(now)
+        self._end(now, len(rows))
+
+    def _end(self, now: int, unexplained_things: int) -> None:
+        self.is_done = True
+        del self._context.guard.withheld[RECOVERY]
+        ledger = self._context.ledger
+        held = sum(1 for p in ledger.positions.values() if p.quantity)
+        took = (now - self._began) / 1e9
+        self._note(
+            "INFO",
+            f"recovered in {took:.1f} s: {held} positions and {ledger.open_order_count()} open "
+            f"orders are known, {unexplained_things} things are not explained",
+        )
+
+    def _facts(self) -> Any:
+        return venue_facts(self._cache, list(self._run.venues))
+
+    def _explained(self) -> Explained:
+        ledger, currency = self._context.ledger, self._run.desk.config.trader.currency
+        expected = expected_balance(ledger)
+        knows = self._history.carried.balance is not None
+        fraction = Decimal(repr(self._run.desk.config.live.balance_tolerance_frac))
+        return Explained(
+            sent=self._history.carried.sent,
+            lots={name: rules.lot for name, rules in self._context.guard.lots.items()},
+            balances={currency: expected} if knows else {},
+            balance_tolerance=(abs(expected) * fraction).quantize(Decimal("0.01")),
+        )
+
+    def _check(self, now: int) -> None:
+        self._next_check = now + _CHECK_NS
+        if self._firewall is None:
+            strategies = [s.component_id for s in self._run.strategies]
+            hands = EngineHands(self._context, self._run.strategies)
+            self._firewall = Firewall(self._context, strategies, self._firewall_file, hands)
+        rows = self._firewall.check(self._facts(), self._explained(), now)
+        if rows and not self._has_rows:
+            self._note(
+                "WARNING",
+                f"{len(rows)} things at the venue are not explained by the journal; nothing opens "
+                f"until they are answered: aitb firewall {self._run.desk.path}",
+            )
+        self._has_rows = bool(rows)
+
+    def _settle_account(self, now: int) -> None:
+        """Take the venue's balance for the account's, unless it is off by too much."""
+        currency = self._run.desk.config.trader.currency
+        held = self._facts().balances.get(currency)
+        explained = self._explained()
+        expected = explained.balances.get(currency)
+        if held is None or (
+            expected is not None and abs(held - expected) > explained.balance_tolerance
+        ):
+            return
+        ledger = self._context.ledger
+        ledger.starting_equity += float(held - expected_balance(ledger))
+        self._context.tape.heard("equity", "", ledger.starting_equity)
+        self._context.chronicle.account(ledger.starting_equity, "as the venue says", now)
+
+    # The exits
+
+    def _protect(self, now: int) -> None:
+        """Put the exits of every position back into place, and close what should be closed."""
+        if self._gate is None:
+            return
+        bars: dict[str, list[Any]] = {}
+        for frames in (self._gate.past.frames(), self._gate.told.frames()):
+            for bar in in_order(frames):
+                bars.setdefault(bar.instrument_id, []).append(bar)
+        for strategy in self._run.strategies:
+            strategy.answering.move_on(now)
+            for name, manager in strategy.exit_managers().items():
+                strategy.act(manager.resume(bars.get(name, ())))
+
+    def _follow_carried(self, now: int) -> None:
+        """Tell what became of orders that the engine gives to nobody."""
+        ledger = self._context.ledger
+        for name in tuple(self._carried):
+            known = ledger.orders[name]
+            if not known.is_open:
+                self._carried.remove(name)
+                continue
+            order = self._cache.order(ClientOrderId(name))
+            if order is None or str(order.strategy_id) == known.strategy_id:
+                continue
+            found = find_order(self._cache, name)
+            if found is None or not _has_news(found[0], known):
+                continue
+            command = [one for one in resting(ledger, ()) if one.client_order_id == name]
+            finding = Recovery(command, ledger, now, 0).answer(name, *found, now)
+            follow(finding, self._context, self._answering(), now)
+
+
+def _has_news(order: VenueOrder, known: Order) -> bool:
+    return (
+        order.filled > known.filled
+        or order.is_open != known.is_open
+        or (order.price, order.trigger_price, order.quantity)
+        != (known.price, known.trigger_price, known.quantity)
+    )

@@ -1,0 +1,123 @@
+"""Ask the venues for orders, beside the loop, and follow the answers on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from aitb_nautilus.risk.answers import Answers
+from aitb_nautilus.risk.book import Order
+from aitb_nautilus.risk.context import Context
+from aitb_nautilus.risk.engine_venue import find_order
+from aitb_nautilus.risk.journal_recovery import Unresolved
+from aitb_nautilus.risk.recovery import Recovery, follow
+from aitb_nautilus.risk.venue_facts import VenueFill, VenueOrder
+from aitb_nautilus.run.binance_asker import AskError, BinanceAsker
+
+__all__ = ["VenueQuestions"]
+
+_AGAIN_NS = 500_000_000
+
+type _Found = tuple[VenueOrder, list[VenueFill]] | None
+
+
+class VenueQuestions:
+    """Ask for each order again and again until it is answered or the time is up.
+
+    Parameters
+    ----------
+    context
+        What the node's components share; its ledger holds what was taken over.
+    askers
+        By venue name; of other venues the engine's cache is read.
+    pool
+        On which they are asked.
+    note
+        For the log of the run.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        askers: Mapping[str, BinanceAsker],
+        pool: ThreadPoolExecutor,
+        note: Callable[[str, str], None],
+    ) -> None:
+        self._context = context
+        self._askers = askers
+        self._pool = pool
+        self._note = note
+        self._recovery: Recovery | None = None
+        self._asked: dict[str, tuple[Future[_Found] | None, int]] = {}
+        self._answers: dict[str, _Found] = {}
+        self._complaints: set[str] = set()
+
+    def begin(self, commands: Sequence[Unresolved], now: int, timeout_ns: int) -> None:
+        """Begin to ask; see `Recovery`."""
+        self._recovery = Recovery(commands, self._context.ledger, now, timeout_ns)
+
+    def go_on(self, cache: Any, answering: Mapping[str, Answers], now: int) -> bool:
+        """Ask, and follow the answers once each order was asked for; return whether all is known.
+
+        Those that ended come first: else the fill of a stop would be answered by cancelling a
+        target that is gone as well.
+
+        Parameters
+        ----------
+        cache
+            The engine's.
+        answering
+            As in `follow`.
+        now
+            ns UTC.
+        """
+        recovery = self._recovery
+        if recovery is None:
+            return False
+        for question in recovery.questions:
+            name = question.client_order_id
+            future, again = self._asked.get(name, (None, 0))
+            if future is not None and future.done():
+                self._asked[name] = (None, now + _AGAIN_NS)
+                self._answers[name] = self._answer(name, future)
+            elif future is None and now >= again and self._answers.get(name) is None:
+                self._asked[name] = (self._ask(name, question.instrument_id, cache), 0)
+        if all(q.client_order_id in self._answers for q in recovery.questions):
+            self._follow_answers(recovery, answering, now)
+        follow(recovery.wait(now), self._context, answering, now)
+        return recovery.done
+
+    def _ask(self, client_order_id: str, instrument_id: str, cache: Any) -> Future[_Found]:
+        asker = self._askers.get(instrument_id.rpartition(".")[2])
+        if asker is not None:
+            return self._pool.submit(asker.find, client_order_id, instrument_id)
+        known: Future[_Found] = Future()
+        known.set_result(find_order(cache, client_order_id))
+        return known
+
+    def _answer(self, name: str, future: Future[_Found]) -> _Found:
+        try:
+            return future.result()
+        except AskError as e:
+            if str(e) not in self._complaints:
+                self._complaints.add(str(e))
+                self._note("WARNING", f"asked the venue for order {name}: {e}; asking again")
+            return None
+
+    def _follow_answers(
+        self, recovery: Recovery, answering: Mapping[str, Answers], now: int
+    ) -> None:
+        orders = self._context.ledger.orders
+        found = [(name, one) for name, one in self._answers.items() if one is not None]
+        for name, (order, fills) in sorted(found, key=lambda one: one[1][0].filled > 0):
+            del self._answers[name]
+            known = orders.get(name)
+            if known is None or not _is_older(order, known):
+                finding = recovery.answer(name, order, fills, now)
+                follow(finding, self._context, answering, now)
+
+
+def _is_older(order: VenueOrder, known: Order) -> bool:
+    """Return whether an answer is from before what the stream has told."""
+    return order.filled < known.filled or (order.is_open and not known.is_open)

@@ -1,0 +1,109 @@
+"""Asking for one order by our name, at a rehearsal of the exchange."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+import pytest
+
+from aitb_nautilus.run.binance_asker import AskError, BinanceAsker, venue_name_of
+from aitb_nautilus.run.config import VenueSettings
+from aitb_nautilus.settings import Secret
+from tests.run.node_lab import BTC, NodeLab, node_lab
+
+OURS = "65de6aaf9a7285bf8ad432ecb8023393"
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeLab]:
+    with node_lab(tmp_path_factory.mktemp("asked")) as lab:
+        lab.running.call(lambda r: r.advance(r.clock.now_ns() + 10**9))
+        yield lab
+
+
+def asker(lab: NodeLab, monkeypatch: pytest.MonkeyPatch, secret: str = "rehearsal") -> BinanceAsker:
+    monkeypatch.setenv("K", "rehearsal")
+    monkeypatch.setenv("S", secret)
+    venue = VenueSettings(
+        name="BINANCE",
+        account="margin",
+        starting_balance="10 USDT",
+        maker_fee_bps=0.0,
+        taker_fee_bps=0.0,
+        base_url_http=lab.running.url_http,
+        api_key=Secret("env:K"),
+        api_secret=Secret("env:S"),
+    )
+    return BinanceAsker(venue)
+
+
+def place(lab: NodeLab, ours: str, **terms: str) -> None:
+    params = {"symbol": "BTCUSDT", "newClientOrderId": venue_name_of(ours)} | terms
+    lab.running.call(lambda r: r.exchange.venue.place(params))
+
+
+def test_order_is_named_as_the_adapter_names_it() -> None:
+    # Read off an order that the engine's adapter had sent under this id.
+    assert venue_name_of(OURS) == "x-aHRE4BCj-u36DrvMMLngDf4Vroekvw2N"
+    assert venue_name_of("by-hand-1") == "by-hand-1"
+
+
+def test_filled_order_is_found_with_all_its_fills(
+    lab: NodeLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place(lab, OURS, side="BUY", type="MARKET", quantity="0.010")
+    found = asker(lab, monkeypatch).find(OURS, BTC)
+    assert found is not None
+    order, fills = found
+    assert (order.client_order_id, order.status, order.filled) == (OURS, "FILLED", Decimal("0.010"))
+    assert sum(f.quantity for f in fills) == Decimal("0.010")
+    assert {f.liquidity for f in fills} == {"TAKER"}
+    assert all(f.fee > 0 for f in fills)
+
+
+def test_resting_and_conditional_orders_are_found(
+    lab: NodeLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit, stop = "1" * 32, "2" * 32
+    place(
+        lab, limit, side="BUY", type="LIMIT", quantity="0.010", price="40000.0", timeInForce="GTC"
+    )
+    terms = {
+        "symbol": "BTCUSDT",
+        "clientAlgoId": venue_name_of(stop),
+        "algoType": "CONDITIONAL",
+        "side": "SELL",
+        "type": "STOP_MARKET",
+        "quantity": "0.010",
+        "triggerPrice": "40000.0",
+        "reduceOnly": "true",
+    }
+    lab.running.call(lambda r: r.exchange.triggers.place(terms))  # type: ignore[attr-defined]
+    resting = asker(lab, monkeypatch).find(limit, BTC)
+    waiting = asker(lab, monkeypatch).find(stop, BTC)
+    assert resting is not None
+    assert waiting is not None
+    assert (resting[0].status, resting[0].price, resting[1]) == ("ACCEPTED", 40_000.0, [])
+    assert (waiting[0].kind, waiting[0].status, waiting[0].trigger_price) == (
+        "STOP_MARKET",
+        "ACCEPTED",
+        40_000.0,
+    )
+    assert waiting[0].reduce_only
+
+
+def test_order_that_never_came_is_none(lab: NodeLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert asker(lab, monkeypatch).find("3" * 32, BTC) is None
+
+
+def test_refused_question_is_no_answer(lab: NodeLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(AskError, match="HTTP 4"):
+        asker(lab, monkeypatch, secret="wrong").find(OURS, BTC)
+
+
+def test_silent_venue_is_no_answer(lab: NodeLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = asker(lab, monkeypatch)
+    monkeypatch.setattr(one, "_base", "http://127.0.0.1:9")
+    with pytest.raises(AskError, match="/fapi/v1/order"):
+        one.find(OURS, BTC)

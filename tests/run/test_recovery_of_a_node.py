@@ -1,0 +1,196 @@
+"""A node that was killed, and the one that goes on after it, at a rehearsal of the exchange."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aitb_nautilus.risk.journal_carried import Account, Carried
+from aitb_nautilus.risk.journal_reader import Wanted, read
+from aitb_nautilus.risk.journal_records import Filled, Found, Settled
+from tests.run.desk_lab import CHECKOUT
+from tests.run.kill_live import kill_live
+from tests.run.node_lab import Node, NodeLab, node_lab
+from tests.run.test_live import SECRET, exits
+
+LIVE = ("--run", "--live-orders")
+ANSWER_S = 20.0
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[NodeLab]:
+    with node_lab(tmp_path, api_secret=SECRET) as lab:
+        yield lab
+
+
+def config_of(lab: NodeLab) -> str:
+    return str(lab.write(strategies=exits(lab.plain()), live={"holes": "accept"}))
+
+
+def killed_in_a_position(lab: NodeLab, *words: str) -> None:
+    """Let a node trade until it holds something with a resting stop and target, and kill it."""
+    node = lab.start(*words, secret=SECRET)
+    node.wait_for("warm after")
+    lab.play()
+    node.wait_for("(entry)")
+    time.sleep(0.5)
+    lab.pause()
+    time.sleep(0.5)
+    node.process.send_signal(signal.SIGKILL)
+    node.end()
+
+
+def stops(lab: NodeLab) -> list[tuple[str, int]]:
+    """Return side and lots of the stops that rest at the exchange."""
+    return lab.running.call(
+        lambda r: [(o.side, o.quantity) for o in r.exchange.triggers.waiting("BTCUSDT")]  # type: ignore[attr-defined]
+    )
+
+
+def held(lab: NodeLab) -> int:
+    lots: int = lab.venue()["position"]
+    return lots
+
+
+def recovered(lab: NodeLab, *words: str) -> Node:
+    node = lab.start(*words, secret=SECRET)
+    node.wait_for("recovered in")
+    return node
+
+
+def records(lab: NodeLab, kind: Any) -> list[Any]:
+    return [record.body for record in read(lab.last().folder, Wanted(kinds=(kind.kind,)))]
+
+
+def is_true_soon(look: Any) -> bool:
+    until = time.monotonic() + ANSWER_S
+    while not look() and time.monotonic() < until:
+        time.sleep(0.1)
+    return bool(look())
+
+
+def test_node_goes_on_with_position_and_resting_exits(lab: NodeLab) -> None:
+    config = config_of(lab)
+    killed_in_a_position(lab, "live", config, *LIVE)
+    before = (held(lab), stops(lab), lab.venue()["fills"])
+    assert before[0]
+    node = recovered(lab, "live", config, *LIVE)
+    assert "1 positions and 2 open orders are known, 0 things are not explained" in node.said
+    assert (held(lab), stops(lab), lab.venue()["fills"]) == before
+    (carried,) = records(lab, Carried)
+    assert [(p.strategy_id, int(p.quantity * 1_000)) for p in carried.positions] == [
+        ("ema-001", before[0])
+    ]
+    assert len(records(lab, Account)) == 1
+    # The next cross closes what the run before opened: its orders' events reach the strategy.
+    lab.play()
+    node.wait_for("(exit:signal)")
+    node.stop()
+    fills = [one.trade_id for one in records(lab, Filled)]
+    assert lab.venue()["fills"] - before[2] == len(fills) > 0
+    assert lab.last().record.status == "complete"
+
+
+def test_stop_that_was_taken_away_meanwhile_is_placed_anew_before_any_bar(lab: NodeLab) -> None:
+    config = config_of(lab)
+    killed_in_a_position(lab, "live", config, *LIVE)
+    lab.running.call(lambda r: r.exchange.triggers.cancel_all("BTCUSDT"))  # type: ignore[attr-defined]
+    assert stops(lab) == []
+    node = recovered(lab, "live", config, *LIVE)
+    lots = held(lab)
+    assert is_true_soon(lambda: stops(lab) == [("SELL" if lots > 0 else "BUY", abs(lots))])
+    assert "0 things are not explained" in node.said
+
+
+def test_what_was_filled_while_no_node_ran_is_known_and_its_exits_are_gone(lab: NodeLab) -> None:
+    (block,) = exits(lab.plain())
+    block["params"]["exits"] = {"stop_frac": 0.05, "target_frac": 0.001, "signal": False}
+    config = str(lab.write(strategies=[block], live={"holes": "accept"}))
+    node = lab.start("live", config, *LIVE, secret=SECRET)
+    node.wait_for("warm after")
+    lab.play()
+    node.wait_for("(entry)")
+    node.kill()
+    assert is_true_soon(lambda: held(lab) == 0)  # the target was met by the market
+    lab.pause()
+    node = recovered(lab, "live", config, *LIVE)
+    assert "0 positions" in node.said
+    assert "(exit:target)" in node.said
+    assert is_true_soon(lambda: stops(lab) == [])
+
+
+def test_foreign_order_binds_to_reducing_and_is_cancelled_when_a_person_says_so(
+    lab: NodeLab,
+) -> None:
+    config = config_of(lab)
+    killed_in_a_position(lab, "live", config, *LIVE)
+    terms = {
+        "symbol": "BTCUSDT",
+        "side": "BUY",
+        "type": "LIMIT",
+        "quantity": "0.010",
+        "price": "40000.0",
+        "timeInForce": "GTC",
+        "newClientOrderId": "web_1",
+    }
+    lab.running.call(lambda r: r.exchange.venue.place(terms))
+    node = recovered(lab, "live", config, *LIVE)
+    node.wait_for("things at the venue are not explained by the journal")
+    assert [row.key for row in records(lab, Found)] == ["order:web_1"]
+    words = ["firewall", config, "order:web_1", "cancel", "--reason", "typed by hand"]
+    done = subprocess.run(
+        [sys.executable, "-m", "aitb_nautilus", *words],
+        cwd=lab.folder,
+        env={"PYTHONPATH": str(CHECKOUT), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    before = lab.venue()["open"]
+    assert is_true_soon(lambda: lab.venue()["open"] == before - 1)
+    assert is_true_soon(lambda: records(lab, Settled))
+    assert node.process.poll() is None
+
+
+def test_missing_journal_is_told_and_binds_to_reducing(lab: NodeLab) -> None:
+    config = config_of(lab)
+    killed_in_a_position(lab, "live", config, *LIVE)
+    (lab.folder / "runs").rename(lab.folder / "elsewhere")
+    node = recovered(lab, "live", config, *LIVE)
+    assert "Put its folder back and start again" in node.said
+    assert [row.what for row in records(lab, Found)].count("position") == 1
+    node.stop()
+
+
+def test_paper_goes_on_with_its_position_and_places_its_exits_again(lab: NodeLab) -> None:
+    config = config_of(lab)
+    killed_in_a_position(lab, "paper", config)
+    node = lab.start("paper", config, secret=SECRET)
+    node.wait_for("(carried)")
+    lab.play()
+    node.wait_for("recovered in")
+    assert "2 orders ended with the simulated exchange of the last run" in node.said
+    (carried,) = records(lab, Carried)
+    (position,) = carried.positions
+    node.wait_for("(exit:signal)")
+    code, _, _ = node.stop()
+    assert code == 0, node.said
+    fills = lab.last().fills
+    assert (fills[0]["purpose"], fills[0]["quantity"]) == ("carried", abs(float(position.quantity)))
+    assert fills[0]["price"] == pytest.approx(position.average_price)
+    placed = [o["purpose"] for o in lab.last().table("orders")]
+    assert placed.count("exit:stop") >= 2  # the one that ended, and the one that was placed anew
+
+
+def test_few_kills_lose_nothing(tmp_path: Path) -> None:
+    tally = kill_live(tmp_path, 2, seed=3)
+    assert tally.is_clean, tally
+    assert tally.kills == 2
