@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from aitb_nautilus.risk.journal_proof import verify
+from aitb_nautilus.risk.tape_file import INPUTS_NAME, read_entries
 from aitb_nautilus.run.what_if import what_if
 from tests.run.desk_lab import Outcome
 from tests.run.node_lab import BTC, NodeLab, json_of, node_lab
@@ -210,3 +211,22 @@ def test_run_that_was_killed_is_replayed_as_far_as_it_was_recorded(tmp_path: Pat
         assert told["equal"]["orders"] > 0
         assert told["equal"]["events"] > 0
         assert "before the run did" in told["remarks"][0]
+
+
+def test_commands_of_a_person_are_replayed_where_they_came(tmp_path: Path) -> None:
+    with node_lab(tmp_path) as lab:
+        config = str(lab.write())
+        node = lab.start("paper", config)
+        node.wait_for("warm after")
+        lab.play()
+        node.wait_for("(entry)")
+        assert lab.start("flatten", config, "--reason", "lunch").end()[0] == 0
+        assert lab.start("resume", config, "--reason", "back").end()[0] == 0
+        node.wait_for("(exit:flatten)")
+        assert node.stop()[0] == 0, node.said
+        done = lab.last()
+        kinds = {entry.kind for entry in read_entries(done.folder / INPUTS_NAME)}
+        assert kinds >= {"states", "restrict", "resume"}
+        code, out = lab.start("replay", str(done.folder), "--json").end()
+        told = json_of(out)
+        assert (code, told["divergence"], told["is_whole"]) == (0, None, True)
