@@ -144,7 +144,10 @@ class Firewall:
                 return self._take_position(row, owner, facts, now)
             case "balance":
                 off = Decimal(row.at_venue) - Decimal(row.in_journal)
-                self._context.ledger.starting_equity += float(off)
+                ledger = self._context.ledger
+                ledger.starting_equity += float(off)
+                why = f"adopted by {answer.who}: {answer.reason}"
+                self._context.chronicle.account(ledger.starting_equity, why, now)
         return ""
 
     def _end(self, row: Unexplained, reason: str, now: int) -> None:

@@ -133,7 +133,7 @@ class NodeRecovery:
         if self._history.missing:
             self._note("WARNING", self._history.missing)
             context.guard.restrict(
-                Halt(now, self._history.missing, level="reducing", who="recovery")
+                Halt(now, self._history.missing, cause="check", level="reducing", who="recovery")
             )
 
     def connect(self, cache: Any, gate: BarGate) -> None:
