@@ -167,7 +167,7 @@ class Hearing:
         Parameters
         ----------
         ts
-            When, ns UTC.
+            When it left, by the node's clock, ns UTC.
         """
         price = order.price or order.trigger_price or 0.0
         for one in self._counting:

@@ -53,8 +53,8 @@ class Rebuilding:
     hear_fill
         Is told of each fill once the ledger holds it.
     hear_sent
-        Is told of each opening order, and each change that opens more or moves a price, with its
-        time, ns UTC.
+        Is told of each opening order, and each change that opens more or moves a price, with the
+        node's clock at that moment, ns UTC.
 
     Attributes
     ----------
@@ -73,11 +73,13 @@ class Rebuilding:
         self._hear_sent = hear_sent
         self._exits: set[str] = set()
         self._purposes: dict[str, str] = {}
+        self._late: dict[str, int] = {}
         self._reduces = False
 
     def take(self, record: Record) -> None:
         """Take the next record; kinds that say nothing of orders are passed over."""
         ledger, name = self.ledger, record.client_order_id
+        left = self._left(record)
         match record.body:
             case Carried() | Account() as begun:
                 begin_with(begun, ledger)
@@ -94,11 +96,11 @@ class Rebuilding:
                 order = _order(record, sent, is_exit=name in self._exits)
                 ledger.apply_order(order)
                 if not order.is_exit:
-                    self._hear_sent(order, record.ts)
+                    self._hear_sent(order, left)
             case Sent(action="modify") as sent if name in ledger.orders:
                 order = ledger.orders[name]
                 if _opens(order, sent) and not self._reduces:
-                    self._hear_sent(order, record.ts)
+                    self._hear_sent(order, left)
                 ledger.ask_change(order, sent.quantity, sent.price, sent.trigger_price)
             case Acknowledged() as answer if name in ledger.orders:
                 ledger.apply_update(_update(record, answer, ledger.orders[name]))
@@ -106,6 +108,12 @@ class Rebuilding:
                 fill = _fill(record, filled)
                 if ledger.apply_fill(fill):
                     self._hear_fill(fill)
+
+    def _left(self, record: Record) -> int:
+        """Return the node's clock at a record, as far as the decision before it says."""
+        if isinstance(record.body, Decided):
+            self._late[record.client_order_id] = record.body.late_ns
+        return record.ts + self._late.get(record.client_order_id, 0)
 
     def _rename(self, client_order_id: str) -> None:
         order = self.ledger.orders.get(client_order_id)
@@ -131,7 +139,7 @@ def rebuild(
         Is told of each fill once the ledger holds it: `Guard.hear_fill`, so that losing streaks
         and stops before the restart count.
     hear_sent
-        Is told of each opening order or change, with its time, ns UTC: `Hearing.sent_before`, so
+        Is told of each opening order or change, with the node's clock: `Hearing.sent_before`, so
         that the orders of this minute and this day count.
 
     Raises

@@ -114,7 +114,11 @@ class MaxOpenOrders(Limit):
 
 
 class MaxOrderRate(Limit):
-    """Cap the opening orders in any 60 seconds."""
+    """Cap the opening orders in any 60 seconds of the node's clock.
+
+    Not of the facts that they answer: one strategy may answer an older fact than another, at the
+    same moment.
+    """
 
     name = "max_orders_per_minute"
     counts = True
@@ -126,9 +130,9 @@ class MaxOrderRate(Limit):
 
     def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:  # noqa: ARG002
         """Refuse the order if as many were sent in the last 60 seconds."""
-        if len(self._sent) < self.maximum or proposal.ts - self._sent[0] >= MINUTE_NS:
+        if len(self._sent) < self.maximum or proposal.clock - self._sent[0] >= MINUTE_NS:
             return PASS
-        wait = (MINUTE_NS - (proposal.ts - self._sent[0])) / 1e9
+        wait = (MINUTE_NS - (proposal.clock - self._sent[0])) / 1e9
         return Verdict(
             ZERO,
             f"{self.maximum} opening orders were sent in the last minute, as many as "
@@ -138,7 +142,8 @@ class MaxOrderRate(Limit):
 
     def sent(self, proposal: Proposal) -> None:
         """Note the time of an order that was sent, and forget those of a minute ago."""
-        sent, ts = self._sent, proposal.ts
+        sent = self._sent
+        ts = max(proposal.clock, sent[-1]) if sent else proposal.clock
         sent.append(ts)
         while sent[0] <= ts - MINUTE_NS:
             sent.popleft()
@@ -154,7 +159,7 @@ class MaxOrderRate(Limit):
 
 
 class MaxOrdersPerDay(Limit):
-    """Cap the opening orders of a day (UTC)."""
+    """Cap the opening orders of a day (UTC) of the node's clock."""
 
     name = "max_orders_per_day"
     counts = True
@@ -167,7 +172,7 @@ class MaxOrdersPerDay(Limit):
 
     def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:  # noqa: ARG002
         """Refuse the order if as many were sent today."""
-        day = max(proposal.ts // DAY_NS, self._day)
+        day = max(proposal.clock // DAY_NS, self._day)
         if day > self._day or self._count < self.maximum:
             return PASS
         return Verdict(
@@ -179,7 +184,7 @@ class MaxOrdersPerDay(Limit):
 
     def sent(self, proposal: Proposal) -> None:
         """Count an order that was sent."""
-        day = proposal.ts // DAY_NS
+        day = proposal.clock // DAY_NS
         if day > self._day:
             self._day, self._count = day, 0
         self._count += 1

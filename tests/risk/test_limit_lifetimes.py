@@ -484,3 +484,18 @@ def test_bar_ahead_of_the_clock_of_the_node_is_told_by_that_clock() -> None:
     assert "the last bar of X.V lies 500 ms ahead of the clock" in desk.ask("1").line
     desk.guard.clock = lambda: desk.now - 500_000_000
     assert passes(desk)
+
+
+def test_rate_counts_by_the_clock_when_orders_answer_facts_of_different_age() -> None:
+    desk = desk_with(max_orders_per_minute=2)
+    clock = desk.now + HOUR
+    desk.guard.clock = lambda: clock
+    assert passes(desk)
+    assert passes(desk)
+    desk.now = clock  # another strategy answers a fact of this moment
+    assert "in 60.0 s" in desk.ask("1").line
+    clock += MINUTE
+    assert passes(desk)
+    desk.now -= HOUR  # and one an older fact; both left in this minute
+    assert passes(desk)
+    assert not passes(desk)

@@ -190,7 +190,7 @@ class Whim(GuardedStrategy):
         if problems:
             beside = [o for o in orders.values() if o.state == "open" and o is not order]
             raise Found(f"{order!r} was let through: {'; '.join(problems)}; beside {beside}")
-        self.history.openings.append((self.now(), NAME, BTC))
+        self.history.openings.append((NAME, BTC, case.clock))
 
     def _held(self) -> Decimal:
         return self.history.held[NAME, BTC]

@@ -74,7 +74,7 @@ class History:
     closes
         Whenever all bars of one time had been told: the time, and what each position had brought.
     openings
-        Time, strategy and instrument of every opening order or change that left.
+        Strategy, instrument and the node's clock of every opening order or change that left.
     resumed
         How many closes there were, and what equity was, when a person last resumed the trader.
     """
@@ -87,7 +87,7 @@ class History:
         self.trades: list[Trade] = []
         self.trips: list[RoundTrip] = []
         self.closes: list[tuple[int, dict[tuple[str, str], float]]] = []
-        self.openings: list[tuple[int, str, str]] = []
+        self.openings: list[tuple[str, str, int]] = []
         self.resumed = (0, equity)
         self.held: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
         self._paid: dict[tuple[str, str], float] = defaultdict(float)
@@ -304,13 +304,16 @@ def open_orders(most: int, area: Area, case: Case) -> str:
 
 
 def orders_per_minute(most: int, area: Area, case: Case) -> str:
-    count = sum(case.now - ts < MINUTE and area.holds(s, i) for ts, s, i in case.history.openings)
+    count = sum(
+        case.clock - left < MINUTE and area.holds(s, i) for s, i, left in case.history.openings
+    )
     return f"{count} left in the minute before it" if count >= most else ""
 
 
 def orders_per_day(most: int, area: Area, case: Case) -> str:
     count = sum(
-        ts // DAY == case.now // DAY and area.holds(s, i) for ts, s, i in case.history.openings
+        left // DAY == case.clock // DAY and area.holds(s, i)
+        for s, i, left in case.history.openings
     )
     return f"{count} left on its day before it" if count >= most else ""
 

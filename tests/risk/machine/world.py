@@ -362,7 +362,7 @@ class World:
             problems.append(f"{quantity} is no whole number of lots")
         if problems:
             raise Found(f"{order!r} was let through: {'; '.join(problems)}")
-        history.openings.append((strategy.now(), order.strategy_id, order.instrument_id))
+        history.openings.append((order.strategy_id, order.instrument_id, self.clock))
 
     def _must_pass(self, strategy_id: str, intent: Intent) -> bool:
         """Return whether a wish only reduces, and must lead to a command."""
