@@ -102,10 +102,11 @@ def of_type(type_: type[Body], with_these: dict[Any, Any]) -> st.SearchStrategy[
     texts = with_these[str]
     whole = st.integers(0, 2**62)
     tables = st.dictionaries(texts, texts | st.booleans() | st.integers(-(2**53), 2**53))
+    lost = st.lists(texts).map(tuple)
     special = {
         "limits": tables,
         "versions": st.dictionaries(texts, texts),
-        "sent": st.lists(texts).map(tuple),
+        "sent": st.dictionaries(texts, whole) if type_.kind == "carried" else lost,
         "lost": st.integers(0, 2**62),
         "first_ts": st.integers(0, 2**62),
         "last_ts": st.integers(0, 2**62),

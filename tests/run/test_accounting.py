@@ -124,17 +124,16 @@ def test_funding_is_paid_at_the_settlement_and_agrees_with_the_engine(lab: Lab) 
     rows = [*flat(100, 2), *((100 + i, 101 + i, 99 + i, 100.5 + i) for i in range(8))]
     lab.bars(rows, start=T0 - 6 * MINUTE)
     lab.funding([T0], [0.001])
-    both = lab.run(
-        lab.strategy({2: [buy(3)]}, id_="long"), lab.strategy({3: [sell(1)]}, id_="short")
-    )
+    both = lab.run(lab.strategy({2: [buy(3)]}, id_="one"), lab.strategy({3: [buy(1)]}, id_="two"))
     paid = [(f["ts"], f["quantity"], f["price"], f["amount"]) for f in both.table("funding")]
     assert paid == [  # a table of costs: positive was paid
         (T0, 3.0, 103.5, pytest.approx(3 * 103.5 * 0.001)),
-        (T0, -1.0, 103.5, pytest.approx(-103.5 * 0.001)),
+        (T0, 1.0, 103.5, pytest.approx(103.5 * 0.001)),
     ]
-    assert both.record.costs.funding == pytest.approx(2 * 103.5 * 0.001)
-    by_side = {t["side"]: t["funding"] for t in both.trips}
-    assert by_side == {"LONG": pytest.approx(0.3105), "SHORT": pytest.approx(-0.1035)}
+    assert both.record.costs.funding == pytest.approx(4 * 103.5 * 0.001)
+    assert [t["funding"] for t in both.trips] == pytest.approx([0.3105, 0.1035])
+    short = lab.run(lab.strategy({3: [sell(1)]}))
+    assert [t["funding"] for t in short.trips] == pytest.approx([-0.1035])
 
 
 @pytest.mark.parametrize("last", [False, True], ids=["in a gap", "at the last close"])

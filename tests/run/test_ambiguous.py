@@ -252,13 +252,13 @@ def test_position_closed_before_the_bar_leaves_it_unambiguous(lab: Lab) -> None:
 def test_two_strategies_on_one_instrument_are_settled_each_on_its_own(lab: Lab) -> None:
     lab.bars(ROWS)
     outcome = lab.run(
-        lab.strategy({2: [buy()]}, LONG, id_="long"),
+        lab.strategy({2: [buy()]}, LONG, id_="one"),
         lab.strategy(
-            {2: [sell(2)]}, {"entry": [stop(buy, 105, 2), target(buy, 95, 2)]}, id_="short"
+            {2: [buy(2)]}, {"entry": [stop(sell, 96, 2), target(sell, 104, 2)]}, id_="two"
         ),
     )
     closing = [(f["strategy_id"], f["price"]) for f in outcome.fills if f["purpose"] != "entry"]
-    assert closing == [("short-002", 105.2), ("long-001", 94.9)]  # high comes before low
+    assert closing == [("two-002", 95.9), ("one-001", 94.9)]  # the higher stop comes first
     assert outcome.record.ambiguous.count == 2
 
 

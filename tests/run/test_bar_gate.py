@@ -107,6 +107,7 @@ def play(
         past or {},
         0,
     )
+    warm: list[bool] = []
     gate = Gate(
         Settings(),
         context,
@@ -114,12 +115,14 @@ def play(
         plan=plan,
         live=LiveSettings(**live),
         note=lambda _, line: said.append(line),
+        on_warm=lambda: warm.append(True),
     )
     gate.history, gate.answers, gate.asked = history or frames, answers, []
     ear = Ear(Settings(), context, "ear-001")
     coming = {name: f.between(close_of(first), None) for name, f in frames.items()}
     run(context, [stream(engine_bars(coming))], [gate, ear])
     assert [failure.trace for failure in context.run_state.failures] == []
+    assert warm == [True] * gate.is_warm  # told once
     return gate, ear, said
 
 
@@ -237,14 +240,21 @@ def test_node_that_gets_no_history_at_the_start_does_not_trade() -> None:
     context = make_context()
     frames = one(20)
     plan = GatePlan([MINUTE.bar_type(BTC)], {BTC: close_of(2)}, {}, 0)
+    warm: list[bool] = []
     gate = Gate(
-        Settings(), context, "gate-001", plan=plan, live=LiveSettings(), note=lambda *_: None
+        Settings(),
+        context,
+        "gate-001",
+        plan=plan,
+        live=LiveSettings(),
+        note=lambda *_: None,
+        on_warm=lambda: warm.append(True),
     )
     gate.history, gate.answers, gate.asked = frames, False, []
     run(context, [engine_bars({BTC: frames[BTC].between(close_of(12), None)})], [gate])
     (failure, *_) = context.run_state.failures
     assert "must answer before anything is traded" in failure.error
-    assert not gate.is_warm
+    assert (gate.is_warm, warm) == (False, [])
 
 
 @pytest.mark.parametrize("lost", [(), (95, 100, 101)])
