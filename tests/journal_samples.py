@@ -8,9 +8,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, get_type_hints
 
+import msgspec
 from hypothesis import strategies as st
 
 from aitb_nautilus.risk.journal import Journal
+from aitb_nautilus.risk.journal_carried import Carried, CarriedOrder, CarriedPosition
 from aitb_nautilus.risk.journal_records import (
     KINDS,
     Acknowledged,
@@ -97,16 +99,19 @@ def records(kinds: dict[str, type[Body]] = KINDS) -> st.SearchStrategy[Body]:
     return st.one_of([of_type(type_, with_these) for type_ in kinds.values()])
 
 
-def of_type(type_: type[Body], with_these: dict[Any, Any]) -> st.SearchStrategy[Body]:
-    """Return bodies of one kind, each field by its type."""
+def of_type(type_: type[msgspec.Struct], with_these: dict[Any, Any]) -> st.SearchStrategy[Any]:
+    """Return structs of one kind, each field by its type."""
     texts = with_these[str]
     whole = st.integers(0, 2**62)
     tables = st.dictionaries(texts, texts | st.booleans() | st.integers(-(2**53), 2**53))
     lost = st.lists(texts).map(tuple)
     special = {
+        "orders": st.deferred(lambda: _some(CarriedOrder, with_these)),
+        "positions": st.deferred(lambda: _some(CarriedPosition, with_these)),
+        "trades": lost,
         "limits": tables,
         "versions": st.dictionaries(texts, texts),
-        "sent": st.dictionaries(texts, whole) if type_.kind == "carried" else lost,
+        "sent": st.dictionaries(texts, whole) if type_ is Carried else lost,
         "lost": st.integers(0, 2**62),
         "first_ts": st.integers(0, 2**62),
         "last_ts": st.integers(0, 2**62),
@@ -121,6 +126,10 @@ def of_type(type_: type[Body], with_these: dict[Any, Any]) -> st.SearchStrategy[
         hint = hints[name]
         fields[name] = special[name] if name in special else by_type(hint, with_these)
     return st.builds(type_, **fields)
+
+
+def _some(type_: type[msgspec.Struct], with_these: dict[Any, Any]) -> st.SearchStrategy[Any]:
+    return st.lists(of_type(type_, with_these), max_size=3).map(tuple)
 
 
 def by_type(hint: Any, with_these: dict[Any, Any]) -> st.SearchStrategy[Any]:
