@@ -37,8 +37,8 @@ MINUTE_NS = 60_000_000_000
 HISTORY = 900
 _STEP_NS = MINUTE_NS // 6
 _LIMIT_S = 40.0
-_START_S = 15.0
-"""How long the start of a node may take on a busy machine."""
+_FROM_S, _UNTIL_S = 10.0, 45.0
+"""Seconds of a minute at which a lab begins."""
 
 
 def minute_bars(count: int, seed: int = 7) -> BarFrame:
@@ -262,10 +262,10 @@ def node_lab(
     closes = frame.ts_close.tolist()
     rates = [(closes[HISTORY - 1 + n], rate) for n, rate in (funding or {}).items()]
     source = BarSource(spec, frame, MINUTE_NS, closes[HISTORY - 1], rates)
-    # A node that comes up in the next minute misses a bar which the standing clock has not closed.
-    left_s = (MINUTE_NS - time.time_ns() % MINUTE_NS) / 1e9
-    if left_s < _START_S:
-        time.sleep(left_s)
+    # A node that comes up at the turn of a minute misses a bar that the clock never closes.
+    second = time.time_ns() % MINUTE_NS / 1e9
+    if not _FROM_S <= second < _UNTIL_S:
+        time.sleep((_FROM_S - second) % 60)
     clock = SteppedClock(time.time_ns() // MINUTE_NS * MINUTE_NS)
     with serve_in_thread(RehearsalSettings(**settings), [source], clock) as running:
         lab = NodeLab(folder, running, spec)

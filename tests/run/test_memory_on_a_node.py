@@ -16,7 +16,6 @@ from aitb_nautilus.risk.journal_reader import read
 from aitb_nautilus.risk.journal_records import Sent
 from aitb_nautilus.risk.limit_memory import AccountMemory, MemoryRow
 from aitb_nautilus.risk.state_file import StateFile
-from aitb_nautilus.run.replay import replay
 from aitb_nautilus.run.what_if import what_if
 from tests.run.node_lab import node_lab
 from tests.run.test_commands import BUY, Node, says
@@ -125,8 +124,6 @@ def test_ladder_goes_on_where_it_was_when_a_desk_on_paper_is_killed(tmp_path: Pa
         # What it began with is part of the run: its decisions can be taken once more.
         taken = what_if(run.folder)
         assert (taken.differences, taken.decisions > 0) == ([], True)
-        again = replay(run.folder)
-        assert (again.differences, again.equal["decisions"] > 0) == (0, True)
     assert memories(file)["drawdown"].memory == peak
 
 
