@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Protocol
 
 from msgspec.structs import astuple, replace
@@ -33,6 +34,7 @@ from aitb_nautilus.risk.departures import Departures
 from aitb_nautilus.risk.flatten import Enforcement
 from aitb_nautilus.risk.order_port import OrderPort, OrderTerms
 from aitb_nautilus.risk.permits import Permit
+from aitb_nautilus.risk.port_calls import PortCalls
 from aitb_nautilus.risk.sender import OrderSender
 from aitb_nautilus.risk.tape import TapedPort
 from aitb_nautilus.risk.warming import WARM_UP
@@ -89,6 +91,8 @@ class Answers:
     ----------
     now
         Time of the fact that is being answered, ns UTC; `move_on` moves it.
+    calls
+        Calls of the strategy that are being carried out; what comes within one is answered after.
     """
 
     def __init__(self, decider: Decider, context: Context, port: OrderPort) -> None:
@@ -97,8 +101,9 @@ class Answers:
         self._id = decider.component_id
         self._tape = context.tape
         self._port = TapedPort(port, context.tape, self._id)
-        self._sender = OrderSender(context, self._id, self._port, lambda: self.now)
-        self._departures = Departures(context, self._id, port, lambda: self.now)
+        self.calls = PortCalls()
+        self._sender = OrderSender(context, self._id, self._port, lambda: self.now, self.calls)
+        self._departures = Departures(context, self._id, port, lambda: self.now, self.calls)
         self._enforcement = Enforcement(context.ledger, context.guard.states, self._id)
         self._strangers: set[str] = set()
         self._fact: Fact = None
@@ -183,6 +188,10 @@ class Answers:
         self._heard("left", client_order_id)
         if client_order_id in self._strangers:
             self._strangers.discard(client_order_id)
+            self.calls.answer(partial(self._cancel_stranger, client_order_id))
+
+    def _cancel_stranger(self, client_order_id: str) -> None:
+        with self.calls:
             self._port.cancel(client_order_id)
 
     def cancelling(self, client_order_id: str, instrument_id: str) -> None:
@@ -204,6 +213,9 @@ class Answers:
             return
         self._context.guard.hear_fill(fill)
         self._context.chronicle.filled(fill)
+        self.calls.answer(partial(self._answer_fill, fill))
+
+    def _answer_fill(self, fill: Fill) -> None:
         self._sender.fit_exits(fill.instrument_id)
         self._answer(fill, self._decider.decide_on_fill(fill))
         self._go_on(fill.instrument_id)
@@ -223,6 +235,9 @@ class Answers:
         if not order.is_open:
             context.guard.permits.end_release(order.client_order_id)
         context.chronicle.answered(order, update)
+        self.calls.answer(partial(self._answer_update, order, update))
+
+    def _answer_update(self, order: Order, update: OrderUpdate) -> None:
         self._answer(update, self._decider.decide_on_order(order, update))
         self._go_on(order.instrument_id)
 

@@ -7,12 +7,14 @@ its turn. A halt that comes in between is asked once more before it leaves.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal
 
 from aitb_nautilus.messages import ORDER_SENT, OrderSent
 from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.order_port import OrderPort
+from aitb_nautilus.risk.port_calls import PortCalls
 
 __all__ = ["Departures"]
 
@@ -22,17 +24,23 @@ class Departures:
 
     Parameters
     ----------
-    context, strategy_id, port, now
+    context, strategy_id, port, now, calls
         As of `OrderSender`.
     """
 
     def __init__(
-        self, context: Context, strategy_id: str, port: OrderPort, now: Callable[[], int]
+        self,
+        context: Context,
+        strategy_id: str,
+        port: OrderPort,
+        now: Callable[[], int],
+        calls: PortCalls,
     ) -> None:
         self._context = context
         self._strategy_id = strategy_id
         self._port = port
         self._now = now
+        self._calls = calls
 
     def send(self, instrument_id: str, send: Callable[[], None]) -> None:
         """Send a command now, or once the market opens again if nobody would hear it before.
@@ -43,10 +51,10 @@ class Departures:
         now = self._port.now()
         opening = now if heard_at is None else heard_at(now)
         if opening <= now:
-            send()
+            self._call(send)
             return
         waiting = self._context.waiting.setdefault(opening, [])
-        waiting.append(send)
+        waiting.append(partial(self._call, send))
         if len(waiting) == 1:
 
             def leave() -> None:
@@ -54,6 +62,10 @@ class Departures:
                     command()
 
             self._port.alert_at(opening, f"opening-{opening}", leave)
+
+    def _call(self, send: Callable[[], None]) -> None:
+        with self._calls:
+            send()
 
     def may_still_leave(self, orders: Sequence[Order]) -> bool:
         """Return whether orders that may have had to wait may leave; else take them back.

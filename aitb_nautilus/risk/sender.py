@@ -29,6 +29,7 @@ from aitb_nautilus.risk.journal_records import Sent
 from aitb_nautilus.risk.ledger import View
 from aitb_nautilus.risk.order_port import OrderPort, OrderTerms, plan
 from aitb_nautilus.risk.permits import Permit
+from aitb_nautilus.risk.port_calls import PortCalls
 
 __all__ = ["OrderSender"]
 
@@ -49,10 +50,17 @@ class OrderSender:
         By which they leave.
     now
         Returns the time of the fact that is being answered, ns UTC.
+    calls
+        Of the strategy: holds its answers while a command is carried out.
     """
 
     def __init__(
-        self, context: Context, strategy_id: str, port: OrderPort, now: Callable[[], int]
+        self,
+        context: Context,
+        strategy_id: str,
+        port: OrderPort,
+        now: Callable[[], int],
+        calls: PortCalls,
     ) -> None:
         self._context = context
         self._chronicle = context.chronicle
@@ -60,7 +68,7 @@ class OrderSender:
         self._port = port
         self._now = now
         self._view = View(context.ledger, strategy_id)
-        self._departures = Departures(context, strategy_id, port, now)
+        self._departures = Departures(context, strategy_id, port, now, calls)
         self._ids = DecisionIds(context.trader, strategy_id)
 
     def submit(self, intent: OrderIntent, wish: OrderIntent | CloseIntent, fact: Fact) -> Decision:

@@ -24,7 +24,6 @@ from nautilus_trader.model import (
     Price,
     Quantity,
     StrategyId,
-    TriggerType,
 )
 from nautilus_trader.trading import Strategy, StrategyConfig
 
@@ -48,21 +47,11 @@ from aitb_nautilus.risk.engine_port import EnginePort
 from aitb_nautilus.risk.exits import ExitManager
 from aitb_nautilus.risk.ledger import View
 from aitb_nautilus.risk.listening import Listening
-from aitb_nautilus.risk.translate import (
-    fill_fact,
-    foreign_fee,
-    funding_fact,
-    kind_of,
-    permit_of,
-    price_of,
-    terms_of,
-    update_fact,
-)
+from aitb_nautilus.risk.order_events import tell_order_event
+from aitb_nautilus.risk.translate import funding_fact, price_of, terms_of
 from aitb_nautilus.settings import Settings
 
 __all__ = ["GuardedStrategy"]
-
-_CHANGES = ("OrderPendingUpdate", "OrderUpdated")
 
 _HOOKS = {
     "on_start": "decide_on_start",
@@ -246,49 +235,12 @@ class GuardedStrategy(Strategy):
             self.context.ledger.apply_funding_rate(fact)
 
     def on_order_event(self, event: Any) -> None:
-        """Check new and changed orders against the permits; let the strategy answer the rest."""
-        kind = type(event).__name__
-        client_order_id = str(event.client_order_id)
-        if self._is_not_told(event, client_order_id, kind):
+        """Take what the engine says of an order, once the strategies may be told."""
+        deferred = self.context.deferred
+        if deferred is not None:
+            deferred.append((self, event))
             return
-        answering = self.answering
-        if kind == "OrderInitialized":
-            # The engine holds the strategy while it says this; no method of it may be called.
-            answering.created(client_order_id, permit_of(event))
-            if event.emulation_trigger not in (None, TriggerType.NO_TRIGGER):
-                # Not at OrderEmulated: one that is triggered at once is let go without it.
-                answering.emulated(client_order_id)
-            elif client_order_id in self.context.ledger.orders:
-                # An emulated order is let go as another kind: a stop as a market order.
-                prices = price_of(event.price), price_of(event.trigger_price)
-                self.context.ledger.apply_kind(client_order_id, kind_of(event.order_type), *prices)
-        elif kind == "OrderSubmitted":
-            answering.left(client_order_id)
-        elif kind == "OrderPendingCancel":
-            # Here and not where a cancel is wished: the engine's own methods cancel as well.
-            answering.cancelling(client_order_id, str(event.instrument_id))
-        elif kind == "OrderPendingUpdate":
-            answering.changing(client_order_id)
-        elif kind == "OrderFilled":
-            answering.fill(fill_fact(event))
-            why = foreign_fee(event)
-            if why:
-                # After the fill: what it opened gets its exits all the same.
-                self.context.guard.halt(why, event.ts_event, self.component_id, client_order_id)
-        else:
-            update = update_fact(event)
-            if update is not None:
-                answering.update(update)
-
-    def _is_not_told(self, event: Any, client_order_id: str, kind: str) -> bool:
-        """Return whether an event is not the strategy's business, or not yet."""
-        context = self.context
-        if context.deferred is not None:
-            context.deferred.append((self, event))
-            return True
-        if client_order_id in context.outside:
-            return True
-        return client_order_id in context.aside and kind in _CHANGES
+        tell_order_event(event, self.answering, self.context, self.component_id)
 
     def on_market_exit(self) -> None:
         """Tell the guard that the engine is about to close everything."""
@@ -345,6 +297,21 @@ class GuardedStrategy(Strategy):
             [terms_of(order) for order in order_list],
             lambda: send(order_list, *args, **kwargs),
         )
+
+    def cancel_order(self, *args: Any, **kwargs: Any) -> None:
+        """Cancel an order; the guard has nothing to say against it."""
+        with self.answering.calls:
+            super().cancel_order(*args, **kwargs)
+
+    def cancel_all_orders(self, *args: Any, **kwargs: Any) -> None:
+        """Cancel all orders in an instrument."""
+        with self.answering.calls:
+            super().cancel_all_orders(*args, **kwargs)
+
+    def market_exit(self, *args: Any, **kwargs: Any) -> None:
+        """Let the engine cancel and close all that the strategy has."""
+        with self.answering.calls:
+            super().market_exit(*args, **kwargs)
 
     def modify_order(
         self,

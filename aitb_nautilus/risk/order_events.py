@@ -1,0 +1,71 @@
+"""What the engine says of an order, as the facts that a strategy answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nautilus_trader.model import TriggerType
+
+from aitb_nautilus.risk.answers import Answers
+from aitb_nautilus.risk.context import Context
+from aitb_nautilus.risk.translate import (
+    fill_fact,
+    foreign_fee,
+    kind_of,
+    permit_of,
+    price_of,
+    update_fact,
+)
+
+__all__ = ["tell_order_event"]
+
+_CHANGES = ("OrderPendingUpdate", "OrderUpdated")
+
+
+def tell_order_event(event: Any, answering: Answers, context: Context, strategy_id: str) -> None:
+    """Check new and changed orders against the permits; let the strategy answer the rest.
+
+    Parameters
+    ----------
+    event
+        Any order event of the engine.
+    answering
+        Of the strategy whose order it is.
+    context
+        What the node's components share.
+    strategy_id
+        The strategy's id.
+    """
+    kind = type(event).__name__
+    client_order_id = str(event.client_order_id)
+    if client_order_id in context.outside:
+        return
+    if client_order_id in context.aside and kind in _CHANGES:
+        return
+    if kind == "OrderInitialized":
+        # The engine holds the strategy while it says this; no method of it may be called.
+        answering.created(client_order_id, permit_of(event))
+        if event.emulation_trigger not in (None, TriggerType.NO_TRIGGER):
+            # Not at OrderEmulated: one that is triggered at once is let go without it.
+            answering.emulated(client_order_id)
+        elif client_order_id in context.ledger.orders:
+            # An emulated order is let go as another kind: a stop as a market order.
+            prices = price_of(event.price), price_of(event.trigger_price)
+            context.ledger.apply_kind(client_order_id, kind_of(event.order_type), *prices)
+    elif kind == "OrderSubmitted":
+        answering.left(client_order_id)
+    elif kind == "OrderPendingCancel":
+        # Here and not where a cancel is wished: the engine's own methods cancel as well.
+        answering.cancelling(client_order_id, str(event.instrument_id))
+    elif kind == "OrderPendingUpdate":
+        answering.changing(client_order_id)
+    elif kind == "OrderFilled":
+        answering.fill(fill_fact(event))
+        why = foreign_fee(event)
+        if why:
+            # After the fill: what it opened gets its exits all the same.
+            context.guard.halt(why, event.ts_event, strategy_id, client_order_id)
+    else:
+        update = update_fact(event)
+        if update is not None:
+            answering.update(update)
