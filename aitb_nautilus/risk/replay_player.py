@@ -8,6 +8,7 @@ level deeper, and is told before the command returns.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
@@ -89,6 +90,7 @@ class RecordingPlayer:
     ) -> None:
         self._entries = entries
         self._head: Entry | None = next(entries, None)
+        self._ahead: deque[Entry] = deque()
         self._context = context
         self._components = components
         self._stage = stage
@@ -178,11 +180,15 @@ class RecordingPlayer:
             self._tell_one(self._next())
 
     def _next_listener(self) -> str | None:
-        while self._head is not None and self._head.kind in ("reading", "known"):
+        place = 0
+        while (entry := self._peek(place)) is not None and entry.kind in ("reading", "known"):
+            place += 1
+        if entry is None or entry.kind != "hear":
+            # What stands between belongs to those who wait for their bar with what they heard.
+            return None
+        for _ in range(place):
             self._next()
-        if not self._is_over() and self._head is not None and self._head.kind == "hear":
-            return self._next().who
-        return None
+        return None if self._is_over() else self._next().who
 
     def _is_over(self) -> bool:
         """Return whether the recording ends here, in the middle of a fact."""
@@ -198,9 +204,18 @@ class RecordingPlayer:
         if entry.kind == GAP:
             self.gap = entry.what[0]
             self._findings.is_over = True
-        self._head = next(self._entries, None)
+        self._head = self._ahead.popleft() if self._ahead else next(self._entries, None)
         self.at = entry.at
         return entry
+
+    def _peek(self, place: int) -> Entry | None:
+        """Return the entry so many places behind the head, without taking any."""
+        while len(self._ahead) < place:
+            entry = next(self._entries, None)
+            if entry is None:
+                return None
+            self._ahead.append(entry)
+        return self._ahead[place - 1] if place else self._head
 
     def _tell_one(self, entry: Entry) -> None:
         kind = entry.kind
