@@ -136,7 +136,8 @@ class EwmaCovariance:
 
     def settle(self) -> int:
         """Take in the bars of the last time if all are there, and return the version."""
-        self._fold_if_whole()
+        if self._returns:
+            self._fold_if_whole()
         return self.version
 
     def seen(self, instrument_id: str) -> int:

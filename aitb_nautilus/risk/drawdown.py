@@ -70,15 +70,19 @@ class DrawdownLadder(Limit):
         self._peak = 0.0
         self._highs: deque[tuple[int, float]] = deque()
         self._factor = Decimal(repr(shrink_factor))
+        steps = shrink_frac, reduce_frac, halt_frac
+        self._first_step = min(step for step in steps if step is not None)
 
     def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:
         """Shrink or refuse the order by the drawdown of this moment.
 
         A change of a resting order passes in the first step if it does not make it larger.
         """
-        equity = proposal.holdings(ledger).equity
+        equity = (proposal.whole or proposal.holdings(ledger)).equity
         peak = self._peak or ledger.starting_equity
         drawdown = 1 - equity / peak
+        if drawdown < self._first_step:
+            return PASS
         step = self._closed_from
         if step is not None and drawdown >= step:
             return Verdict(

@@ -112,13 +112,13 @@ class Holdings:
 
     __slots__ = (
         "_buying",
+        "_covers",
         "_everything",
         "_known",
         "_leave_out",
         "_ledger",
         "_long",
         "_pnl",
-        "_scope",
         "_selling",
         "_short",
         "equity",
@@ -139,8 +139,8 @@ class Holdings:
         self, ledger: Ledger, scope: Scope = EVERYTHING, leave_out: Order | None = None
     ) -> None:
         self._ledger = ledger
-        self._scope = scope
         self._everything = scope is EVERYTHING
+        self._covers = None if scope is EVERYTHING else scope.covers
         self._leave_out = leave_out
         self._known: dict[str, tuple[float, float, float, float, float]] = {}
         self._long = self._short = self._buying = self._selling = self._pnl = 0
@@ -161,20 +161,24 @@ class Holdings:
         ledger, known = self._ledger, self.revision
         if ledger.revision == known:
             return
+        add, look, moved = self.news.add, self._look, False
         for instrument_id, revision in reversed(ledger.revisions.items()):
             if revision <= known:
                 break
-            self.news.add(instrument_id)
-            self._look(instrument_id)
+            add(instrument_id)
+            if look(instrument_id):
+                moved = True
         self.revision = ledger.revision
-        long, short, buying, selling = self._long, self._short, self._buying, self._selling
-        self.waiting["BUY"], self.waiting["SELL"] = buying / _UNIT, selling / _UNIT
-        self.side["BUY"], self.side["SELL"] = (long + buying) / _UNIT, (short + selling) / _UNIT
-        self.net = (long - short) / _UNIT
-        self.gross = (long + short + buying + selling) / _UNIT
-        self.pnl = self._pnl / _UNIT
+        if moved:
+            long, short, buying, selling = self._long, self._short, self._buying, self._selling
+            waiting, side = self.waiting, self.side
+            waiting["BUY"], waiting["SELL"] = buying / _UNIT, selling / _UNIT
+            side["BUY"], side["SELL"] = (long + buying) / _UNIT, (short + selling) / _UNIT
+            self.net = (long - short) / _UNIT
+            self.gross = (long + short + buying + selling) / _UNIT
+        self.pnl = pnl = self._pnl / _UNIT
         if self._everything:
-            self.equity = ledger.starting_equity + self.pnl
+            self.equity = ledger.starting_equity + pnl
 
     def instruments(self) -> set[str]:
         """Return the ids of all instruments of which something is held or pending."""
@@ -190,15 +194,23 @@ class Holdings:
         """Return the value of what is held or pending on both sides of one instrument."""
         return self.one_sided("BUY", instrument_id) + self.one_sided("SELL", instrument_id)
 
-    def _look(self, instrument_id: str) -> None:
-        """Bring one instrument and the totals up to date; most facts change one or two of them."""
+    def _look(self, instrument_id: str) -> bool:
+        """Bring one instrument up to date; return whether more than its profit has changed."""
         mark = self._ledger.marks.get(instrument_id)
         if mark is None:
-            return  # Nothing was traded yet; an order without a price has no value.
+            return False  # Nothing was traded yet; an order without a price has no value.
         long, short, pnl = self._look_at_positions(instrument_id, mark)
         buying, selling = self._look_at_orders(instrument_id, mark)
-        before = self._known.get(instrument_id, _NOTHING)
-        self._known[instrument_id] = long, short, buying, selling, pnl
+        seen, before = (long, short, buying, selling, pnl), self._known.get(instrument_id)
+        if seen == before:
+            return False
+        self._known[instrument_id] = seen
+        if before is None:
+            before = _NOTHING
+        if pnl != before[4]:
+            self._pnl += int(pnl * _UNIT) - int(before[4] * _UNIT)
+            if seen[:4] == before[:4] and before is not _NOTHING:
+                return False
         if long != before[0]:
             self._long += _change(self.held["BUY"], instrument_id, long, before[0])
         if short != before[1]:
@@ -207,14 +219,13 @@ class Holdings:
             self._buying += _change(self.pending["BUY"], instrument_id, buying, before[2])
         if selling != before[3]:
             self._selling += _change(self.pending["SELL"], instrument_id, selling, before[3])
-        if pnl != before[4]:
-            self._pnl += int(pnl * _UNIT) - int(before[4] * _UNIT)
         self.signed[instrument_id] = net = long - short
         self.filled[instrument_id] = net + buying - selling
+        return True
 
     def _look_at_positions(self, instrument_id: str, mark: float) -> tuple[float, float, float]:
         """Return the value of longs and of shorts, and the profit."""
-        covers = None if self._everything else self._scope.covers
+        covers = self._covers
         long = short = pnl = 0.0
         for strategy_id, position in self._ledger.holders(instrument_id).items():
             if covers is not None and not covers(strategy_id, instrument_id):
@@ -232,8 +243,7 @@ class Holdings:
 
     def _look_at_orders(self, instrument_id: str, mark: float) -> tuple[float, float]:
         """Return what open orders may add to longs and to shorts."""
-        covers = None if self._everything else self._scope.covers
-        leave_out = self._leave_out
+        covers, leave_out = self._covers, self._leave_out
         buying = selling = 0.0
         for order in self._ledger.open_orders(instrument_id):
             if order.reduce_only or order is leave_out:

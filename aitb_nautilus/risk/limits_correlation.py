@@ -73,18 +73,18 @@ class MaxVolatility(_Correlated):
 
     def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:
         """Shrink the order to what the cap leaves."""
-        holdings = proposal.holdings(ledger)
+        holdings = proposal.whole or proposal.holdings(ledger)
         sight = self.portfolio.sight(proposal.instrument_id, holdings)
         if sight.unknown:
             return self.refusal(sight.unknown)
         sign = 1.0 if proposal.side == "BUY" else -1.0
         budget = self.maximum_frac * max(holdings.equity, 0.0)
         value, room, worst = proposal.value, math.inf, 0.0
-        a = sight.own_variance
+        a, cap = sight.own_variance, budget**2
         for _, risk, before in sight.portfolios:
             b = sign * risk
             # The variance with x more is before + 2 b x + a x^2, and may be `most`.
-            most = max(budget**2, before)
+            most = before if before > cap else cap
             after = before + value * (2 * b + a * value)
             if after > most * (1 + ROUNDING):
                 worst = max(worst, after)
@@ -126,19 +126,20 @@ class MaxRiskShare(_Correlated):
 
     def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:
         """Shrink the order to what its instrument may still use up."""
-        holdings = proposal.holdings(ledger)
+        holdings = proposal.whole or proposal.holdings(ledger)
         sight = self.portfolio.sight(proposal.instrument_id, holdings)
         if sight.unknown:
             return self.refusal(sight.unknown)
         sign = 1.0 if proposal.side == "BUY" else -1.0
         budget = self.budget_frac * max(holdings.equity, 0.0)
         value, room, worst = proposal.value, math.inf, 0.0
+        a, cap = sight.own_variance, self.maximum_frac * budget
         for own, risk, variance in sight.portfolios:
-            terms = (sign * own, sign * risk, variance, sight.own_variance)
-            most, after = self.maximum_frac * budget, _contribution(value, *terms)
-            if after <= most * (1 + ROUNDING):
+            terms = sign * own, sign * risk, variance, a
+            after = _contribution(value, *terms)
+            if after <= cap * (1 + ROUNDING):
                 continue
-            most = max(most, _contribution(0.0, *terms))
+            most = max(cap, _contribution(0.0, *terms))
             if after <= most * (1 + ROUNDING):
                 continue
             worst = max(worst, after)
@@ -188,18 +189,19 @@ class MaxCluster(_Correlated):
 
     def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:
         """Shrink the order to what its cluster may still hold."""
-        holdings, side = proposal.holdings(ledger), proposal.side
-        if holdings.side[side] + proposal.value < self.maximum * NEARLY:
+        holdings, side = proposal.whole or proposal.holdings(ledger), proposal.side
+        value = proposal.value
+        if holdings.side[side] + value < self.maximum * NEARLY:
             return PASS  # Even if everything moved together.
         cluster = self.cluster(proposal.instrument_id, ledger)
         if cluster is None:
             there = holdings.side[side]
         else:
-            held, pending = holdings.held[side], holdings.pending[side]
+            held, pending = holdings.held[side].get, holdings.pending[side].get
             there = 0.0
             for name in cluster:
-                there += held.get(name, 0.0) + pending.get(name, 0.0)
-        after = there + proposal.value
+                there += held(name, 0.0) + pending(name, 0.0)
+        after = there + value
         if after <= self.maximum * (1 + ROUNDING):
             return PASS
         names = "everything" if cluster is None else _some(proposal.instrument_id, cluster)
@@ -218,7 +220,7 @@ class MaxCluster(_Correlated):
         covariance = self.portfolio.covariance
         if not self.portfolio.knows(instrument_id):
             return None
-        versions = (covariance.version, len(ledger.revisions))
+        versions = (covariance.settle(), len(ledger.revisions))
         if self._versions != versions:
             found = clusters(list(covariance.index), covariance.correlation(), self.threshold)
             unknown = frozenset(n for n in ledger.revisions if not self.portfolio.knows(n))

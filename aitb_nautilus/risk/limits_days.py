@@ -69,7 +69,7 @@ class _Day(Limit):
 
     def lost(self, ts: int, worth: float) -> tuple[float, float]:
         """Return the largest loss of the day of `ts`, and the worth at its beginning."""
-        if ts // DAY_NS <= self._day:
+        if ts < (self._day + 1) * DAY_NS:
             first = self._first
             return max(self._worst, first - worth), first
         return max(self._last - worth, 0.0), self._last
@@ -111,7 +111,8 @@ class DailyLoss(_Day):
         """Refuse the order if the day's loss has reached the limit."""
         if self._day < 0:
             return PASS
-        lost, first = self.lost(proposal.ts, proposal.holdings(ledger).equity)
+        whole = proposal.whole or proposal.holdings(ledger)
+        lost, first = self.lost(proposal.ts, whole.equity)
         if lost < self.maximum * first:
             return PASS
         part = lost / first if first > 0 else 1.0

@@ -45,11 +45,11 @@ class MaxPositionNotional(Limit):
 
     def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:
         """Shrink the order to what the cap leaves."""
-        which = self.scope, proposal.side, proposal.instrument_id, proposal.replaces
-        amount = one_sided_amount(ledger, *which) + proposal.amount
-        if amount * proposal.price < self.maximum * NEARLY:
+        side, instrument_id, replaces = proposal.side, proposal.instrument_id, proposal.replaces
+        amount = one_sided_amount(ledger, self.scope, side, instrument_id, replaces)
+        if (amount + proposal.amount) * proposal.price < self.maximum * NEARLY:
             return PASS
-        there = one_sided_quantity(ledger, *which)
+        there = one_sided_quantity(ledger, self.scope, side, instrument_id, replaces)
         whole = there + proposal.quantity
         price, maximum = Decimal(repr(proposal.price)), Decimal(repr(self.maximum))
         after = whole * price
@@ -73,7 +73,8 @@ class MaxGrossNotional(Limit):
 
     def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:
         """Shrink the order to what the cap leaves."""
-        if proposal.holdings(ledger).gross + proposal.value < self.maximum * NEARLY:
+        whole = proposal.whole or proposal.holdings(ledger)
+        if whole.gross + proposal.value < self.maximum * NEARLY:
             return PASS  # Nothing in scope is more than the whole.
         gross = proposal.holdings(ledger, self.scope).gross
         after = gross + proposal.value
@@ -126,9 +127,13 @@ class MaxLeverage(Limit):
 
     def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:
         """Shrink the order to what equity carries."""
-        equity = proposal.holdings(ledger).equity
+        whole = proposal.whole or proposal.holdings(ledger)
+        carried = self.maximum * whole.equity
+        if whole.gross + proposal.value < carried * NEARLY:
+            return PASS  # Nothing in scope is more than the whole.
+        equity = whole.equity
         gross = proposal.holdings(ledger, self.scope).gross
-        carried, after = self.maximum * max(equity, 0.0), gross + proposal.value
+        carried, after = max(carried, 0.0), gross + proposal.value
         if after <= carried * (1 + ROUNDING):
             return PASS
         return Verdict(
@@ -153,9 +158,11 @@ class MaxConcentration(Limit):
 
     def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:
         """Shrink the order to what the instrument may still have."""
-        holdings, part = proposal.holdings(ledger), self.maximum_frac
-        gross, own = holdings.gross, holdings.of_instrument(proposal.instrument_id)
-        value = proposal.value
+        holdings, part = proposal.whole or proposal.holdings(ledger), self.maximum_frac
+        own, value = holdings.of_instrument(proposal.instrument_id), proposal.value
+        if own + value < part * holdings.equity * NEARLY:
+            return PASS
+        gross = holdings.gross
         whole = max(gross + value, holdings.equity)
         if own + value <= part * whole * (1 + ROUNDING):
             return PASS

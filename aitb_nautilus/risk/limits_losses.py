@@ -83,8 +83,7 @@ class _Pause(Limit):
 
     def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:  # noqa: ARG002
         """Refuse the order during the pause."""
-        until = self._began + self.pause_ns
-        if not self._why or proposal.ts >= until:
+        if not self._why or proposal.ts >= (until := self._began + self.pause_ns):
             return PASS
         return Verdict(ZERO, f"{self._why}; opens again at {utc(until)}, or change {self.key}")
 
@@ -179,10 +178,10 @@ class _InstrumentPause(Limit):
 
     def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:  # noqa: ARG002
         """Refuse the order during the instrument's pause."""
-        began, why = self._paused.get(proposal.instrument_id, (0, ""))
-        until = began + self.pause_ns
-        if not why or proposal.ts >= until:
+        paused = self._paused.get(proposal.instrument_id)
+        if paused is None or proposal.ts >= (until := paused[0] + self.pause_ns):
             return PASS
+        why = paused[1]
         return Verdict(ZERO, f"{why}; opens again at {utc(until)}, or change {self.key}")
 
     def pause(self, instrument_id: str, ts: int, why: str) -> None:

@@ -172,8 +172,10 @@ class MaxOrdersPerDay(Limit):
 
     def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:  # noqa: ARG002
         """Refuse the order if as many were sent today."""
+        if self._count < self.maximum:
+            return PASS
         day = max(proposal.clock // DAY_NS, self._day)
-        if day > self._day or self._count < self.maximum:
+        if day > self._day:
             return PASS
         return Verdict(
             ZERO,
@@ -216,9 +218,12 @@ class MaxTurnover(Limit):
 
     def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:
         """Shrink the order to what is left of the day's turnover."""
+        waiting = proposal.holdings(ledger, self.scope).waiting
+        open_value = waiting["BUY"] + waiting["SELL"]
+        if self._traded + open_value + proposal.value < self.maximum * NEARLY:
+            return PASS  # Even if all of it was traded today.
         day = max(proposal.ts // DAY_NS, self._day)
         traded = self._traded if day == self._day else 0.0
-        waiting = proposal.holdings(ledger, self.scope).waiting
         used = traded + waiting["BUY"] + waiting["SELL"]
         after = used + proposal.value
         if after <= self.maximum * (1 + ROUNDING):

@@ -36,13 +36,11 @@ class Portfolio:
 
     def move(self, i: int, value: float) -> None:
         """Give an instrument a new value."""
-        values = self.values
+        values, row = self.values, self._rows[i]
         change = value - values[i]
-        if change:
-            row = self._rows[i]
-            grown = self.variance + change * (2 * math.sumprod(row, values) + change * row[i])
-            self.variance = grown if grown > 0 else 0.0
-            values[i] = value
+        grown = self.variance + change * (2 * math.sumprod(row, values) + change * row[i])
+        self.variance = grown if grown > 0 else 0.0
+        values[i] = value
 
 
 class Sight(msgspec.Struct, frozen=True, gc=False):
@@ -80,9 +78,9 @@ class PortfolioRisk:
         self._holdings: Holdings | None = None
         self._version = -1
         self._rows: list[list[float]] = []
-        self._held: Portfolio | None = None
-        self._filled: Portfolio | None = None
+        self._kept: tuple[Portfolio, Portfolio] | None = None
         self._all_known: tuple[Holdings, int] | None = None
+        self._known: set[str] = set()
         self._sight: Sight | None = None
         self._seen: tuple[Holdings, str, int, int] | None = None
 
@@ -90,9 +88,11 @@ class PortfolioRisk:
         """Return an instrument in the portfolio; worked out once for all limits that ask."""
         version = self.covariance.settle()
         seen = (holdings, instrument_id, holdings.revision, version)
-        if self._sight is None or seen != self._seen:
-            self._sight, self._seen = self._look(instrument_id, holdings, version), seen
-        return self._sight
+        sight = self._sight
+        if sight is None or seen != self._seen:
+            sight = self._sight = self._look(instrument_id, holdings, version)
+            self._seen = seen
+        return sight
 
     def _look(self, instrument_id: str, holdings: Holdings, version: int) -> Sight:
         unknown = self._unknown(holdings)
@@ -100,17 +100,25 @@ class PortfolioRisk:
             return Sight(unknown or instrument_id)
         if self._version != version:
             self._rows, self._version = self.covariance.matrix().tolist(), version
-            self._held = self._filled = None
+            self._kept = None
+        held, filled = self._portfolios(holdings)
         i = self.covariance.index[instrument_id]
-        row, seen = self._rows[i], []
-        for portfolio in self._portfolios(holdings):
-            values = portfolio.values
-            seen.append((values[i], math.sumprod(row, values), portfolio.variance))
-        return Sight("", row[i], tuple(seen))
+        row, values, pending = self._rows[i], held.values, holdings.pending
+        first = values[i], math.sumprod(row, values), held.variance
+        if not (pending["BUY"] or pending["SELL"]):
+            return Sight("", row[i], (first,))
+        values = filled.values
+        second = values[i], math.sumprod(row, values), filled.variance
+        return Sight("", row[i], (first, second))
 
     def knows(self, instrument_id: str) -> bool:
-        """Return whether enough returns of an instrument were seen."""
-        return self.covariance.seen(instrument_id) >= self.min_bars
+        """Return whether enough returns of an instrument were seen; then they always were."""
+        if instrument_id in self._known:
+            return True
+        if self.covariance.seen(instrument_id) < self.min_bars:
+            return False
+        self._known.add(instrument_id)
+        return True
 
     def _unknown(self, holdings: Holdings) -> str:
         """Return the instrument that is held or pending and least known; empty if all are."""
@@ -126,28 +134,30 @@ class PortfolioRisk:
             return ""
         return min((self.covariance.seen(name), name) for name in there)[1]
 
-    def _portfolios(self, holdings: Holdings) -> tuple[Portfolio, ...]:
-        """Return the portfolio as held, and with every open order filled if there are any.
+    def _portfolios(self, holdings: Holdings) -> tuple[Portfolio, Portfolio]:
+        """Return the portfolio as held, and with every open order filled.
 
         All instruments in it must be known.
         """
-        rows, index = self._rows, self.covariance.index
-        held, filled = self._held, self._filled
-        if holdings is not self._holdings or held is None or filled is None:
-            held = self._held = Portfolio(rows, _ordered(holdings.signed, index))
-            filled = self._filled = Portfolio(rows, _ordered(holdings.filled, index))
-            self._holdings = holdings
+        index, news, kept = self.covariance.index, holdings.news, self._kept
+        if kept is None or holdings is not self._holdings:
+            held = Portfolio(self._rows, _ordered(holdings.signed, index))
+            filled = Portfolio(self._rows, _ordered(holdings.filled, index))
+            self._holdings, self._kept = holdings, (held, filled)
         else:
-            news = holdings.news
+            held, filled = kept
             for name in sorted(news) if len(news) > 1 else news:
                 i = index.get(name)
                 if i is None:
                     continue  # It has no price yet, so nothing of it is held or pending.
-                held.move(i, holdings.signed.get(name, 0.0))
-                filled.move(i, holdings.filled.get(name, 0.0))
-        holdings.news.clear()
-        pending = holdings.pending
-        return (held, filled) if pending["BUY"] or pending["SELL"] else (held,)
+                value = holdings.signed.get(name, 0.0)
+                if value != held.values[i]:
+                    held.move(i, value)
+                value = holdings.filled.get(name, 0.0)
+                if value != filled.values[i]:
+                    filled.move(i, value)
+        news.clear()
+        return held, filled
 
 
 def _ordered(values: Mapping[str, float], index: Mapping[str, int]) -> list[float]:
