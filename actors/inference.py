@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from time import perf_counter_ns
 from typing import Annotated, Final, Literal, NamedTuple
 
 from msgspec import Meta
@@ -113,6 +114,7 @@ class OnnxInferenceActor(GuardedActor):
         self._predictors: list[Predictor] = []
         self._build(served)
         self._workers: _Workers | None = None
+        self._asked_at: dict[_Key, int] = {}
         self._is_looking = False
         for one in served:
             context.add_source(self._source(one))
@@ -164,8 +166,10 @@ class OnnxInferenceActor(GuardedActor):
             elif taken.row is not None and self._workers is not None and not self.is_past:
                 for model in models:
                     key = model, predictor.instrument, ts, now
-                    wanted = now < model.expiry(ts)
-                    if wanted and not self._workers.ask(model.place, key, taken.row, now):
+                    if now >= model.expiry(ts):
+                        continue
+                    self._asked_at[key] = perf_counter_ns()
+                    if not self._workers.ask(model.place, key, taken.row, now):
                         self._give_up(key, self._workers.allowed_ns)
                 self._look_soon(self._workers)
 
@@ -192,6 +196,10 @@ class OnnxInferenceActor(GuardedActor):
                 expires_ns,
             )
         )
+
+    def _tell_spent(self, stage: str, ns: int) -> None:
+        if not self.is_past:
+            self.context.latencies.spent(stage, ns)
 
     def _tell_row(self, instrument_id: str, features: FeatureSet, ts: int, row: Row) -> None:
         tape = self.context.tape
@@ -223,10 +231,12 @@ class OnnxInferenceActor(GuardedActor):
             if answer is None:
                 self._give_up(key, workers.allowed_ns)
             else:
+                self._tell_spent("inference", perf_counter_ns() - self._asked_at.pop(key))
                 self._publish(key, answer, now)
 
     def _give_up(self, key: _Key, allowed_ns: int) -> None:
         model, instrument_id, ts_event, _ = key
+        self._asked_at.pop(key, None)
         said = instrument_id, model.id, model.version, ts_event, self.now(), allowed_ns
         self.publish_late(LatePrediction(*said))
 
@@ -288,6 +298,7 @@ class OnnxInferenceActor(GuardedActor):
                 answering=self.settings.inference != "worker",
                 seconds=self.context.seconds,
                 tell_row=partial(self._tell_row, instrument, group[0][1].features),
+                tell_spent=self._tell_spent,
             )
             self._predictors.append(predictor)
             for name in predictor.instruments:

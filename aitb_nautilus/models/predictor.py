@@ -79,6 +79,8 @@ class Predictor:
     tell_row
         Told of each row that is computed at its bar: close of the bar, and the features, (n,)
         float32.
+    tell_spent
+        Told of the nanoseconds that ``feature`` and ``inference`` took at a bar.
 
     Notes
     -----
@@ -96,6 +98,7 @@ class Predictor:
         answering: bool = True,
         seconds: dict[str, float] | None = None,
         tell_row: Callable[[int, Row], None] | None = None,
+        tell_spent: Callable[[str, int], None] | None = None,
     ) -> None:
         self.instrument = instrument
         self.belated = 0
@@ -106,6 +109,7 @@ class Predictor:
         self._sessions = tuple(sessions)
         self._answering = answering
         self._tell_row = tell_row
+        self._tell_spent = tell_spent
         self._seconds = {} if seconds is None else seconds
         for name in ("features", "inference"):
             self._seconds.setdefault(name, 0.0)
@@ -230,12 +234,18 @@ class Predictor:
         seconds["features"] += done - start
         if row is None:
             return None
+        if self._tell_spent is not None:
+            self._tell_spent("feature", round((done - start) * 1e9))
         if self._tell_row is not None:
             self._tell_row(ts, row)
         if not self._answering:
             return Taken(ts, None, row)
+        asked = perf_counter()
         answers = tuple([session.predict_row(row) for session in self._sessions])
-        seconds["inference"] += perf_counter() - done
+        spent = perf_counter() - asked
+        seconds["inference"] += spent
+        if self._tell_spent is not None:
+            self._tell_spent("inference", round(spent * 1e9))
         return Taken(ts, answers, None)
 
     def _not_foreseen(self, ts: int, present: bytes, known: _Known) -> RunError:

@@ -23,6 +23,7 @@ __all__ = [
     "ratio",
     "seconds",
     "small_percent",
+    "span",
 ]
 
 DASH = "\N{EN DASH}"
@@ -80,6 +81,15 @@ def seconds(value: float | None) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def span(ns: int) -> str:
+    """Return a short time with three digits: ``850 ns``, ``12.3 \N{MICRO SIGN}s``, ``1.20 ms``."""
+    for unit, length in (("s", 10**9), ("ms", 10**6), ("\N{MICRO SIGN}s", 10**3)):
+        if ns >= length:
+            value = ns / length
+            return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f} {unit}"
+    return f"{ns} ns"
 
 
 def days(value: float) -> str:

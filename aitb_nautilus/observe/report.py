@@ -11,6 +11,7 @@ from pathlib import Path
 
 from aitb_nautilus.observe import (
     report_details as details,
+    report_latency as latency,
     report_limits as limits,
     report_models as models,
     report_overview as overview,
@@ -112,6 +113,7 @@ def _report(run: Run) -> str:
         ("risk", "Risk", risk.risk_cards(run)),
         ("limits", "Limits", limits.limits_cards(run)),
         ("money", "Costs", details.money_and_time(record)),
+        ("latency", "Latency", latency.latency_card(record)),
     ]
     if stats is not None:
         sections.append(("figures", "Figures", overview.all_figures(record, stats)))

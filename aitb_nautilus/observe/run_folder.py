@@ -123,6 +123,11 @@ class Run:
         return self._if_measured("refusals")
 
     @cached_property
+    def latency(self) -> pa.Table:
+        """How long each stage took, as histograms; empty if nothing was measured."""
+        return self._table("latency") if self.record.latency else TABLES["latency"].empty_table()
+
+    @cached_property
     def config_text(self) -> str:
         """The resolved config, secrets masked."""
         file = self.path / "config.toml"

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from aitb_nautilus.observe.latency_record import StageLatency
 from aitb_nautilus.observe.risk_record import RiskRecord
 from aitb_nautilus.observe.stats import Stats
 
@@ -286,6 +287,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     """The object in run.json; keys that this version does not know are ignored.
 
     `warm_up_bars` is the number of bars before the run that warmed it up, of all instruments.
+    `latency` has a stage only where something was measured.
 
     A complete run has everything. One that failed or was interrupted may lack what None allows.
     """
@@ -327,3 +329,4 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     risk: RiskRecord | None = None
     journal: JournalRecord | None = None
     warm_up_bars: int = 0
+    latency: list[StageLatency] = []

@@ -152,6 +152,15 @@ _PREDICTIONS = pa.schema(
     ]
 )
 
+# Histograms of how long each stage took, see `aitb_nautilus.latency`: how many values lay from
+# `low_ns` to `high_ns`, both included. `clock` is wall, monotonic or simulated.
+_LATENCY = pa.schema(
+    [
+        *_always(_NAME, "stage", "clock"),
+        *_always(pa.int64(), "low_ns", "high_ns", "count"),
+    ]
+)
+
 TABLES: Final[dict[str, pa.Schema]] = {
     "equity": _EQUITY,
     "fills": _FILLS,
@@ -165,6 +174,7 @@ TABLES: Final[dict[str, pa.Schema]] = {
     "risk_parts": _RISK_PARTS,
     "tails": _TAILS,
     "refusals": _REFUSALS,
+    "latency": _LATENCY,
 }
 
 

@@ -21,6 +21,7 @@ from aitb_nautilus.observe.differences import (
     remarks,
     run_names,
 )
+from aitb_nautilus.observe.latency_words import print_latency
 from aitb_nautilus.observe.model_words import model_line
 from aitb_nautilus.observe.run_folder import Run
 from aitb_nautilus.observe.run_record import Costs, RunRecord
@@ -78,6 +79,7 @@ def print_summary(run: Run, console: Console, page: Path | None = None) -> None:
         console.print(Text("Models" if len(record.models) > 1 else "Model", style="bold"))
         for model in record.models:
             console.print(_bullet(model_line(model)))
+    print_latency(record, console)
     _print_notes(record, console)
     page = page or run.path / "report.html"
     if page.exists():

@@ -35,7 +35,7 @@ from aitb_nautilus.risk.flatten import Enforcement
 from aitb_nautilus.risk.order_port import OrderPort, OrderTerms
 from aitb_nautilus.risk.permits import Permit
 from aitb_nautilus.risk.port_calls import PortCalls
-from aitb_nautilus.risk.sender import OrderSender
+from aitb_nautilus.risk.sender import OrderSender, cause_of
 from aitb_nautilus.risk.tape import TapedPort
 from aitb_nautilus.risk.warming import WARM_UP
 
@@ -107,6 +107,7 @@ class Answers:
         self._enforcement = Enforcement(context.ledger, context.guard.states, self._id)
         self._strangers: set[str] = set()
         self._fact: Fact = None
+        self._decided: Fact = None
         self.now = 0
 
     def move_on(self, ts: int) -> None:
@@ -185,6 +186,7 @@ class Answers:
 
     def left(self, client_order_id: str) -> None:
         """Cancel an order that has left without a permit, as soon as that can be done."""
+        self._context.latencies.left(client_order_id)
         self._heard("left", client_order_id)
         if client_order_id in self._strangers:
             self._strangers.discard(client_order_id)
@@ -208,6 +210,7 @@ class Answers:
 
     def fill(self, fill: Fill) -> None:
         """Take a fill, cut the exits that it leaves too large, and answer it; once."""
+        self._context.latencies.filled(fill.client_order_id)
         self._heard("fill", *astuple(fill))
         if not self._context.ledger.apply_fill(fill):
             return
@@ -223,8 +226,12 @@ class Answers:
 
     def update(self, update: OrderUpdate) -> None:
         """Take what became of an order, other than a fill, and answer it; once."""
-        self._heard("update", *astuple(update))
         context = self._context
+        if update.status == "ACCEPTED":
+            context.latencies.accepted(update.client_order_id)
+        elif update.status is not None:
+            context.latencies.ended(update.client_order_id)
+        self._heard("update", *astuple(update))
         order = context.ledger.orders.get(update.client_order_id)
         if order is None or not context.ledger.is_news(update):
             return
@@ -262,15 +269,20 @@ class Answers:
 
     def _answer(self, fact: Fact, intents: Iterable[Intent]) -> None:
         """Act on a fact that may come in the middle of the answer to another one."""
-        before, self._fact = self._fact, fact
+        before, self._fact = (self._fact, self._decided), fact
         self.act(intents)
-        self._fact = before
+        self._fact, self._decided = before
 
     def _halt(self, reason: str, client_order_id: str) -> None:
         self._context.guard.halt(reason, self.now, self._id, client_order_id)
         self._context.run_state.stop(f"trading halted: {reason}")
 
     def _carry_out(self, intent: Intent) -> Decision | None:
+        if self._fact is not self._decided:
+            self._decided = self._fact
+            cause = cause_of(self._fact)
+            if cause is not None and not self._context.warming.ts:
+                self._context.latencies.decided(cause)
         match intent:
             case OrderIntent():
                 sized = intent

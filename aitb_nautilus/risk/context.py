@@ -8,6 +8,7 @@ from typing import Any, cast
 import msgspec
 
 from aitb_nautilus.errors import ConfigError
+from aitb_nautilus.latency import Latencies
 from aitb_nautilus.risk.capture import RunState
 from aitb_nautilus.risk.chronicle import Chronicle
 from aitb_nautilus.risk.guard import Guard
@@ -76,6 +77,8 @@ class Context(msgspec.Struct, frozen=True):
         with its strategy; None once they know.
     turns
         Holds what opens while a close is on its way; None: commands arrive in the order of sending.
+    latencies
+        How long everything takes; measured, and never asked by what decides.
     chronicle
         Tells the journal what was decided.
     """
@@ -101,6 +104,7 @@ class Context(msgspec.Struct, frozen=True):
     outside: set[str] = msgspec.field(default_factory=set)
     deferred: list[tuple[Any, Any]] | None = None
     turns: Turns | None = None
+    latencies: Latencies = msgspec.field(default_factory=Latencies)
     chronicle: Chronicle = cast("Chronicle", None)
 
     def __post_init__(self) -> None:

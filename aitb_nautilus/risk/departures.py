@@ -86,6 +86,7 @@ class Departures:
     def withdraw(self, orders: Sequence[Order], why: str) -> None:
         """Take back orders that have not left: nobody knows of them but this node."""
         for order in orders:
+            self._context.latencies.ended(order.client_order_id)
             self._context.chronicle.not_sent(order, why, self._now())
             self._context.guard.permits.withdraw(order.client_order_id)
             self._context.ledger.withdraw_order(order.client_order_id)

@@ -144,6 +144,7 @@ class Listening:
             if audience.host is not self:
                 return  # It has subscribed to the bars by itself as well.
             fact = bar_fact(bar, audience.instrument_id)
+            component.context.latencies.bar_came(fact.instrument_id)
             if len(audience.listeners) > 1:
                 audience.tell(fact)
                 return

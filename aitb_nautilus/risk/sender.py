@@ -9,14 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import count
+from time import perf_counter_ns
 
 from msgspec.structs import replace
 
 from aitb_nautilus.messages import (
+    BarClosed,
     CancelIntent,
     CloseIntent,
     ModifyIntent,
     OrderIntent,
+    Prediction,
     opposite,
 )
 from aitb_nautilus.risk.book import Order
@@ -31,7 +34,7 @@ from aitb_nautilus.risk.order_port import OrderPort, OrderTerms, plan
 from aitb_nautilus.risk.permits import Permit
 from aitb_nautilus.risk.port_calls import PortCalls
 
-__all__ = ["OrderSender"]
+__all__ = ["OrderSender", "cause_of"]
 
 _ABSURD = 1e12
 """No instrument has such a price, and the engine can hardly hold one: the guard refuses it."""
@@ -89,7 +92,10 @@ class OrderSender:
         """
         intent = self._on_grid(intent, intent.instrument_id)
         place = self._ids.place(fact, self._now())
+        asked = perf_counter_ns()
         decision = self._context.guard.judge(intent, self._strategy_id, self._now())
+        if not self._context.warming.ts:
+            self._context.latencies.spent("guard", perf_counter_ns() - asked)
         if not decision.allowed:
             self._chronicle.decided(intent, decision, "submit", intent.quantity)
             return decision
@@ -105,6 +111,7 @@ class OrderSender:
         if decision.reducing:
             intent = replace(intent, reduce_only=True)
         terms = plan(intent, decision.quantity, name, self._port)
+        self._context.latencies.allowed(name, cause_of(fact), at_once=terms.kind == "MARKET")
         noted = self._note(terms, intent, decision)
         refusal = self._journalled([noted])
         if refusal is not None:
@@ -143,15 +150,19 @@ class OrderSender:
         """
         decisions: list[Decision] = []
         noted: list[Order] = []
+        latencies = self._context.latencies
         for order in orders:
             intent = order.intent()
+            asked = perf_counter_ns()
             decision = self._judge_built(order.client_order_id, intent)
+            latencies.spent("guard", perf_counter_ns() - asked)
             decisions.append(decision)
             if not decision.allowed:
                 self._chronicle.decided(intent, decision, "submit", intent.quantity)
                 self._departures.withdraw(noted, "another order of its list was refused")
                 return decisions
             # Noted at once: the limits count the orders of a list together.
+            latencies.allowed(order.client_order_id, None, at_once=order.kind == "MARKET")
             noted.append(self._note(order, intent, decision))
         refusal = self._journalled(noted)
         if refusal is not None:
@@ -376,3 +387,8 @@ class OrderSender:
         )
         self._context.ledger.apply_order(noted)
         return noted
+
+
+def cause_of(fact: Fact) -> str | None:
+    """Return the instrument of the bar or prediction that is answered; None: something else is."""
+    return fact.instrument_id if isinstance(fact, BarClosed | Prediction) else None

@@ -148,7 +148,9 @@ class BarGate(GuardedActor):
         """Take a bar of the stream."""
         name = self._ids.get(bar.bar_type)
         if name is not None:
-            self._take(self._canonical(bar, name))
+            fact = self._canonical(bar, name)
+            self.context.latencies.bar_came(name, bar.ts_init - fact.ts if self.is_warm else None)
+            self._take(fact)
             self._tell()
 
     def on_historical_bars(self, bars: Sequence[Bar]) -> None:
@@ -159,6 +161,7 @@ class BarGate(GuardedActor):
         name = asked.instrument_id
         found = [self._canonical(bar, name) for bar in bars if bar.bar_type == self._types[name]]
         wanted = [bar for bar in found if asked.first <= bar.ts <= asked.last]
+        self.context.latencies.bar_came(name)
         for bar in sorted(wanted, key=lambda one: one.ts):
             self._take(bar)
         if any(bar.ts == asked.first for bar in wanted):

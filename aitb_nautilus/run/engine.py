@@ -58,6 +58,7 @@ def build_engine(preparation: Preparation) -> BuiltEngine:
     latency_ns = {v.name: v.latency_ns for v in preparation.venues.values()}
     interval_ns = {str(s.instrument_id): s.interval_ns for s in preparation.series}
     clock = VenueClock(Settings(), context, "aitb_venue_clock-001", latency_ns)
+    context.latencies.venue_answers_by(clock.now)
     ambiguous = AmbiguousBars(
         Settings(),
         context,

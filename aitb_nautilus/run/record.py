@@ -11,6 +11,7 @@ from typing import Literal
 from aitb_nautilus import __version__
 from aitb_nautilus.errors import AitbError
 from aitb_nautilus.market.times import iso
+from aitb_nautilus.observe.latency_record import latency_records
 from aitb_nautilus.observe.run_record import (
     SCHEMA,
     Halt,
@@ -117,6 +118,7 @@ def run_record(
         ],
         journal=journal,
         warm_up_bars=sum(map(len, preparation.past.values())),
+        latency=latency_records(preparation.context.latencies),
     )
 
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 from aitb_nautilus.errors import RunError
 from aitb_nautilus.market.bars import RAW_SCALE, BarFrame
 from aitb_nautilus.messages import Fill
+from aitb_nautilus.observe.latency_record import latency_table
 from aitb_nautilus.observe.risk_record import RiskRecord
 from aitb_nautilus.observe.run_record import Ambiguous, Costs
 from aitb_nautilus.observe.run_tables import TABLES
@@ -139,6 +140,7 @@ def collect(preparation: Preparation, traded: Traded) -> Results:
         interval_ns=min(interval_ns.values()),
     )
     tables |= risk.tables
+    tables["latency"] = latency_table(preparation.context.latencies)
     return Results(
         sum(map(len, frames.values())),
         _fingerprint(traded),

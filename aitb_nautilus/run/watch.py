@@ -62,6 +62,7 @@ class QuoteWatch(GuardedActor):
     def on_quote(self, quote: QuoteTick) -> None:
         """Hand a quote to the guard."""
         fact = quote_fact(quote, self._ids[quote.instrument_id])
+        self.context.latencies.spent("quote age", quote.ts_init - quote.ts_event)
         self.context.tape.heard("quote", "", *astuple(fact))
         self._hearing.quote(fact)
 

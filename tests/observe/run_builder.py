@@ -12,7 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from aitb_nautilus.latency import Latencies
 from aitb_nautilus.market.bars import BarFrame
+from aitb_nautilus.observe.latency_record import latency_records, latency_table
 from aitb_nautilus.observe.run_record import (
     Ambiguous,
     Costs,
@@ -98,6 +100,8 @@ def build_run(path: Path, recipe: Recipe) -> Path:
         {"ts": ts, "equity": equity, "market": market, "exposure": held}
     ).cast(TABLES["equity"])
     arrow["bars"] = pa.concat_tables(bars)
+    latencies = _latencies(rng)
+    arrow["latency"] = latency_table(latencies)
     arrow["predictions"], models = predictions_of(recipe.models, frames, recipe.interval_s * SECOND)
     funding = float(arrow["funding"].column("amount").to_numpy().sum())
     stats = compute_stats(
@@ -118,8 +122,18 @@ def build_run(path: Path, recipe: Recipe) -> Path:
     (path / "log.jsonl").write_text("", encoding="utf-8")
     record = _record(path, recipe, ids, ts, equity, arrow, msgspec.convert(stats, Stats), config)
     predictions = arrow["predictions"].num_rows
-    write_record(path, msgspec.structs.replace(record, models=models, predictions=predictions))
+    told = {"models": models, "predictions": predictions, "latency": latency_records(latencies)}
+    write_record(path, msgspec.structs.replace(record, **told))
     return path
+
+
+def _latencies(rng: np.random.Generator) -> Latencies:
+    """Return some times of a node whose venue answers within tens of milliseconds."""
+    latencies = Latencies()
+    for stage, median in (("bar age", 80e6), ("guard", 9e3), ("acknowledgement", 12e6)):
+        for ns in (median * rng.lognormal(0, 0.5, 200)).astype(int).tolist():
+            latencies.spent(stage, ns)
+    return latencies
 
 
 def write_record(path: Path, record: RunRecord) -> None:

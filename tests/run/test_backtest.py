@@ -20,6 +20,7 @@ FILES = [
     "fills.parquet",
     "funding.parquet",
     "journal.sqlite",
+    "latency.parquet",
     "log.jsonl",
     "orders.parquet",
     "past.parquet",

@@ -147,6 +147,27 @@ def test_decisions_of_the_run_come_out_again_as_they_were(traded: Traded) -> Non
     assert told["equal"]["events"] >= record.fills > 2
 
 
+def test_every_stage_of_the_orders_was_measured_once(traded: Traded) -> None:
+    stages = {one.stage: one for one in traded.outcome.record.latency}
+    sent = traded.outcome.record.orders
+    assert list(stages) == [
+        *("bar age", "decision", "guard", "submit", "acknowledgement", "fill", "order")
+    ]
+    assert stages["bar age"].count <= traded.outcome.record.bars
+    assert stages["submit"].count == stages["acknowledgement"].count == sent
+    market = [o for o in traded.outcome.table("orders") if o["type"] == "MARKET"]
+    assert stages["fill"].count == len(market) > 2
+    # Stops and targets answer a fill, and so no bar.
+    assert stages["order"].count == stages["fill"].count
+    clocks = {"bar age": "wall", "order": "wall"}
+    assert {s: o.clock for s, o in stages.items()} == {
+        s: clocks.get(s, "monotonic") for s in stages
+    }
+    assert 0 < stages["acknowledgement"].p50_ns <= stages["acknowledgement"].max_ns < 10**10
+    # The rehearsal steps its clock ahead of this machine's: its bars come before their time.
+    assert stages["bar age"].below_zero > 0
+
+
 def test_turning_around_closes_first_and_opens_then(traded: Traded) -> None:
     purposes = [fill["purpose"] for fill in traded.outcome.fills]
     assert purposes == ["entry", *["exit:signal", "entry"] * (len(purposes) // 2)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +73,16 @@ def test_orders_filled_in_the_sandbox_at_its_fees(done: Done) -> None:
         assert fill["fee"] == pytest.approx(fill["price"] * fill["quantity"] * 5e-4)
     assert done.outcome.record.fills == len(fills) == done.printed["fills"]
     assert done.outcome.record.starting_equity == 10_000.0
+
+
+def test_sandbox_answers_after_the_config_s_latency(done: Done) -> None:
+    stages = {one.stage: one for one in done.outcome.record.latency}
+    assert stages["fill"].clock == "monotonic"
+    assert 20_000_000 <= stages["fill"].p50_ns < 2 * 10**9
+    counted = Counter[str]()
+    for row in done.outcome.table("latency"):
+        counted[row["stage"]] += row["count"]
+    assert counted == {name: one.count for name, one in stages.items()}
 
 
 def test_nothing_reached_the_exchange(done: Done, lab: NodeLab) -> None:

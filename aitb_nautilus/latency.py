@@ -1,0 +1,179 @@
+"""How long everything takes, from the market's time of a bar to the venue's yes: one place.
+
+=================  =============================================================================
+stage              from ... to
+=================  =============================================================================
+bar age            the close of a bar ... its arrival from the stream (wall clock)
+quote age          the venue's time of a quote ... its arrival, where a limit looks at quotes (wall
+                   clock)
+feature            a bar ... its row of features, computed
+inference          a row ... a model's answer; of a model in a worker, until it was collected
+decision           the arrival of a bar ... a strategy's first intent on it, or on what a model
+                   said of it: what waits for other bars, features and inference among it
+guard              an intent ... what the limits say of it
+submit             the guard's yes ... the adapter's word that the order has left, the journal on
+                   the disk and the wait for a close before it among it
+acknowledgement    the order has left ... the arrival of the venue's yes: accepted, or filled
+fill               a market order has left ... the arrival of its first fill
+order              the close of the bar that an order answers ... the arrival of the venue's yes
+=================  =============================================================================
+
+Ages compare two clocks, that of the venue and that of this machine; what is negative says that
+they differ, and counts as 0. All else is measured by the monotonic clock. `order` adds both, and is
+what a back-test pays with ``latency = "run:ID"``: a whole way there and back, so never less than
+the order took to arrive. A back-test has no ages, and the venue's answers come when the model of
+the venue says: its `acknowledgement` and `fill` are simulated times, and so are marked.
+
+Nothing that is measured reaches a decision, or a fingerprint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter_ns
+from typing import Final, Literal
+
+from aitb_nautilus.histogram import Histogram
+
+__all__ = ["STAGES", "Clock", "Latencies"]
+
+Clock = Literal["wall", "monotonic", "simulated"]
+
+STAGES: Final = (
+    "bar age",
+    "quote age",
+    "feature",
+    "inference",
+    "decision",
+    "guard",
+    "submit",
+    "acknowledgement",
+    "fill",
+    "order",
+)
+"""In the order in which they happen."""
+
+_WALL = ("bar age", "quote age", "order")
+_VENUE = ("acknowledgement", "fill", "order")
+_MOST = 100_000
+"""Orders that are waited for at once: of those that are never answered none may fill the memory."""
+
+
+class _Way:
+    """Where an order is on its way."""
+
+    __slots__ = ("age", "allowed", "at_once", "is_answered", "left", "since")
+
+    def __init__(self, allowed: int, since: int, age: int | None, at_once: bool) -> None:
+        self.allowed = allowed
+        self.since = since
+        self.age = age
+        self.at_once = at_once
+        self.left: int | None = None
+        self.is_answered = False
+
+
+class Latencies:
+    """The histograms of a run, and what is on its way.
+
+    Attributes
+    ----------
+    of
+        Histogram by stage.
+    """
+
+    __slots__ = ("_entered", "_is_simulated", "_venue_ns", "_ways", "of")
+
+    def __init__(self) -> None:
+        self.of = {stage: Histogram() for stage in STAGES}
+        self._entered: dict[str, tuple[int, int | None]] = {}
+        self._ways: dict[str, _Way] = {}
+        self._venue_ns: Callable[[], int] = perf_counter_ns
+        self._is_simulated = False
+
+    def venue_answers_by(self, simulated_ns: Callable[[], int]) -> None:
+        """Measure what the venue takes by a simulated clock, ns."""
+        self._venue_ns = simulated_ns
+        self._is_simulated = True
+
+    def clock_of(self, stage: str) -> Clock:
+        """Return by which clock a stage is measured."""
+        if self._is_simulated and stage in _VENUE:
+            return "simulated"
+        return "wall" if stage in _WALL else "monotonic"
+
+    # What comes in
+
+    def bar_came(self, instrument_id: str, age_ns: int | None = None) -> None:
+        """Note that a bar came in.
+
+        Parameters
+        ----------
+        age_ns
+            Since its close; None where it was not sent as soon as it closed.
+        """
+        self._entered[instrument_id] = perf_counter_ns(), age_ns
+        if age_ns is not None:
+            self.of["bar age"].record(age_ns)
+
+    def spent(self, stage: str, ns: int) -> None:
+        """Note how long something took."""
+        self.of[stage].record(ns)
+
+    def decided(self, instrument_id: str) -> None:
+        """Note a first intent on a bar of an instrument, or on what was said of it."""
+        entered = self._entered.get(instrument_id)
+        if entered is not None:
+            self.of["decision"].record(perf_counter_ns() - entered[0])
+
+    # The way of an order
+
+    def allowed(self, client_order_id: str, cause: str | None, *, at_once: bool) -> None:
+        """Note that the guard let an order pass.
+
+        Parameters
+        ----------
+        cause
+            Instrument of the bar or prediction that it answers; None: it answers something else.
+        at_once
+            Whether it fills as soon as it arrives: a market order.
+        """
+        since, age = self._entered.get(cause or "", (0, None))
+        if len(self._ways) >= _MOST:
+            self._ways.clear()
+        self._ways[client_order_id] = _Way(perf_counter_ns(), since, age, at_once)
+
+    def left(self, client_order_id: str) -> None:
+        """Note that the adapter took an order."""
+        way = self._ways.get(client_order_id)
+        if way is not None and way.left is None:
+            self.of["submit"].record(perf_counter_ns() - way.allowed)
+            way.left = self._venue_ns()
+
+    def accepted(self, client_order_id: str) -> None:
+        """Note the venue's yes to an order."""
+        way = self._ways.get(client_order_id)
+        if way is not None and way.left is not None:
+            self._answered(way, way.left)
+            if not way.at_once:
+                del self._ways[client_order_id]
+
+    def filled(self, client_order_id: str) -> None:
+        """Note a fill."""
+        way = self._ways.pop(client_order_id, None)
+        if way is not None and way.left is not None:
+            self._answered(way, way.left)
+            if way.at_once:
+                self.of["fill"].record(self._venue_ns() - way.left)
+
+    def ended(self, client_order_id: str) -> None:
+        """Note that nothing more is to be expected of an order."""
+        self._ways.pop(client_order_id, None)
+
+    def _answered(self, way: _Way, left: int) -> None:
+        if way.is_answered:
+            return
+        way.is_answered = True
+        self.of["acknowledgement"].record(self._venue_ns() - left)
+        if way.age is not None and not self._is_simulated:
+            self.of["order"].record(way.age + perf_counter_ns() - way.since)
