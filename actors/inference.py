@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from time import perf_counter_ns
 from typing import Annotated, Final, Literal, NamedTuple
 
 from msgspec import Meta
@@ -114,7 +113,6 @@ class OnnxInferenceActor(GuardedActor):
         self._predictors: list[Predictor] = []
         self._build(served)
         self._workers: _Workers | None = None
-        self._asked_at: dict[_Key, int] = {}
         self._is_looking = False
         for one in served:
             context.add_source(self._source(one))
@@ -168,7 +166,7 @@ class OnnxInferenceActor(GuardedActor):
                     key = model, predictor.instrument, ts, now
                     if now >= model.expiry(ts):
                         continue
-                    self._asked_at[key] = perf_counter_ns()
+                    self.context.latencies.begins("inference", key)
                     if not self._workers.ask(model.place, key, taken.row, now):
                         self._give_up(key, self._workers.allowed_ns)
                 self._look_soon(self._workers)
@@ -231,12 +229,12 @@ class OnnxInferenceActor(GuardedActor):
             if answer is None:
                 self._give_up(key, workers.allowed_ns)
             else:
-                self._tell_spent("inference", perf_counter_ns() - self._asked_at.pop(key))
+                self.context.latencies.ends("inference", key)
                 self._publish(key, answer, now)
 
     def _give_up(self, key: _Key, allowed_ns: int) -> None:
         model, instrument_id, ts_event, _ = key
-        self._asked_at.pop(key, None)
+        self.context.latencies.breaks_off("inference", key)
         said = instrument_id, model.id, model.version, ts_event, self.now(), allowed_ns
         self.publish_late(LatePrediction(*said))
 

@@ -29,7 +29,7 @@ Nothing that is measured reaches a decision, or a fingerprint.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from time import perf_counter_ns
 from typing import Final, Literal
 
@@ -82,11 +82,12 @@ class Latencies:
         Histogram by stage.
     """
 
-    __slots__ = ("_entered", "_is_simulated", "_venue_ns", "_ways", "of")
+    __slots__ = ("_begun", "_entered", "_is_simulated", "_venue_ns", "_ways", "of")
 
     def __init__(self) -> None:
         self.of = {stage: Histogram() for stage in STAGES}
         self._entered: dict[str, tuple[int, int | None]] = {}
+        self._begun: dict[tuple[str, Hashable], int] = {}
         self._ways: dict[str, _Way] = {}
         self._venue_ns: Callable[[], int] = perf_counter_ns
         self._is_simulated = False
@@ -119,6 +120,20 @@ class Latencies:
     def spent(self, stage: str, ns: int) -> None:
         """Note how long something took."""
         self.of[stage].record(ns)
+
+    def begins(self, stage: str, what: Hashable) -> None:
+        """Note that something begins that `ends` or `breaks_off` later."""
+        self._begun[stage, what] = perf_counter_ns()
+
+    def ends(self, stage: str, what: Hashable) -> None:
+        """Note how long it took."""
+        begun = self._begun.pop((stage, what), None)
+        if begun is not None:
+            self.of[stage].record(perf_counter_ns() - begun)
+
+    def breaks_off(self, stage: str, what: Hashable) -> None:
+        """Note that nobody waits for it any more."""
+        self._begun.pop((stage, what), None)
 
     def decided(self, instrument_id: str) -> None:
         """Note a first intent on a bar of an instrument, or on what was said of it."""

@@ -117,6 +117,17 @@ def test_a_simulated_venue_answers_by_its_own_clock(steady: list[int]) -> None:
     assert Latencies().clock_of("fill") == "monotonic"
 
 
+def test_work_in_a_thread_is_measured_until_it_is_collected(steady: list[int]) -> None:
+    one = Latencies()
+    for key in ("a", "b"):
+        one.begins("inference", key)
+    steady[0] += 25
+    one.breaks_off("inference", "b")
+    for key in ("a", "b", "never asked"):
+        one.ends("inference", key)
+    assert counts(one) == {"inference": [1, 25]}
+
+
 def test_orders_that_are_never_answered_do_not_fill_the_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
