@@ -26,6 +26,7 @@ from aitb_nautilus.risk.translate import bar_fact
 from aitb_nautilus.risk.warming import WARM_UP
 from aitb_nautilus.run.bar_order import BarOrder, Hole
 from aitb_nautilus.run.config import LiveSettings
+from aitb_nautilus.run.inquiries import Inquiries
 from aitb_nautilus.run.told_bars import ToldBars
 from aitb_nautilus.run.warm_up import in_order, tell_past
 from aitb_nautilus.settings import Settings
@@ -41,10 +42,6 @@ _PAGE = 300
 """Bars asked for at once: no venue answers with fewer."""
 _START_WAIT_NS = 2_000_000_000
 """While warming up, a bar that closed so long ago comes from the history and not by the stream."""
-_AGAIN_NS = 2_000_000_000
-_OLD_NS = 300_000_000_000
-_SURE = 3
-"""A bar that the history lacks is asked for so often: the newest ones may come to it late."""
 
 
 class GatePlan(msgspec.Struct, frozen=True):
@@ -125,11 +122,7 @@ class BarGate(GuardedActor):
             for text in plan.bar_types
         }
         self._order = BarOrder(self._interval_ns, plan.begins)
-        self._asked: Hole | None = None
-        self._asked_at = 0
-        self._silent_since = 0
-        self._misses: Counter[Hole] = Counter()
-        self._not_before = 0
+        self._inquiries = Inquiries()
         self._past_told = False
         self.told = ToldBars()
         self.ignored: Counter[str] = Counter()
@@ -155,9 +148,9 @@ class BarGate(GuardedActor):
 
     def on_historical_bars(self, bars: Sequence[Bar]) -> None:
         """Take what the venue's history answered."""
-        asked, self._asked, self._silent_since = self._asked, None, 0
+        asked = self._inquiries.answered(self._ids.get(bars[0].bar_type) if bars else None)
         if asked is None:
-            return  # an answer that came after it was given up
+            return  # an answer that came after it was given up, or nobody's
         name = asked.instrument_id
         found = [self._canonical(bar, name) for bar in bars if bar.bar_type == self._types[name]]
         wanted = [bar for bar in found if asked.first <= bar.ts <= asked.last]
@@ -165,7 +158,7 @@ class BarGate(GuardedActor):
         for bar in sorted(wanted, key=lambda one: one.ts):
             self._take(bar)
         if any(bar.ts == asked.first for bar in wanted):
-            self._misses.clear()
+            self._inquiries.found(name)
         else:
             self._missed(asked, wanted)
         self._tell()
@@ -212,7 +205,7 @@ class BarGate(GuardedActor):
             return
         if not self.is_warm:
             self._tell_past(self._ready())
-            if self._asked is None and self._order.hole(self.now(), _START_WAIT_NS) is None:
+            if not self._inquiries and self._order.hole(self.now(), _START_WAIT_NS) is None:
                 self._become_warm()
             return
         for bar in self._ready():
@@ -257,16 +250,20 @@ class BarGate(GuardedActor):
 
     def _ask(self) -> None:
         now = self.now()
-        if self._asked is not None:
-            self._give_up_if_silent(now)
-            return
+        self._give_up_if_silent(now)
         wait = round(self._live.late_bar_secs * 1e9) if self.is_warm else _START_WAIT_NS
-        if now < self._not_before or (hole := self._order.hole(now, wait)) is None:
-            return
+        holes = list(self._order.holes(now, wait))
+        if not holes:
+            self._inquiries.all_is_there()
+        for hole in holes:
+            if self._inquiries.may_ask(hole.instrument_id, now):
+                self._ask_for(hole, now)
+
+    def _ask_for(self, hole: Hole, now: int) -> None:
+        """Ask for one page, and the bar before it: an answer says by its bars whose it is."""
         length = self._interval_ns[hole.instrument_id]
         last = min(hole.last, hole.first + (_PAGE - 1) * length)
-        self._asked, self._asked_at = hole._replace(last=last), now
-        self._silent_since = self._silent_since or now
+        self._inquiries.asked(hole._replace(last=last), now)
         if self.is_warm:
             self._note(
                 "WARNING",
@@ -274,34 +271,32 @@ class BarGate(GuardedActor):
             )
         self.request_bars(
             self._types[hole.instrument_id],
-            start=_moment(hole.first - length),
+            start=_moment(hole.first - 2 * length),
             # A second more: some adapters take the end for a time that is not included. The engine
             # refuses one that lies ahead.
             end=_moment(last + _SECOND_NS) if last + _SECOND_NS < now else None,
-            limit=_PAGE + 2,
+            limit=_PAGE + 3,
         )
 
     def _give_up_if_silent(self, now: int) -> None:
         """Ask again after a while, and halt if the venue stays silent."""
-        asked = self._asked
-        if asked is None or now - self._asked_at < max(10 * 10**9, _AGAIN_NS):
-            return
-        self._asked = None
-        if now - self._silent_since < self._live.history_secs * 1e9:
-            return
-        self._silent_since = now
-        reason = (
-            f"the venue's history has not answered for {self._live.history_secs:g} s, and the bar "
-            f"of {iso(asked.first)} of {asked.instrument_id} is missing"
-        )
-        if not self.is_warm:
-            raise DataError(
-                f"warm-up of {asked.instrument_id}",
-                reason,
-                "must answer before anything is traded",
-                "Look at the connection, and at the venue's addresses in the config",
+        for asked in self._inquiries.give_up(now):
+            silence_ns = self._inquiries.silence_ns(asked.instrument_id, now)
+            if silence_ns < self._live.history_secs * 1e9:
+                continue
+            self._inquiries.begin_silence()
+            reason = (
+                f"the venue's history has not answered for {self._live.history_secs:g} s, and the "
+                f"bar of {iso(asked.first)} of {asked.instrument_id} is missing"
             )
-        self._halt(reason, now)
+            if not self.is_warm:
+                raise DataError(
+                    f"warm-up of {asked.instrument_id}",
+                    reason,
+                    "must answer before anything is traded",
+                    "Look at the connection, and at the venue's addresses in the config",
+                )
+            self._halt(reason, now)
 
     def _missed(self, asked: Hole, found: Sequence[BarClosed]) -> None:
         """Decide about bars that the history lacks: ask again, or go on without them."""
@@ -309,11 +304,8 @@ class BarGate(GuardedActor):
         until = min((bar.ts for bar in found), default=asked.last + 1)
         length = self._interval_ns[name]
         lacking = Hole(name, asked.first, until - 1 - (until - 1) % length)
-        self._misses[lacking] += 1
-        if now - lacking.last < _OLD_NS and self._misses[lacking] < _SURE:
-            self._not_before = now + _AGAIN_NS
+        if not self._inquiries.lacks(lacking, now):
             return
-        self._misses.clear()
         self._order.skip(name, lacking.last)
         count = (lacking.last - lacking.first) // length + 1
         line = f"{name}: the venue has no bars from {iso(lacking.first)} to {iso(lacking.last)}"

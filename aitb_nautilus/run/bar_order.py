@@ -6,7 +6,7 @@ before all that closed earlier are there, of its own instrument and of every oth
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from aitb_nautilus.messages import BarClosed
@@ -78,8 +78,8 @@ class BarOrder:
         self.last[name], self._told[name] = found.ts, found
         return found
 
-    def hole(self, now: int, wait: int) -> Hole | None:
-        """Return the first bars that should be there and are not.
+    def holes(self, now: int, wait: int) -> Iterator[Hole]:
+        """Yield of each instrument the first bars that should be there and are not.
 
         A bar should be there if a later one is, of whatever instrument, or if it closed more than
         `wait` before `now`.
@@ -91,11 +91,15 @@ class BarOrder:
             if first in pending:
                 continue
             if pending:
-                return Hole(name, first, min(pending) - length)
+                yield Hole(name, first, min(pending) - length)
+                continue
             until = max(newest - 1, now - wait)
             if until >= first:
-                return Hole(name, first, until - until % length)
-        return None
+                yield Hole(name, first, until - until % length)
+
+    def hole(self, now: int, wait: int) -> Hole | None:
+        """Return the first of `holes`."""
+        return next(self.holes(now, wait), None)
 
     def skip(self, instrument_id: str, until: int) -> None:
         """Go on without the bars of an instrument up to a close, ns UTC."""

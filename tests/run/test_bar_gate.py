@@ -38,14 +38,14 @@ class Gate(BarGate):
     def request_bars(self, bar_type: BarType, *_: Any, start: Any, **__: Any) -> str:
         """Answer a tenth of a second later, as far as the history has come by then."""
         name = str(bar_type.instrument_id)
-        first = int(start.timestamp()) * 10**9 + MINUTE.ns
-        self.asked.append((name, number_of(first), number_of(self.now())))
+        before = int(start.timestamp()) * 10**9 + MINUTE.ns
+        self.asked.append((name, number_of(before) + 1, number_of(self.now())))
         if self.answers:
-            found = self.history[name].between(first, min(first + 299 * MINUTE.ns, self.now()))
+            found = self.history[name].between(before, min(before + 300 * MINUTE.ns, self.now()))
             bars = engine_bars({name: found})
             at = self.now() + 100_000_000
             self.clock.set_time_alert_ns(
-                f"answer-{at}", at, callback=lambda _: self.on_historical_bars(bars)
+                f"answer-{name}-{at}", at, callback=lambda _: self.on_historical_bars(bars)
             )
         return "asked"
 
@@ -220,6 +220,23 @@ def test_bar_of_one_instrument_waits_for_the_earlier_one_of_another() -> None:
     assert numbers == sorted(numbers)
     assert len(ear.heard) == len(set(ear.heard)) == 24
     assert [(name, first) for name, first, _ in gate.asked] == [(ETH, 5)]
+
+
+def test_histories_of_all_instruments_are_asked_for_at_once() -> None:
+    frames = {BTC: frame(12, 3, 30_000.0), ETH: frame(12, 4, 2_000.0)}
+    gate, ear, _ = play(frames, begins=0, first=9)
+    assert [(name, first) for name, first, _ in gate.asked[:2]] == [(BTC, 1), (ETH, 1)]
+    assert ear.heard == [(name, n) for n in range(1, 13) for name in (BTC, ETH)]
+
+
+def test_history_without_a_bar_beside_another_is_found_out_alone() -> None:
+    # ETH's history lacks bars 2 to 8, so that its answers say nothing, not even whose they are.
+    frames = {BTC: frame(12, 3, 30_000.0), ETH: frame(12, 4, 2_000.0)}
+    lacking = frames | {ETH: frame(12, 4, 2_000.0, without=range(8))}
+    _, ear, said = play(frames, begins=0, first=9, history=lacking, holes="accept")
+    assert [n for name, n in ear.heard if name == ETH] == [9, 10, 11, 12]
+    assert [n for name, n in ear.heard if name == BTC] == list(range(1, 13))
+    assert f"{ETH}: the venue has no bars" in " ".join(said)
 
 
 def test_past_comes_from_the_catalog_then_from_the_history_then_from_the_stream() -> None:
