@@ -21,10 +21,13 @@ from aitb_nautilus.messages import (
 from aitb_nautilus.risk.book import ZERO, Order
 from aitb_nautilus.risk.decision import Decision, LotRules
 from aitb_nautilus.risk.guard import Guard
+from aitb_nautilus.risk.journal_carried import Account, Carried, begin_with
+from aitb_nautilus.risk.journal_rebuild import unknown_update
 from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.limit_memory import MemoryRow
 from aitb_nautilus.risk.limit_rule import Limit
-from aitb_nautilus.risk.recorded import Change, Wish
+from aitb_nautilus.risk.recorded import Adopted, Change, Lost, Wish, Withdrawal
+from aitb_nautilus.risk.trading_states import Resume
 
 __all__ = ["Branch"]
 
@@ -63,6 +66,45 @@ class Branch:
         memory.account = account
         memory.bring_back([MemoryRow(*one, 0) for one in remembered])
         memory.begin()
+
+    def take(self, step: Carried | Account | Adopted | Lost | Withdrawal | Resume) -> None:
+        """Take a step that is the same in every course."""
+        match step:
+            case Carried() | Account():
+                begin_with(step, self.ledger)
+            case Adopted():
+                self._adopt(step)
+            case Lost():
+                self._lose(step)
+            case Withdrawal(client_order_id=name):
+                if name in self.ledger.orders:
+                    self.ledger.withdraw_order(name)
+            case Resume():
+                self.guard.resume(step)
+
+    def _adopt(self, adopted: Adopted) -> None:
+        sent = adopted.sent
+        self.ledger.apply_order(
+            Order(
+                client_order_id=adopted.client_order_id,
+                strategy_id=adopted.strategy_id,
+                instrument_id=adopted.instrument_id,
+                side=sent.side or "BUY",
+                kind=sent.order_kind or "MARKET",
+                quantity=sent.quantity or ZERO,
+                price=sent.price,
+                trigger_price=sent.trigger_price,
+                reduce_only=sent.reduce_only,
+                purpose=sent.purpose,
+                ts_sent=adopted.ts,
+                is_exit=sent.reduce_only,
+            )
+        )
+
+    def _lose(self, lost: Lost) -> None:
+        order = self.ledger.orders.get(lost.client_order_id)
+        if order is not None:
+            self.ledger.apply_update(unknown_update(order, lost.ts, lost.reason))
 
     def hear_bar(self, bar: BarClosed, *, past: bool = False) -> None:
         """Take a bar, perhaps of the past that warmed the run up."""
@@ -123,11 +165,6 @@ class Branch:
         if order is not None:
             order.purpose = change.purpose or order.purpose
             self.ledger.ask_change(order, quantity, change.price, change.trigger_price)
-
-    def withdraw(self, client_order_id: str) -> None:
-        """Take out an order that did not leave after all."""
-        if client_order_id in self.ledger.orders:
-            self.ledger.withdraw_order(client_order_id)
 
     def update(self, update: OrderUpdate, quantity: Decimal | None) -> None:
         """Take what became of an order, with a quantity."""

@@ -216,7 +216,8 @@ class Chronicle:
 
     def account(self, began_with: float, reason: str, ts: int) -> None:
         """Write with what the account began."""
-        self._append(Account(began_with=began_with, reason=reason), ts, "", "", "")
+        body = Account(began_with=began_with, reason=reason, heard=self._ledger.heard)
+        self._append(body, ts, "", "", "")
 
     def filled(self, fill: Fill) -> None:
         """Write a fill; the ledger has taken it already."""

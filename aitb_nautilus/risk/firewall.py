@@ -112,10 +112,7 @@ def unexplained(facts: VenueFacts, ledger: Ledger, explained: Explained) -> list
 
 def expected_balance(ledger: Ledger) -> Decimal:
     """Return the balance that a ledger comes to, without unrealized profit, to a millionth."""
-    total = ledger.starting_equity
-    for position in ledger.positions.values():
-        total += position.realized - position.fees + position.funding
-    return Decimal(f"{total:.6f}")
+    return Decimal(f"{ledger.balance():.6f}")
 
 
 def spell_rows(rows: Sequence[Unexplained]) -> str:

@@ -12,15 +12,15 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Protocol
 
+from msgspec import to_builtins
+
 from aitb_nautilus.messages import Fill, Side
-from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.firewall import Explained, Unexplained, spell_rows, unexplained
 from aitb_nautilus.risk.firewall_file import Answer, FirewallFile, Settled, Table
-from aitb_nautilus.risk.journal_records import Sent
 from aitb_nautilus.risk.journal_recovery import Unresolved
-from aitb_nautilus.risk.permits import Permit
 from aitb_nautilus.risk.recovery import Finding, Question, Recovery, Unknown, follow
+from aitb_nautilus.risk.taking_over import adopt, begin_with_equity, bind
 from aitb_nautilus.risk.trading_states import Halt
 from aitb_nautilus.risk.venue_facts import VenueFacts, VenueOrder
 
@@ -105,11 +105,11 @@ class Firewall:
     def _restrict(self, rows: Sequence[Unexplained], now: int) -> None:
         new = [row for row in rows if row not in self._rows]
         for row in new:
+            self._context.tape.heard("row", "", now, to_builtins(row))
             self._context.chronicle.found(row, now)
         if rows and (new or self._context.guard.state == "active"):
-            self._context.guard.restrict(
-                Halt(now, spell_rows(rows), cause="check", level="reducing", who="firewall")
-            )
+            why = spell_rows(rows)
+            bind(self._context, Halt(now, why, cause="check", level="reducing", who="firewall"))
 
     def _settle(self, row: Unexplained, answer: Answer, facts: VenueFacts, now: int) -> None:
         """Carry out an answer, once; write down what became of it."""
@@ -125,6 +125,8 @@ class Firewall:
         elif answer.choice == "adopt":
             said = self._adopt(row, answer, facts, now)
         self._settled = (*self._settled, Settled(answer, now, said))[-_SETTLED_KEPT:]
+        answered = (to_builtins(row), to_builtins(answer), said)
+        self._context.tape.heard("settled", "", now, *answered)
         self._context.chronicle.settled(row, answer, said, now)
 
     def _adopt(self, row: Unexplained, answer: Answer, facts: VenueFacts, now: int) -> str:
@@ -145,7 +147,7 @@ class Firewall:
             case "balance":
                 off = Decimal(row.at_venue) - Decimal(row.in_journal)
                 ledger = self._context.ledger
-                ledger.starting_equity += float(off)
+                begin_with_equity(self._context, ledger.starting_equity + float(off))
                 why = f"adopted by {answer.who}: {answer.reason}"
                 self._context.chronicle.account(ledger.starting_equity, why, now)
         return ""
@@ -169,37 +171,9 @@ class Firewall:
 
     def _take_order(self, order: VenueOrder, owner: str, now: int) -> str:
         """Make an order that nobody here sent one of a strategy's."""
-        name = order.client_order_id
-        ours = Order(
-            client_order_id=name,
-            strategy_id=owner,
-            instrument_id=order.instrument_id,
-            side=order.side,
-            kind=order.kind,
-            quantity=order.quantity,
-            price=order.price,
-            trigger_price=order.trigger_price,
-            reduce_only=order.reduce_only,
-            purpose="adopted",
-            ts_sent=now,
-            is_exit=order.reduce_only,
-        )
-        sent = Sent(
-            action="submit",
-            side=order.side,
-            order_kind=order.kind,
-            quantity=order.quantity,
-            price=order.price,
-            trigger_price=order.trigger_price,
-            reduce_only=order.reduce_only,
-            purpose="adopted",
-        )
-        why = self._context.chronicle.sent([(ours, sent)], now)
+        why = adopt(self._context, order, owner, now)
         if why:
-            return f"it cannot be journalled: {why}"
-        permit = Permit(order.instrument_id, order.side, order.quantity, order.reduce_only)
-        self._context.guard.permits.give(name, permit)
-        self._context.ledger.apply_order(ours)
+            return why
         self._bring_up(order, now)
         return ""
 

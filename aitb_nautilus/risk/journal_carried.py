@@ -87,11 +87,20 @@ class Carried(Body, frozen=True):
 
 
 class Account(Body, frozen=True):
-    """With what the ledger's account began, once the venue has said it or a person accepted it."""
+    """With what the ledger's account began, once the venue has said it or a person accepted it.
+
+    Attributes
+    ----------
+    began_with
+        In the trader's currency.
+    heard
+        Bars that the node had heard by then.
+    """
 
     kind: ClassVar[str] = "account"
     began_with: float
     reason: str
+    heard: int = 0
 
 
 def carry(

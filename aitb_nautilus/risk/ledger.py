@@ -245,6 +245,13 @@ class Ledger:
         self.starting_equity = balance - closed
         self.revision += 1
 
+    def balance(self) -> float:
+        """Return what the account comes to without what is held, in the trader's currency."""
+        total = self.starting_equity
+        for p in self.positions.values():
+            total += p.realized - p.fees + p.funding
+        return total
+
     def equity(self) -> float:
         """Return starting equity plus all profit, minus fees, plus funding, at the last marks."""
         total = self.starting_equity

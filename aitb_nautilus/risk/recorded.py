@@ -14,7 +14,7 @@ import msgspec
 
 from aitb_nautilus.errors import DataError
 from aitb_nautilus.messages import Fill, ModifyIntent, OrderIntent, OrderStatus, OrderUpdate
-from aitb_nautilus.risk.journal_carried import Carried
+from aitb_nautilus.risk.journal_carried import Account, Carried
 from aitb_nautilus.risk.journal_chain import Record
 from aitb_nautilus.risk.journal_file import find_journal
 from aitb_nautilus.risk.journal_reader import Wanted, read
@@ -33,7 +33,7 @@ from aitb_nautilus.risk.journal_records import (
 )
 from aitb_nautilus.risk.trading_states import Halt, Resume, StateScope
 
-__all__ = ["Change", "Wish", "Withdrawal", "opened", "steps"]
+__all__ = ["Adopted", "Change", "Lost", "Wish", "Withdrawal", "opened", "steps"]
 
 _STATUS: dict[Answer, OrderStatus | None] = {
     "accepted": "ACCEPTED",
@@ -85,7 +85,37 @@ class Withdrawal(msgspec.Struct, frozen=True):
     client_order_id: str
 
 
-type Step = Wish | Change | Withdrawal | Fill | OrderUpdate | Halt | Resume
+class Adopted(msgspec.Struct, frozen=True):
+    """An order that stood at the venue became a strategy's."""
+
+    client_order_id: str
+    strategy_id: str
+    instrument_id: str
+    ts: int
+    sent: Sent
+
+
+class Lost(msgspec.Struct, frozen=True):
+    """The venue does not know an order."""
+
+    client_order_id: str
+    ts: int
+    reason: str
+
+
+type Step = (
+    Carried
+    | Account
+    | Adopted
+    | Lost
+    | Wish
+    | Change
+    | Withdrawal
+    | Fill
+    | OrderUpdate
+    | Halt
+    | Resume
+)
 
 
 def opened(path: Path) -> Opened:
@@ -94,16 +124,12 @@ def opened(path: Path) -> Opened:
     Raises
     ------
     DataError
-        If the journal is not there, has no such record, began with positions of the run before, or
-        was gone on with after a restart: what the limits remembered then is not in it.
+        If the journal is not there, has no such record, or was gone on with after a restart: what
+        the limits remembered then is not in it.
     JournalError
         If it cannot be read.
     """
-    found = [
-        record.body for record in read(path, Wanted(kinds=(Opened.kind, Carried.kind, Gap.kind)))
-    ]
-    taken_over = [body for body in found if isinstance(body, Carried)]
-    found = [body for body in found if not isinstance(body, Carried)]
+    found = [record.body for record in read(path, Wanted(kinds=(Opened.kind, Gap.kind)))]
     parts = [body for body in found if isinstance(body, Opened)]
     where = str(find_journal(path))
     if not parts:
@@ -113,12 +139,6 @@ def opened(path: Path) -> Opened:
             where,
             f"was gone on with after a restart ({len(parts)} parts)",
             "must be of one part: what the limits remembered after it is not in the journal",
-        )
-    if any(body.positions or body.orders for body in taken_over):
-        raise DataError(
-            where,
-            f"began with what run {taken_over[0].from_run} held",
-            "must begin with nothing: what that run's exits and limits remembered is not in it",
         )
     if len(found) > 1:
         raise DataError(
@@ -159,12 +179,17 @@ def steps(path: Path) -> Iterator[tuple[int, Step]]:
                 wished = body
             case Decided() if wished is not None:
                 yield heard, _wish(record, body, wished, left.get(order))
+            case Carried() | Account():
+                yield heard, body
+            case Sent(action="submit", purpose="adopted"):
+                who = record.strategy_id, record.instrument_id
+                yield heard, Adopted(order, *who, record.ts, body)
             case Sent(action="modify"):
                 yield heard, _change(order, body)
             case Acknowledged(answer="denied") if order not in left:
                 yield heard, Withdrawal(order)
             case Acknowledged(answer="unknown"):
-                pass
+                yield heard, Lost(order, record.ts, body.reason)
             case Acknowledged():
                 yield heard, _update(record, body)
             case Filled():

@@ -246,7 +246,9 @@ def follow(finding: Finding, context: Context, answering: Mapping[str, Answers],
                 strategy = _moved_on(answering, fact.strategy_id, now)
                 if strategy is not None:
                     strategy.fill(fact)
-                elif ledger.apply_fill(fact):
+                    continue
+                _note(context, fact, now)
+                if ledger.apply_fill(fact):
                     context.guard.hear_fill(fact)
                     chronicle.filled(fact)
             case OrderUpdate():
@@ -254,16 +256,23 @@ def follow(finding: Finding, context: Context, answering: Mapping[str, Answers],
                 strategy = _moved_on(answering, order.strategy_id, now)
                 if strategy is not None:
                     strategy.update(fact)
-                else:
-                    ledger.apply_update(fact)
-                    chronicle.answered(order, fact)
+                    continue
+                _note(context, fact, now)
+                ledger.apply_update(fact)
+                chronicle.answered(order, fact)
             case Unknown(question=question, ts=ts, reason=reason):
+                _note(context, fact, now)
                 name = question.client_order_id
                 chronicle.unknown(question.strategy_id, question.instrument_id, name, reason, ts)
                 if name in ledger.orders:
                     ledger.apply_update(unknown_update(ledger.orders[name], ts, reason))
     if finding.halt:
-        context.guard.halt(finding.halt, now)
+        context.halt_from_node(finding.halt, now)
+
+
+def _note(context: Context, fact: Fill | OrderUpdate | Unknown, now: int) -> None:
+    """Let a fact that no strategy is told of pass the tape."""
+    context.tape.heard("untold", "", now, type(fact).__name__, msgspec.to_builtins(fact))
 
 
 def _moved_on(answering: Mapping[str, Answers], strategy_id: str, now: int) -> Answers | None:

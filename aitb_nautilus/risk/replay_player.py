@@ -97,7 +97,7 @@ class RecordingPlayer:
         self._findings = findings
         self._journal = journal
         self._check_bar = check_bar
-        self._node = NodeAgain(context)
+        self._node = NodeAgain(context, components)
         self._last_reading = 0
         self._audiences: dict[str, Audience] = {}
         self.is_whole = False

@@ -32,8 +32,8 @@ from aitb_nautilus.risk.branch import Branch
 from aitb_nautilus.risk.decision import Decision, LotRules
 from aitb_nautilus.risk.journal_records import Decided
 from aitb_nautilus.risk.limit_rule import MINUTE_NS
-from aitb_nautilus.risk.recorded import Change, Step, Wish, Withdrawal
-from aitb_nautilus.risk.trading_states import Halt, Resume
+from aitb_nautilus.risk.recorded import Change, Step, Wish
+from aitb_nautilus.risk.trading_states import Halt
 from aitb_nautilus.risk.trips import Affected, Trips
 from aitb_nautilus.risk.wishes import closable, floor_to_lot
 
@@ -135,14 +135,11 @@ class WhatIf:
                 quantity = step.quantity and self._scaled(step.client_order_id, step.quantity)
                 self.own.change(step, step.quantity)
                 self.other.change(step, quantity)
-            case Withdrawal():
-                self.own.withdraw(step.client_order_id)
-                self.other.withdraw(step.client_order_id)
             case Halt():
                 self._halt(step)
-            case Resume():
-                self.own.guard.resume(step)
-                self.other.guard.resume(step)
+            case _:
+                for branch in (self.own, self.other):
+                    branch.take(step)
 
     def end(self) -> None:
         """Share out what is still held."""

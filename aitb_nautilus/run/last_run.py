@@ -16,7 +16,6 @@ from aitb_nautilus.errors import DataError, RunError
 from aitb_nautilus.files import whole_file
 from aitb_nautilus.observe.run_record import Mode
 from aitb_nautilus.risk.exit_levels import ExitState
-from aitb_nautilus.risk.firewall import expected_balance
 from aitb_nautilus.risk.journal_carried import Carried, carry
 from aitb_nautilus.risk.journal_file import JOURNAL_NAME
 from aitb_nautilus.risk.journal_rebuild import rebuild
@@ -161,7 +160,7 @@ def history_of(last: LastRun | None, runs: Path, now: int) -> History:
         return History(Carried(from_run=last.run_id), missing=missing)
     ledger = Ledger(0.0)
     rebuild(found, ledger)
-    balance = float(expected_balance(ledger)) if ledger.starting_equity else None
+    balance = ledger.balance() if ledger.starting_equity else None
     carried = carry(ledger, last.run_id, balance, sent_times(found), now)
     return History(carried, tuple(unresolved(found)), last.exits)
 

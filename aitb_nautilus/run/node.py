@@ -22,6 +22,7 @@ from aitb_nautilus.observe.report import write_report
 from aitb_nautilus.observe.run_record import RunRecord, Seconds
 from aitb_nautilus.risk.capture import RunState
 from aitb_nautilus.risk.journal_carried import CARRIED
+from aitb_nautilus.risk.taking_over import settle_on
 from aitb_nautilus.run.backtest_traded import balances_at
 from aitb_nautilus.run.commands import NodeCommands
 from aitb_nautilus.run.ending import what_ended
@@ -255,8 +256,7 @@ class _NodeRun:
             currency = self._run.desk.config.trader.currency
             held = [balances_at(self._built.portfolio, name) for name in self._run.venues]
             self._equity = sum(float(b[currency].as_decimal()) for b in held if currency in b)
-            self._context.ledger.settle_on(self._equity)
-            self._context.tape.heard("equity", "", self._equity)
+            settle_on(self._context, self._equity)
         self._log.note("INFO", f"connected; equity {self._equity:,.2f}")
         for line in self._commands.know_equity(time.time_ns()):
             self._log.note("WARNING", line)

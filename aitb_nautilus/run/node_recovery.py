@@ -25,8 +25,8 @@ from aitb_nautilus.risk.engine_venue import find_order, venue_facts
 from aitb_nautilus.risk.firewall import Explained, expected_balance, unexplained
 from aitb_nautilus.risk.firewall_check import Firewall
 from aitb_nautilus.risk.firewall_file import FirewallFile
-from aitb_nautilus.risk.journal_carried import take_over
 from aitb_nautilus.risk.recovery import Recovery, follow, resting
+from aitb_nautilus.risk.taking_over import bind, hold, know_sent, put_back, settle_on
 from aitb_nautilus.risk.trading_states import Halt
 from aitb_nautilus.risk.venue_facts import VenueOrder
 from aitb_nautilus.run.bar_gate import BarGate
@@ -128,13 +128,12 @@ class NodeRecovery:
             began_with = context.ledger.starting_equity
             context.chronicle.account(began_with, "the simulated account", now)
         self._memory.begin()
-        context.guard.permits.remember_sent(carried.sent)
+        know_sent(context, carried.sent)
         msgspec.structs.force_setattr(context, "deferred", [])
         if self._history.missing:
             self._note("WARNING", self._history.missing)
-            context.guard.restrict(
-                Halt(now, self._history.missing, cause="check", level="reducing", who="recovery")
-            )
+            why = self._history.missing
+            bind(context, Halt(now, why, cause="check", level="reducing", who="recovery"))
 
     def connect(self, cache: Any, gate: BarGate) -> None:
         """Take the engine's cache and the bars of the built node."""
@@ -142,16 +141,8 @@ class NodeRecovery:
 
     def take_over(self) -> None:
         """Let ledger and strategies know what was held; the past has just been told."""
-        context, carried = self._context, self._history.carried
-        began_with = context.ledger.starting_equity
-        take_over(carried, context.ledger)
-        if carried.balance is None:
-            context.ledger.starting_equity = began_with
-        context.guard.permits.expect_again()
-        for strategy in self._run.strategies:
-            saved = self._history.exits.get(strategy.component_id, {})
-            for name, manager in strategy.exit_managers().items():
-                manager.bring_back(saved.get(name))
+        context = self._context
+        hold(context, self._run.strategies, self._history.carried, self._history.exits)
         deferred = context.deferred
         msgspec.structs.force_setattr(context, "deferred", None)
         for strategy, event in deferred or ():
@@ -292,8 +283,7 @@ class NodeRecovery:
         ):
             return
         ledger = self._context.ledger
-        ledger.starting_equity += float(held - expected_balance(ledger))
-        self._context.tape.heard("equity", "", ledger.starting_equity)
+        settle_on(self._context, float(held))
         self._context.chronicle.account(ledger.starting_equity, "as the venue says", now)
 
     # The exits
@@ -307,9 +297,8 @@ class NodeRecovery:
             for bar in in_order(frames):
                 bars.setdefault(bar.instrument_id, []).append(bar)
         for strategy in self._run.strategies:
-            strategy.answering.move_on(now)
-            for name, manager in strategy.exit_managers().items():
-                strategy.act(manager.resume(bars.get(name, ())))
+            for name in strategy.exit_managers():
+                put_back(self._context, strategy, name, bars.get(name, ()), now)
 
     def _follow_carried(self, now: int) -> None:
         """Tell what became of orders that the engine gives to nobody."""

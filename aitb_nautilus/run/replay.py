@@ -137,7 +137,8 @@ def replay(path: Path) -> ReplayRecord:
             journal.miss(rest)
         else:
             unchecked = 1 + sum(1 for _ in iter(journal.rest, None))
-    remarks = _remarks(player, unchecked, everybody)
+    has_differed = findings.divergence is not None
+    remarks = _remarks(player, unchecked, everybody, has_differed=has_differed)
     if findings.divergence is not None and state.failures:
         remarks.append(f"In the replay, {state.failures[0].reason}.")
     divergence = findings.divergence
@@ -244,6 +245,8 @@ def _remarks(
     player: RecordingPlayer,
     unchecked: int,
     components: Sequence[GuardedStrategy | GuardedActor],
+    *,
+    has_differed: bool,
 ) -> list[str]:
     remarks = []
     if player.gap:
@@ -251,7 +254,7 @@ def _remarks(
             f"{player.gap:,} inputs from {iso(player.at)} on could not be recorded; the replay "
             f"ends there."
         )
-    elif not player.is_whole:
+    elif not (player.is_whole or has_differed):
         remarks.append(f"The recording ends at {iso(player.at)}, before the run did.")
     if unchecked:
         remarks.append(f"{unchecked:,} records of the journal come after that; not compared.")

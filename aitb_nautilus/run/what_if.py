@@ -15,6 +15,7 @@ from aitb_nautilus.market.times import iso
 from aitb_nautilus.messages import Fill
 from aitb_nautilus.risk.again import Difference
 from aitb_nautilus.risk.branch import Branch
+from aitb_nautilus.risk.journal_carried import Carried
 from aitb_nautilus.risk.limits import RiskSettings, refuse_unknown_scopes
 from aitb_nautilus.risk.recorded import Wish, opened, steps
 from aitb_nautilus.risk.trips import Affected
@@ -220,13 +221,25 @@ def _follow(recorded: RecordedRun, course: WhatIf, listens: _Listens) -> None:
     bars, rates = recorded.bars(), deque(recorded.rates())
     predictions = deque(recorded.predictions(listens))
     heard, foretold, past = 0, 0, recorded.run.past.num_rows
+    carried: Carried | None = None
 
     def settle(ts: int) -> None:
         while rates and rates[0].ts_settle <= ts:
             course.hear_rate(rates.popleft())
 
+    def hold() -> None:
+        """Take over what was held, once the past is told."""
+        nonlocal carried
+        if carried is not None and heard >= past:
+            course.take(carried)
+            carried = None
+
     for count, step in steps(recorded.run.path):
+        if isinstance(step, Carried):
+            carried = step
+            continue
         for bar in islice(bars, count - heard):
+            hold()
             settle(bar.ts)
             course.hear_bar(bar, past=heard < past)
             heard += 1
@@ -236,6 +249,7 @@ def _follow(recorded: RecordedRun, course: WhatIf, listens: _Listens) -> None:
                 f"has {heard} bars, and its journal speaks of {count}",
                 "must have all bars that the run heard",
             )
+        hold()
         if isinstance(step, Wish):
             while foretold < step.decided.foretold and predictions:
                 course.hear_prediction(predictions.popleft())
@@ -244,8 +258,10 @@ def _follow(recorded: RecordedRun, course: WhatIf, listens: _Listens) -> None:
             settle(step.ts if isinstance(step, Fill) else 0)
         course.take(step)
     for bar in bars:
+        hold()
         settle(bar.ts)
-        course.hear_bar(bar)
+        course.hear_bar(bar, past=heard < past)
+        heard += 1
     course.end()
 
 

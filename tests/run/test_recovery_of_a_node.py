@@ -15,6 +15,8 @@ import pytest
 from aitb_nautilus.risk.journal_carried import Account, Carried
 from aitb_nautilus.risk.journal_reader import Wanted, read
 from aitb_nautilus.risk.journal_records import Filled, Found, Settled
+from aitb_nautilus.run.replay import replay
+from aitb_nautilus.run.what_if import what_if
 from tests.run.desk_lab import CHECKOUT
 from tests.run.kill_live import kill_live
 from tests.run.node_lab import Node, NodeLab, node_lab
@@ -31,7 +33,7 @@ def lab(tmp_path: Path) -> Iterator[NodeLab]:
 
 
 def config_of(lab: NodeLab) -> str:
-    return str(lab.write(strategies=exits(lab.plain()), live={"holes": "accept"}))
+    return str(lab.write(strategies=exits(lab.plain()), live={"holes": "accept", "snapshot_secs": 1.0}))
 
 
 def killed_in_a_position(lab: NodeLab, *words: str) -> None:
@@ -69,6 +71,21 @@ def records(lab: NodeLab, kind: Any) -> list[Any]:
     return [record.body for record in read(lab.last().folder, Wanted(kinds=(kind.kind,)))]
 
 
+def hear_bars(lab: NodeLab) -> None:
+    """Let the market go on until the node has written some bars."""
+    lab.play()
+    assert is_true_soon(lambda: (lab.last().folder / "bars.parquet").exists())
+
+
+def comes_out_again(lab: NodeLab) -> None:
+    """Take all decisions of the last run again, from its recording and from its journal."""
+    folder = lab.last().folder
+    again = replay(folder)
+    assert (again.divergence, again.differences, again.is_whole) == (None, 0, True)
+    assert again.remarks == []
+    assert what_if(folder).differences == []
+
+
 def is_true_soon(look: Any) -> bool:
     until = time.monotonic() + ANSWER_S
     while not look() and time.monotonic() < until:
@@ -96,6 +113,7 @@ def test_node_goes_on_with_position_and_resting_exits(lab: NodeLab) -> None:
     fills = [one.trade_id for one in records(lab, Filled)]
     assert lab.venue()["fills"] - before[2] == len(fills) > 0
     assert lab.last().record.status == "complete"
+    comes_out_again(lab)
 
 
 def test_stop_that_was_taken_away_meanwhile_is_placed_anew_before_any_bar(lab: NodeLab) -> None:
@@ -112,7 +130,7 @@ def test_stop_that_was_taken_away_meanwhile_is_placed_anew_before_any_bar(lab: N
 def test_what_was_filled_while_no_node_ran_is_known_and_its_exits_are_gone(lab: NodeLab) -> None:
     (block,) = exits(lab.plain())
     block["params"]["exits"] = {"stop_frac": 0.05, "target_frac": 0.001, "signal": False}
-    config = str(lab.write(strategies=[block], live={"holes": "accept"}))
+    config = str(lab.write(strategies=[block], live={"holes": "accept", "snapshot_secs": 1.0}))
     node = lab.start("live", config, *LIVE, secret=SECRET)
     node.wait_for("warm after")
     lab.play()
@@ -124,6 +142,9 @@ def test_what_was_filled_while_no_node_ran_is_known_and_its_exits_are_gone(lab: 
     assert "0 positions" in node.said
     assert "(exit:target)" in node.said
     assert is_true_soon(lambda: stops(lab) == [])
+    hear_bars(lab)
+    node.stop()
+    comes_out_again(lab)
 
 
 def test_foreign_order_binds_to_reducing_and_is_cancelled_when_a_person_says_so(
@@ -158,6 +179,9 @@ def test_foreign_order_binds_to_reducing_and_is_cancelled_when_a_person_says_so(
     assert is_true_soon(lambda: lab.venue()["open"] == before - 1)
     assert is_true_soon(lambda: records(lab, Settled))
     assert node.process.poll() is None
+    hear_bars(lab)
+    node.stop()
+    comes_out_again(lab)
 
 
 def test_missing_journal_is_told_and_binds_to_reducing(lab: NodeLab) -> None:
@@ -167,7 +191,9 @@ def test_missing_journal_is_told_and_binds_to_reducing(lab: NodeLab) -> None:
     node = recovered(lab, "live", config, *LIVE)
     assert "Put its folder back and start again" in node.said
     assert [row.what for row in records(lab, Found)].count("position") == 1
+    hear_bars(lab)
     node.stop()
+    comes_out_again(lab)
 
 
 def test_paper_goes_on_with_its_position_and_places_its_exits_again(lab: NodeLab) -> None:
@@ -188,6 +214,7 @@ def test_paper_goes_on_with_its_position_and_places_its_exits_again(lab: NodeLab
     assert fills[0]["price"] == pytest.approx(position.average_price)
     placed = [o["purpose"] for o in lab.last().table("orders")]
     assert placed.count("exit:stop") >= 2  # the one that ended, and the one that was placed anew
+    comes_out_again(lab)
 
 
 def test_few_kills_lose_nothing(tmp_path: Path) -> None:
