@@ -33,7 +33,9 @@ def lab(tmp_path: Path) -> Iterator[NodeLab]:
 
 
 def config_of(lab: NodeLab) -> str:
-    return str(lab.write(strategies=exits(lab.plain()), live={"holes": "accept", "snapshot_secs": 1.0}))
+    return str(
+        lab.write(strategies=exits(lab.plain()), live={"holes": "accept", "snapshot_secs": 1.0})
+    )
 
 
 def killed_in_a_position(lab: NodeLab, *words: str) -> None:
@@ -74,7 +76,30 @@ def records(lab: NodeLab, kind: Any) -> list[Any]:
 def hear_bars(lab: NodeLab) -> None:
     """Let the market go on until the node has written some bars."""
     lab.play()
-    assert is_true_soon(lambda: (lab.last().folder / "bars.parquet").exists())
+    assert is_true_soon((lab.last().folder / "bars.parquet").exists)
+
+
+def answer(lab: NodeLab, config: str, key: str, *choice: str) -> None:
+    """Answer a row of the firewall as a person does."""
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "aitb_nautilus",
+            "firewall",
+            config,
+            key,
+            *choice,
+            "--reason",
+            "ours",
+        ],
+        cwd=lab.folder,
+        env={"PYTHONPATH": str(CHECKOUT), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def comes_out_again(lab: NodeLab) -> None:
@@ -165,16 +190,7 @@ def test_foreign_order_binds_to_reducing_and_is_cancelled_when_a_person_says_so(
     node = recovered(lab, "live", config, *LIVE)
     node.wait_for("things at the venue are not explained by the journal")
     assert [row.key for row in records(lab, Found)] == ["order:web_1"]
-    words = ["firewall", config, "order:web_1", "cancel", "--reason", "typed by hand"]
-    done = subprocess.run(
-        [sys.executable, "-m", "aitb_nautilus", *words],
-        cwd=lab.folder,
-        env={"PYTHONPATH": str(CHECKOUT), "PATH": ""},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    answer(lab, config, "order:web_1", "cancel")
     before = lab.venue()["open"]
     assert is_true_soon(lambda: lab.venue()["open"] == before - 1)
     assert is_true_soon(lambda: records(lab, Settled))
@@ -190,7 +206,12 @@ def test_missing_journal_is_told_and_binds_to_reducing(lab: NodeLab) -> None:
     (lab.folder / "runs").rename(lab.folder / "elsewhere")
     node = recovered(lab, "live", config, *LIVE)
     assert "Put its folder back and start again" in node.said
-    assert [row.what for row in records(lab, Found)].count("position") == 1
+    rows = records(lab, Found)
+    assert sorted(row.what for row in rows) == ["foreign order", "foreign order", "position"]
+    for row in rows:
+        answer(lab, config, row.key, "adopt", "--strategy", "ema")
+    assert is_true_soon(lambda: len(records(lab, Settled)) == 3)
+    assert [row.failed for row in records(lab, Settled)] == ["", "", ""]
     hear_bars(lab)
     node.stop()
     comes_out_again(lab)
