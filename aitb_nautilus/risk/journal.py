@@ -3,9 +3,10 @@
 An append-only chain of records in SQLite: each carries the hash of itself and of the one before, so
 that a record that is changed, taken out or moved is found (`journal_proof.verify`).
 
-In a live node the journal is *durable*: `append` returns once the record is on the disk. `note` is
-for what may wait for the next `append`: intent, decision and sending of an order are one write to
-the disk. In a back-test it is *fast*: records are written many at a time.
+In a live node the journal is *durable*: once `append` returns the record is on the disk, or it is
+with the operating system, which no end of the process takes away, and on its way to the disk.
+`note` is for what may wait for the next `append`: intent, decision and sending of an order are one
+write. In a back-test it is *fast*: records are written many at a time.
 
 If a write fails, `append` raises `JournalError`, and the caller decides: what opens a position is
 then not sent, what reduces one is sent all the same. What could not be written is counted, and each
@@ -25,6 +26,7 @@ from typing import Self
 import msgspec
 from msgspec.structs import replace
 
+from aitb_nautilus.risk.disk import Follower, OnDisk
 from aitb_nautilus.risk.journal_chain import GENESIS, Entry, Row, chained, fits
 from aitb_nautilus.risk.journal_file import COLUMNS, JournalError, WriterLock, open_for_writing
 from aitb_nautilus.risk.journal_gaps import Missing
@@ -83,7 +85,9 @@ class Journal:
     ts
         Now, ns UTC.
     durable
-        Whether each `append` is forced to the disk.
+        Whether each `append` is written, and forced to the disk.
+    on_disk
+        When that is done: before `append` returns, or soon after; for a durable journal.
     batch
         How many records may wait for one write, where they may wait.
 
@@ -101,7 +105,14 @@ class Journal:
     """
 
     def __init__(
-        self, path: Path, opened: Opened, ts: int, *, durable: bool = True, batch: int = _BATCH
+        self,
+        path: Path,
+        opened: Opened,
+        ts: int,
+        *,
+        durable: bool = True,
+        on_disk: OnDisk = "before",
+        batch: int = _BATCH,
     ) -> None:
         self.path = path
         self._durable = durable
@@ -112,9 +123,10 @@ class Journal:
         self._last_ts = ts
         self._files: dict[Path, tuple[int, int]] = {}
         self._is_open = True
+        self._follower: Follower | None = None
         self._lock = WriterLock(path)
         try:
-            self._database = open_for_writing(path, durable=durable)
+            self._database = open_for_writing(path, durable=durable, on_disk=on_disk)
         except sqlite3.Error as e:
             self._lock.release()
             raise self._failure(str(e)) from e
@@ -123,7 +135,10 @@ class Journal:
             raise
         try:
             self._begin(opened, ts)
-        except sqlite3.Error as e:
+            if durable and on_disk == "soon":
+                self._follower = Follower(path)
+                self._follower.now()
+        except (sqlite3.Error, OSError) as e:
             self._release()
             raise self._failure(str(e)) from e
         except BaseException:
@@ -152,8 +167,8 @@ class Journal:
         Returns
         -------
         int
-            Number of the record. If the journal is durable, the record is on the disk; else it has
-            that number unless a later write fails.
+            Number of the record. If the journal is durable, the record is written; else it has that
+            number unless a later write fails.
 
         Raises
         ------
@@ -289,6 +304,8 @@ class Journal:
             raise
         self._seq, self._head = rows[-1][0], rows[-1][-1]
         self._missing = Missing()
+        if self._follower is not None:
+            self._follower.soon()
 
     def _insert(self, rows: Sequence[Row]) -> None:
         database = self._database
@@ -337,6 +354,8 @@ class Journal:
 
     def _look_at_files(self) -> None:
         """See that what is written goes where others will read it: SQLite does not ask."""
+        if self._follower is not None and self._follower.failure:
+            raise self._failure(self._follower.failure)
         for path, identity in self._files.items():
             try:
                 state = path.stat()
@@ -356,6 +375,8 @@ class Journal:
 
     def _release(self) -> None:
         self._is_open = False
+        if self._follower is not None:
+            self._follower.close()
         try:
             if not self.broken:
                 self._fold()

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from aitb_nautilus.errors import DataError, RunError
 from aitb_nautilus.files import FileHeldError, FileLock, sync_folder
+from aitb_nautilus.risk.disk import OnDisk
 
 __all__ = [
     "COLUMNS",
@@ -120,8 +121,15 @@ def find_journal(path: Path) -> Path:
     )
 
 
-def open_for_writing(path: Path, *, durable: bool) -> sqlite3.Connection:
+def open_for_writing(path: Path, *, durable: bool, on_disk: OnDisk) -> sqlite3.Connection:
     """Open a journal, making it if it is not there. The caller holds the lock.
+
+    Parameters
+    ----------
+    durable
+        Whether a commit is forced to the disk.
+    on_disk
+        When: by the commit itself, or by a `Follower`.
 
     Raises
     ------
@@ -136,8 +144,10 @@ def open_for_writing(path: Path, *, durable: bool) -> sqlite3.Connection:
         if not new:
             _check(database, path)
         database.execute("PRAGMA journal_mode = WAL")
-        # FULL: each commit is forced to the disk. OFF: the system writes when it likes to.
-        database.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
+        # FULL: a commit waits for the disk. NORMAL: only what carries the log into the file does.
+        # OFF: the system writes when it likes to.
+        level = {"before": "FULL", "soon": "NORMAL"}[on_disk] if durable else "OFF"
+        database.execute(f"PRAGMA synchronous = {level}")
         if new:
             database.execute("BEGIN IMMEDIATE")
             for statement in _OBJECTS.values():

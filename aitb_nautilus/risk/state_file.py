@@ -9,7 +9,6 @@ newer version is refused.
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -17,16 +16,17 @@ from typing import Any, Self
 import msgspec
 
 from aitb_nautilus.errors import DataError
-from aitb_nautilus.files import FileHeldError, FileLock, sync_folder
+from aitb_nautilus.files import sync_folder
+from aitb_nautilus.risk.disk import Follower, OnDisk
 from aitb_nautilus.risk.limit_memory import MemoryRow
-from aitb_nautilus.risk.trading_states import Halt, Resume, StateError, StateScope
+from aitb_nautilus.risk.state_lock import unwritable
+from aitb_nautilus.risk.trading_states import Halt, Resume, StateScope
 
-__all__ = ["Change", "StateFile", "StateLock"]
+__all__ = ["Change", "StateFile"]
 
 _APPLICATION_ID = 0x41495453
 """``AITS``: tells a state file from any other SQLite file."""
 _CHANGES = "SELECT ts, scope, scope_id, level, flatten, cause, who, reason FROM changes"
-_PACE_S = 0.02
 _WAIT_S = 0.2
 """How long a write waits for a stranger who locked the file: the node waits as long."""
 
@@ -93,57 +93,6 @@ class Change(msgspec.Struct, frozen=True):
     reason: str
 
 
-class StateLock:
-    """Say that a node runs for the trader of a state file. Ends with the process.
-
-    Parameters
-    ----------
-    path
-        Of the state file; the lock is the file beside it that ends in ``.lock``.
-    wait_s
-        How long it may be held by another process: a command without a node holds it for a moment.
-
-    Raises
-    ------
-    StateError
-        If another process holds it, or the lock's file cannot be made.
-    """
-
-    def __init__(self, path: Path, wait_s: float = 0.0) -> None:
-        until = time.monotonic() + wait_s
-        try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock = self._taken(path.with_name(f"{path.name}.lock"), until)
-        except FileHeldError as e:
-            raise StateError(
-                str(path),
-                f"is in use by another process ({e.holder or 'not known'})",
-                "one trader has one node at a time",
-                "Stop that one first, or give this trader another id",
-            ) from e
-        except OSError as e:
-            raise _unwritable(path, (e.strerror or str(e)).lower()) from e
-
-    def release(self) -> None:
-        """Let others have it."""
-        self._lock.release()
-
-    def _taken(self, path: Path, until: float) -> FileLock:
-        while True:
-            try:
-                return FileLock(path)
-            except FileHeldError:
-                if time.monotonic() >= until:
-                    raise
-                time.sleep(_PACE_S)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.release()
-
-
 class StateFile:
     """Trading states and memories of one trader on the disk; a `Keeper` and a `MemoryKeeper`.
 
@@ -155,6 +104,8 @@ class StateFile:
         Of the file; it is made if it is not there.
     by_node
         Whether the trader's node makes the changes; else it is told of them at its next start.
+    memories
+        Whether what limits remember is on the disk before `remember` returns, or soon after.
 
     Raises
     ------
@@ -164,22 +115,27 @@ class StateFile:
         If the file is no state file, or one of a newer version.
     """
 
-    def __init__(self, path: Path, *, by_node: bool = False) -> None:
+    def __init__(self, path: Path, *, by_node: bool = False, memories: OnDisk = "before") -> None:
         self.path = path
         self._by_node = by_node
+        self._follower: Follower | None = None
         try:
             # Made by one thread and closed by another one, never used by two at a time.
             self._database = sqlite3.connect(
                 path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False
             )
         except sqlite3.Error as e:
-            raise _unwritable(path, str(e)) from e
+            raise unwritable(path, str(e)) from e
         try:
             self._bring_forward()
             self._identity = self._look()
+            if memories == "soon":
+                self._database.execute("PRAGMA synchronous = NORMAL")
+                self._database.execute("PRAGMA user_version")  # makes the log
+                self._follower = Follower(path)
         except (sqlite3.Error, OSError) as e:
             self._database.close()
-            raise _unwritable(path, str(e)) from e
+            raise unwritable(path, str(e)) from e
         except BaseException:
             self._database.close()
             raise
@@ -247,7 +203,7 @@ class StateFile:
         return [MemoryRow(*row) for row in rows]
 
     def remember(self, rows: Sequence[MemoryRow]) -> None:
-        """Write what limits remember, all or none; it is on the disk when this returns.
+        """Write what limits remember, all or none; it is on the disk when this returns, or soon.
 
         Raises
         ------
@@ -258,10 +214,13 @@ class StateFile:
             "INSERT OR REPLACE INTO memories (limit_name, scope, terms, memory, ts) "
             "VALUES (?, ?, ?, ?, ?)"
         )
-        self._write([(statement, (r.limit, r.scope, r.terms, r.memory, r.ts)) for r in rows])
+        values = [(r.limit, r.scope, r.terms, r.memory, r.ts) for r in rows]
+        self._write([(statement, one) for one in values], waits=False)
 
     def close(self) -> None:
         """Let the file go."""
+        if self._follower is not None:
+            self._follower.close()
         self._database.close()
 
     def __enter__(self) -> Self:
@@ -284,12 +243,16 @@ class StateFile:
             (*_values(change), int(self._by_node)),
         )
 
-    def _write(self, statements: Sequence[tuple[str, Sequence[Any]]]) -> None:
-        """Carry out statements, all or none."""
-        database = self._database
+    def _write(
+        self, statements: Sequence[tuple[str, Sequence[Any]]], *, waits: bool = True
+    ) -> None:
+        """Carry out statements, all or none, and wait for the disk unless that may come later."""
+        database, follower = self._database, self._follower
         try:
             if self._look() != self._identity:
-                raise _unwritable(self.path, f"{self.path.name} was replaced by another file")
+                raise unwritable(self.path, f"{self.path.name} was replaced by another file")
+            if follower is not None and follower.failure:
+                raise unwritable(self.path, follower.failure)
             database.execute("BEGIN IMMEDIATE")
             try:
                 for statement, values in statements:
@@ -299,16 +262,18 @@ class StateFile:
                 if database.in_transaction:
                     database.execute("ROLLBACK")
                 raise
+            if follower is not None:
+                (follower.now if waits else follower.soon)()
         except OSError as e:
-            raise _unwritable(self.path, f"{self.path.name} is gone: {e.strerror}") from e
+            raise unwritable(self.path, f"{self.path.name} is gone: {e.strerror}") from e
         except (sqlite3.Error, UnicodeEncodeError) as e:
-            raise _unwritable(self.path, str(e)) from e
+            raise unwritable(self.path, str(e)) from e
 
     def _rows(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
         try:
             return self._database.execute(query, values).fetchall()
         except sqlite3.Error as e:
-            raise _unwritable(self.path, str(e)) from e
+            raise unwritable(self.path, str(e)) from e
 
     def _look(self) -> tuple[int, int]:
         """Return device and inode: SQLite goes on writing to a file that was moved away."""
@@ -380,13 +345,3 @@ def _values(change: Halt | Resume) -> tuple[Any, ...]:
 def _change(row: Sequence[Any]) -> Change:
     ts, kind, id_, level, flatten, cause, who, reason = row
     return Change(ts, StateScope(kind, id_), level, bool(flatten), cause, who, reason)
-
-
-def _unwritable(path: Path, why: str) -> StateError:
-    return StateError(
-        str(path),
-        why,
-        "must be written before a halt is told as lasting, and before anything is resumed",
-        "Make room on the disk, see that the file is there and may be written, and that no other "
-        "program holds it",
-    )

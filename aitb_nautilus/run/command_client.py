@@ -11,7 +11,8 @@ import msgspec
 
 from aitb_nautilus.errors import ConfigError, RunError
 from aitb_nautilus.market.instruments import known_instruments
-from aitb_nautilus.risk.state_file import Change, StateFile, StateLock
+from aitb_nautilus.risk.state_file import Change, StateFile
+from aitb_nautilus.risk.state_lock import StateLock
 from aitb_nautilus.risk.trading_states import StateError, StateScope, TradingStates
 from aitb_nautilus.run.command_messages import (
     LONGEST_ANSWER,

@@ -34,7 +34,8 @@ from aitb_nautilus.risk.actor import GuardedActor
 from aitb_nautilus.risk.carried_over import tell_carried_over
 from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.limit_memory import MEMORY
-from aitb_nautilus.risk.state_file import Change, StateFile, StateLock
+from aitb_nautilus.risk.state_file import Change, StateFile
+from aitb_nautilus.risk.state_lock import StateLock
 from aitb_nautilus.risk.strategy import GuardedStrategy
 from aitb_nautilus.risk.trading_states import TRADER, Halt
 from aitb_nautilus.run.command_messages import Answer
@@ -94,6 +95,7 @@ class NodeCommands:
         self.actor.commands = self
         self.strategies = strategies
         self._place = StatePlace.of(desk.path, desk.config.trader)
+        self._on_disk = desk.config.live.on_disk
         self._context = context
         self._obedience = Obedience(desk.config.trader, context, strategies, about)
         self._unheard: list[Change] = []
@@ -107,7 +109,9 @@ class NodeCommands:
         states = self._context.guard.states
         with ExitStack() as opening:
             opening.enter_context(StateLock(self._place.file, _LOCK_S))
-            file = opening.enter_context(StateFile(self._place.file, by_node=True))
+            file = opening.enter_context(
+                StateFile(self._place.file, by_node=True, memories=self._on_disk)
+            )
             states.put_in_force(file.read())
             self._unheard = file.take_unheard()
             states.keeper = file

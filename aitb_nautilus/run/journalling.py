@@ -34,8 +34,8 @@ class RunJournal:
 def journalled(preparation: Preparation, folder: Path) -> Iterator[RunJournal]:
     """Write what is decided meanwhile into the folder's journal.
 
-    A back-test can be had again, so its records are written many at a time. In a node each is on
-    the disk before the order leaves.
+    A back-test can be had again, so its records are written many at a time. In a node each is
+    written before the order leaves, and on the disk then or soon after, as ``live.on_disk`` says.
 
     Raises
     ------
@@ -55,8 +55,13 @@ def journalled(preparation: Preparation, folder: Path) -> Iterator[RunJournal]:
         remembered=tuple((r.limit, r.scope, r.terms, r.memory) for r in memory.brought_back),
     )
     kept = RunJournal()
-    durable = preparation.mode != "backtest"
-    journal = Journal(folder / JOURNAL_NAME, opened, preparation.first_open_ns, durable=durable)
+    journal = Journal(
+        folder / JOURNAL_NAME,
+        opened,
+        preparation.first_open_ns,
+        durable=preparation.mode != "backtest",
+        on_disk=desk.config.live.on_disk,
+    )
     chronicle.journal = journal
     try:
         yield kept

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from aitb_nautilus.risk.disk import OnDisk
 from aitb_nautilus.settings import Settings
 
 __all__ = ["LiveSettings", "OnStop", "PaperSettings", "RecordingSettings", "WarmUpSettings"]
@@ -90,6 +91,12 @@ class LiveSettings(Settings, frozen=True):
         comes to: funding is no record of the journal. More binds the trader to reducing.
     snapshot_secs
         How often the tables of the run folder are written while the run goes on.
+    on_disk
+        When the records of an order, and what the limits remember of it, are on the disk. ``soon``:
+        a moment after the order left. Before it leaves they are with the operating system, so that
+        they outlive the node, however that ends; a power cut may take the last ones, and the next
+        start finds at the venue what they told of. ``before``: an order waits for the disk, twice
+        if it opens; that takes milliseconds, and outlives a power cut as well.
     switch_interval_ms
         After so long another Python thread may have its turn. Python's own 5 ms make a quote wait
         for milliseconds whenever a thread beside the loop computes.
@@ -105,4 +112,5 @@ class LiveSettings(Settings, frozen=True):
     recovery_secs: Annotated[float, msgspec.Meta(ge=1, le=600)] = 6.0
     balance_tolerance_frac: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.01
     snapshot_secs: Annotated[float, msgspec.Meta(ge=1, le=86_400)] = 60.0
+    on_disk: OnDisk = "soon"
     switch_interval_ms: Annotated[float, msgspec.Meta(ge=0.05, le=5)] = 0.5

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from aitb_nautilus.cli import main
-from aitb_nautilus.risk.state_file import StateFile, StateLock
+from aitb_nautilus.risk.state_file import StateFile
+from aitb_nautilus.risk.state_lock import StateLock
 from aitb_nautilus.risk.trading_states import Halt
 
 CONFIG = """

@@ -1,6 +1,6 @@
 """Kill a writer of a durable journal at random moments, and see that nothing it acted on is lost.
 
-    python -m tests.risk.kill_journal 1000 [SEED]
+    python -m tests.risk.kill_journal 1000 [SEED [before|soon]]
 
 Each time a child process opens the journal, writes orders, and tells the number of a record once
 `append` has returned. It is killed with SIGKILL somewhere in that. Then the chain must verify,
@@ -22,6 +22,7 @@ from pathlib import Path
 import msgspec
 
 from aitb_nautilus.errors import DataError
+from aitb_nautilus.risk.disk import OnDisk
 from aitb_nautilus.risk.journal import Journal
 from aitb_nautilus.risk.journal_proof import verify
 from aitb_nautilus.risk.journal_reader import Wanted, read
@@ -47,25 +48,25 @@ class Tally(msgspec.Struct):
     unnamed: int = 0
 
 
-def kill_many(folder: Path, kills: int, seed: int) -> Tally:
+def kill_many(folder: Path, kills: int, seed: int, on_disk: OnDisk) -> Tally:
     """Kill a writer so many times, and return what was found."""
     dice, tally = random.Random(seed), Tally()
     for number in range(kills):
         path = folder / f"{number // _KILLS_A_FILE}.sqlite"
-        _judge(path, _killed(path, number, dice.uniform(0, _LONGEST_S)), tally)
+        _judge(path, _killed(path, number, dice.uniform(0, _LONGEST_S), on_disk), tally)
         if (number + 1) % _KILLS_A_FILE == 0 or number + 1 == kills:
             tally.records += verify(path).records
     return tally
 
 
-def _killed(path: Path, number: int, after_s: float) -> bytes:
+def _killed(path: Path, number: int, after_s: float, on_disk: OnDisk) -> bytes:
     """Start a writer, kill it, and return what it told."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reader)
         try:
-            _write(path, number, writer)
+            _write(path, number, writer, on_disk)
         finally:
             os._exit(1)  # never on into the parent's own work
     os.close(writer)
@@ -79,10 +80,10 @@ def _killed(path: Path, number: int, after_s: float) -> bytes:
     return words
 
 
-def _write(path: Path, number: int, told: int) -> None:
+def _write(path: Path, number: int, told: int, on_disk: OnDisk) -> None:
     """Write orders until killed; the time of a record is told with it, and no other has it."""
     ts = (number + 1) << 32
-    journal = Journal(path, OPENED, ts)
+    journal = Journal(path, OPENED, ts, on_disk=on_disk)
     while True:
         ts += 10
         order = f"o{ts}"
@@ -118,8 +119,9 @@ def main() -> int:
     """Run from the command line; leave with 1 if anything was lost."""
     kills = int(sys.argv[1])
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 1
+    on_disk: OnDisk = "soon" if sys.argv[3:] == ["soon"] else "before"
     with tempfile.TemporaryDirectory() as folder:
-        tally = kill_many(Path(folder), kills, seed)
+        tally = kill_many(Path(folder), kills, seed, on_disk)
     sys.stdout.write(msgspec.json.encode(tally).decode() + "\n")
     return int(bool(tally.lost or tally.broken or tally.unnamed))
 

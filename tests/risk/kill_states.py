@@ -21,7 +21,8 @@ from pathlib import Path
 
 import msgspec
 
-from aitb_nautilus.risk.state_file import StateFile, StateLock
+from aitb_nautilus.risk.state_file import StateFile
+from aitb_nautilus.risk.state_lock import StateLock
 from aitb_nautilus.risk.trading_states import TRADER, Halt, Resume, StateScope, TradingStates
 
 _LONGEST_S = 0.06

@@ -13,7 +13,8 @@ import pytest
 
 from aitb_nautilus.errors import DataError
 from aitb_nautilus.risk import state_file
-from aitb_nautilus.risk.state_file import StateFile, StateLock
+from aitb_nautilus.risk.state_file import StateFile
+from aitb_nautilus.risk.state_lock import StateLock
 from aitb_nautilus.risk.trading_states import (
     TRADER,
     Halt,
@@ -203,7 +204,7 @@ def test_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 def test_second_process_is_refused_until_the_first_one_ends(tmp_path: Path) -> None:
     code = (
         "import sys, pathlib\n"
-        "from aitb_nautilus.risk.state_file import StateLock\n"
+        "from aitb_nautilus.risk.state_lock import StateLock\n"
         "lock = StateLock(pathlib.Path(sys.argv[1]))\n"
         "print('mine', flush=True)\n"
         "sys.stdin.read()\n"

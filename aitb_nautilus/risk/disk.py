@@ -1,0 +1,89 @@
+"""When what SQLite wrote is on the disk: before anybody goes on, or a moment later.
+
+A commit to a write-ahead log is with the operating system once it returns: it outlives the process,
+however that ends. Only a disk outlives the machine, and forcing something onto one takes
+milliseconds. `Follower` does that on a thread of its own, right behind the one that writes.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from contextlib import closing
+from pathlib import Path
+from typing import Literal
+
+__all__ = ["Follower", "OnDisk"]
+
+type OnDisk = Literal["before", "soon"]
+"""``before``: a write returns once it is on the disk. ``soon``: once it outlives the process."""
+
+_FOLD_EVERY = 64
+"""After so many turns the log is carried into the file, or the writer would have to do it."""
+_FOLD_S = 1.0
+
+
+class Follower:
+    """Force the log of an SQLite file in WAL mode to the disk, behind the thread that writes it.
+
+    Parameters
+    ----------
+    path
+        Of the file; its log must be there.
+
+    Attributes
+    ----------
+    failure
+        What the disk said when it failed; empty if it did not. What is not on the disk by then may
+        never be, whatever it says later.
+
+    Raises
+    ------
+    OSError
+        If the log cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.failure = ""
+        self._path = path
+        self._log = os.open(path.with_name(f"{path.name}-wal"), os.O_RDWR | os.O_CLOEXEC)
+        self._due = threading.Event()
+        self._is_closing = False
+        self._thread = threading.Thread(target=self._follow, name=f"disk-{path.name}", daemon=True)
+        self._thread.start()
+
+    def soon(self) -> None:
+        """Bring to the disk what is written by now; return at once."""
+        self._due.set()
+
+    def now(self) -> None:
+        """Bring to the disk what is written by now; raise `OSError` if that fails."""
+        os.fdatasync(self._log)
+
+    def close(self) -> None:
+        """End; what was written is on the disk, or `failure` says why not."""
+        if not self._thread.is_alive():
+            return
+        self._is_closing = True
+        self._due.set()
+        self._thread.join()
+        os.close(self._log)
+
+    def _follow(self) -> None:
+        turns = 0
+        while not self._is_closing:
+            self._due.wait()
+            self._due.clear()
+            try:
+                self.now()
+                turns += 1
+                if turns % _FOLD_EVERY == 0:
+                    self._fold()
+            except (OSError, sqlite3.Error) as e:
+                self.failure = self.failure or f"the disk failed: {e}"
+
+    def _fold(self) -> None:
+        """Carry the log into the file as far as that holds up nobody."""
+        with closing(sqlite3.connect(self._path, timeout=_FOLD_S)) as database:
+            database.execute("PRAGMA wal_checkpoint(PASSIVE)")
