@@ -33,8 +33,9 @@ def command(
     """Trade the desk of one config file at its venue, in steps.
 
     Alone it builds and checks everything, says what it would do, and connects nowhere. With --run
-    it connects and decides, and every order is refused. With --run --live-orders it trades. It runs
-    until Ctrl-C or SIGTERM; what becomes of orders and positions then is on_stop in [live].
+    it connects and decides, and sends nothing: no order, exit, change or cancel. With --run
+    --live-orders it trades. It runs until Ctrl-C or SIGTERM; what becomes of orders and positions
+    then is on_stop in [live].
     """
     if live_orders and not connect:
         raise UsageError(

@@ -36,6 +36,7 @@ from aitb_nautilus.risk.order_port import OrderPort, OrderTerms
 from aitb_nautilus.risk.permits import Permit
 from aitb_nautilus.risk.port_calls import PortCalls
 from aitb_nautilus.risk.sender import OrderSender, cause_of
+from aitb_nautilus.risk.silence import silence
 from aitb_nautilus.risk.tape import TapedPort
 from aitb_nautilus.risk.warming import WARM_UP
 
@@ -130,7 +131,7 @@ class Answers:
             Now, ns UTC.
         """
         guard = self._context.guard
-        if guard.states.in_force and WARM_UP not in guard.withheld:
+        if guard.states.in_force and WARM_UP not in guard.withheld and not silence(guard):
             self.move_on(ts)
             self.act(self._enforcement.due(ts))
 
@@ -140,12 +141,24 @@ class Answers:
         def send_taped() -> None:
             for order in orders:
                 self._port.note_submit(order)
-            with self._tape.carrying_out():
-                send()
+            self._port.carry_out(send)
 
         for decision in self._sender.submit_built(orders, send_taped):
             if decision.line:
                 self.act(self._decider.decide_on_refusal(decision))
+
+    def ask_engine(self, instrument_id: str, call: Callable[[], None]) -> None:
+        """Cancel or close by a method of the engine that the strategy has called itself.
+
+        Parameters
+        ----------
+        instrument_id
+            Empty if it is about all of them.
+        """
+        if self._sender.is_silenced(instrument_id):
+            return
+        with self.calls:
+            self._port.carry_out(call)
 
     # Facts of the market
 

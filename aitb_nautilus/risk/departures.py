@@ -13,6 +13,8 @@ from typing import Literal
 from aitb_nautilus.messages import ORDER_SENT, OrderSent
 from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.context import Context
+from aitb_nautilus.risk.decision import Decision
+from aitb_nautilus.risk.journal_records import Sent
 from aitb_nautilus.risk.order_port import OrderPort
 from aitb_nautilus.risk.port_calls import PortCalls
 
@@ -90,6 +92,37 @@ class Departures:
             self._context.chronicle.not_sent(order, why, self._now())
             self._context.guard.permits.withdraw(order.client_order_id)
             self._context.ledger.withdraw_order(order.client_order_id)
+
+    def journalled(self, orders: Sequence[Order]) -> Decision | None:
+        """Write that orders are about to leave, or take them back and refuse.
+
+        What only reduces leaves even if it cannot be written.
+        """
+        now = self._now()
+        leaving = [
+            (
+                order,
+                Sent(
+                    action="submit",
+                    side=order.side,
+                    order_kind=order.kind,
+                    quantity=order.quantity,
+                    price=order.price,
+                    trigger_price=order.trigger_price,
+                    reduce_only=order.reduce_only,
+                    purpose=order.purpose,
+                ),
+            )
+            for order in orders
+        ]
+        why = self._context.chronicle.sent(leaving, now)
+        if not why or all(order.is_exit for order in orders):
+            return None
+        self.withdraw(orders, "it could not be journalled")
+        first = orders[0]
+        return self._context.guard.refuse(
+            first.instrument_id, first.strategy_id, now, "journal", why
+        )
 
     def give_up(self, order: Order) -> None:
         """Take back an order whose turn did not come."""

@@ -11,7 +11,9 @@ from nautilus_trader.trading import Strategy
 
 from aitb_nautilus.market.bars import RAW_SCALE
 from aitb_nautilus.messages import OrderSent
+from aitb_nautilus.risk.guard import Guard
 from aitb_nautilus.risk.order_port import OrderTerms
+from aitb_nautilus.risk.silence import check_may_send
 from aitb_nautilus.risk.translate import build_order
 
 __all__ = ["EnginePort"]
@@ -26,11 +28,14 @@ class EnginePort:
         The strategy, as the engine knows it.
     instruments
         By id text, as the config has them; those of the engine's cache go first.
+    guard
+        Of the trader: where nothing may be sent, every command raises.
     """
 
-    def __init__(self, strategy: Strategy, instruments: Mapping[str, Any]) -> None:
+    def __init__(self, strategy: Strategy, instruments: Mapping[str, Any], guard: Guard) -> None:
         self._strategy = strategy
         self._instruments = instruments
+        self._guard = guard
         self._known: dict[str, Any] = {}
 
     def knows(self, client_order_id: str) -> bool:
@@ -44,6 +49,7 @@ class EnginePort:
 
     def submit(self, terms: OrderTerms) -> None:
         """Build the engine's order and send it, past the guarded override."""
+        check_may_send(self._guard, f"order {terms.client_order_id}")
         strategy = self._strategy
         instrument = self._instrument(terms.instrument_id)
         Strategy.submit_order(strategy, build_order(strategy.order_factory, instrument, terms))
@@ -57,6 +63,7 @@ class EnginePort:
         trigger_price: float | None,
     ) -> None:
         """Change a resting order, past the guarded override; none that the engine has not."""
+        check_may_send(self._guard, f"change of order {client_order_id}")
         if not self.knows(client_order_id):
             return  # It ended before the engine connected, and is being asked for.
         instrument = self._instrument(instrument_id)
@@ -71,9 +78,15 @@ class EnginePort:
 
     def cancel(self, client_order_id: str) -> None:
         """Cancel an order; none that the engine has not, as in `modify`."""
+        check_may_send(self._guard, f"cancel of order {client_order_id}")
         if not self.knows(client_order_id):
             return
         Strategy.cancel_order(self._strategy, ClientOrderId(client_order_id))
+
+    def carry_out(self, call: Callable[[], None]) -> None:
+        """Send by the engine's own method."""
+        check_may_send(self._guard, "a command of the strategy's own")
+        call()
 
     def _instrument(self, instrument_id: str) -> Any:
         """Return an instrument as the engine knows it, with the decimals that it wants.

@@ -20,6 +20,7 @@ from aitb_nautilus.risk.firewall import Explained, Unexplained, spell_rows, unex
 from aitb_nautilus.risk.firewall_file import Answer, FirewallFile, Settled, Table
 from aitb_nautilus.risk.journal_recovery import Unresolved
 from aitb_nautilus.risk.recovery import Finding, Question, Recovery, Unknown, follow
+from aitb_nautilus.risk.silence import silence
 from aitb_nautilus.risk.taking_over import adopt, begin_with_equity, bind
 from aitb_nautilus.risk.trading_states import Halt
 from aitb_nautilus.risk.venue_facts import VenueFacts, VenueOrder
@@ -92,6 +93,9 @@ class Firewall:
         done = {s.answer for s in self._settled}
         for row in rows:
             answer = answers.get((row.key, row.at_venue))
+            sends = answer is not None and answer.choice in ("cancel", "close")
+            if sends and silence(self._context.guard):
+                continue  # It stands until a node may send it.
             if answer is not None and answer not in done:
                 self._settle(row, answer, facts, now)
         ignored = {pair for pair, answer in answers.items() if answer.choice == "ignore"}

@@ -99,6 +99,10 @@ class OrderPort(Protocol):
         """Cancel an order."""
         ...
 
+    def carry_out(self, call: Callable[[], None]) -> None:
+        """Send by the engine's own method what a strategy built, or asked of it itself."""
+        ...
+
     def now(self) -> int:
         """Return the time of the clock that alerts follow, ns UTC."""
         ...

@@ -141,6 +141,9 @@ class DryPort:
     def cancel(self, client_order_id: str) -> None:
         """Cancel nothing."""
 
+    def carry_out(self, call: Callable[[], None]) -> None:
+        """Send nothing."""
+
     def now(self) -> int:
         """Return the time."""
         return self._stage.time

@@ -33,6 +33,7 @@ from aitb_nautilus.risk.ledger import View
 from aitb_nautilus.risk.order_port import OrderPort, OrderTerms, plan
 from aitb_nautilus.risk.permits import Permit
 from aitb_nautilus.risk.port_calls import PortCalls
+from aitb_nautilus.risk.silence import LIVE_ORDERS, silence
 
 __all__ = ["OrderSender", "cause_of"]
 
@@ -96,6 +97,8 @@ class OrderSender:
         decision = self._context.guard.judge(intent, self._strategy_id, self._now())
         if not self._context.warming.ts:
             self._context.latencies.spent("guard", perf_counter_ns() - asked)
+        if decision.allowed:
+            decision = self._silenced(intent.instrument_id) or decision
         if not decision.allowed:
             self._chronicle.decided(intent, decision, "submit", intent.quantity)
             return decision
@@ -113,7 +116,7 @@ class OrderSender:
         terms = plan(intent, decision.quantity, name, self._port)
         self._context.latencies.allowed(name, cause_of(fact), at_once=terms.kind == "MARKET")
         noted = self._note(terms, intent, decision)
-        refusal = self._journalled([noted])
+        refusal = self._departures.journalled([noted])
         if refusal is not None:
             return refusal
 
@@ -164,7 +167,7 @@ class OrderSender:
             # Noted at once: the limits count the orders of a list together.
             latencies.allowed(order.client_order_id, None, at_once=order.kind == "MARKET")
             noted.append(self._note(order, intent, decision))
-        refusal = self._journalled(noted)
+        refusal = self._departures.journalled(noted)
         if refusal is not None:
             return [*decisions, refusal]
 
@@ -198,7 +201,7 @@ class OrderSender:
     def cancel(self, intent: CancelIntent) -> None:
         """Cancel an order if it is still open; the guard has nothing to say against it."""
         order = self._context.ledger.orders.get(intent.client_order_id)
-        if order is None or not order.is_open:
+        if order is None or not order.is_open or self.is_silenced(order.instrument_id):
             return
         turns = self._context.turns
         if turns is not None and turns.take_back(order.client_order_id):
@@ -233,6 +236,8 @@ class OrderSender:
             return refusal
         intent = self._on_grid(intent, instrument_id)
         decision = guard.judge_modify(intent, order, self._now())
+        if decision.allowed:
+            decision = self._silenced(instrument_id) or decision
         if not decision.allowed:
             self._decided_change(intent, decision)
             return decision
@@ -305,7 +310,20 @@ class OrderSender:
     def _judge_built(self, client_order_id: str, intent: OrderIntent) -> Decision:
         if self._is_used(client_order_id):
             return replace(self._refuse_used(client_order_id, intent), whole=True)
-        return self._context.guard.judge_whole(intent, self._strategy_id, self._now())
+        decision = self._context.guard.judge_whole(intent, self._strategy_id, self._now())
+        silenced = self._silenced(intent.instrument_id) if decision.allowed else None
+        return decision if silenced is None else replace(silenced, whole=True)
+
+    def is_silenced(self, instrument_id: str) -> bool:
+        """Return whether nothing at all may be sent, and record that something was to be."""
+        return self._silenced(instrument_id) is not None
+
+    def _silenced(self, instrument_id: str) -> Decision | None:
+        guard = self._context.guard
+        why = silence(guard)
+        if not why:
+            return None
+        return guard.refuse(instrument_id, self._strategy_id, self._now(), LIVE_ORDERS, why)
 
     def _is_used(self, client_order_id: str) -> bool:
         """Look an id up in the journal and in the engine: it fills the same id twice."""
@@ -332,37 +350,6 @@ class OrderSender:
     ) -> None:
         self._chronicle.decided(
             intent, decision, "modify", intent.quantity, intent.client_order_id, idle=idle
-        )
-
-    def _journalled(self, orders: Sequence[Order]) -> Decision | None:
-        """Write that orders are about to leave, or take them back and refuse.
-
-        What only reduces leaves even if it cannot be written.
-        """
-        now = self._now()
-        leaving = [
-            (
-                order,
-                Sent(
-                    action="submit",
-                    side=order.side,
-                    order_kind=order.kind,
-                    quantity=order.quantity,
-                    price=order.price,
-                    trigger_price=order.trigger_price,
-                    reduce_only=order.reduce_only,
-                    purpose=order.purpose,
-                ),
-            )
-            for order in orders
-        ]
-        why = self._chronicle.sent(leaving, now)
-        if not why or all(order.is_exit for order in orders):
-            return None
-        self._departures.withdraw(orders, "it could not be journalled")
-        first = orders[0]
-        return self._context.guard.refuse(
-            first.instrument_id, first.strategy_id, now, "journal", why
         )
 
     def _note(self, terms: OrderTerms, intent: OrderIntent, decision: Decision) -> Order:

@@ -111,7 +111,7 @@ class GuardedStrategy(Strategy):
             context,
             context.port_of(component_id)
             if context.port_of
-            else EnginePort(self, context.instruments),
+            else EnginePort(self, context.instruments, context.guard),
         )
         self._listening = Listening(
             self,
@@ -298,20 +298,22 @@ class GuardedStrategy(Strategy):
             lambda: send(order_list, *args, **kwargs),
         )
 
-    def cancel_order(self, *args: Any, **kwargs: Any) -> None:
+    def cancel_order(self, client_order_id: ClientOrderId, *args: Any, **kwargs: Any) -> None:
         """Cancel an order; the guard has nothing to say against it."""
-        with self.answering.calls:
-            super().cancel_order(*args, **kwargs)
+        order = self.view.order(str(client_order_id))
+        self.answering.ask_engine(
+            "" if order is None else order.instrument_id,
+            partial(super().cancel_order, client_order_id, *args, **kwargs),
+        )
 
-    def cancel_all_orders(self, *args: Any, **kwargs: Any) -> None:
+    def cancel_all_orders(self, instrument_id: Any, *args: Any, **kwargs: Any) -> None:
         """Cancel all orders in an instrument."""
-        with self.answering.calls:
-            super().cancel_all_orders(*args, **kwargs)
+        call = partial(super().cancel_all_orders, instrument_id, *args, **kwargs)
+        self.answering.ask_engine(str(instrument_id), call)
 
     def market_exit(self, *args: Any, **kwargs: Any) -> None:
         """Let the engine cancel and close all that the strategy has."""
-        with self.answering.calls:
-            super().market_exit(*args, **kwargs)
+        self.answering.ask_engine("", partial(super().market_exit, *args, **kwargs))
 
     def modify_order(
         self,

@@ -242,6 +242,11 @@ class TapedPort:
         with self._tape.carrying_out():
             self._port.cancel(client_order_id)
 
+    def carry_out(self, call: Callable[[], None]) -> None:
+        """Send what a strategy built; `note_submit` notes orders."""
+        with self._tape.carrying_out():
+            self._port.carry_out(call)
+
     def now(self) -> int:
         """Return the time of the clock that alerts follow."""
         return self._tape.reading(self._port.now())

@@ -113,7 +113,8 @@ def live(
     run
         Whether to connect. Without it nothing leaves this machine.
     live_orders
-        Whether orders may open positions. Without it everything is decided, and refused.
+        Whether anything may be sent to the venue. Without it everything is decided, and refused:
+        no order, no exit, no change and no cancel leaves.
     tell
         Told of what happens, a level and a line each.
 

@@ -22,6 +22,7 @@ from aitb_nautilus.observe.report import write_report
 from aitb_nautilus.observe.run_record import RunRecord, Seconds
 from aitb_nautilus.risk.capture import RunState
 from aitb_nautilus.risk.journal_carried import CARRIED
+from aitb_nautilus.risk.silence import LIVE_ORDERS, silence
 from aitb_nautilus.risk.taking_over import settle_on
 from aitb_nautilus.run.backtest_traded import balances_at
 from aitb_nautilus.run.commands import NodeCommands
@@ -42,10 +43,7 @@ from aitb_nautilus.run.run_writer import RunWriter, new_run_dir
 from aitb_nautilus.run.snapshots import Facts, Snapshots, Standing, stand
 from aitb_nautilus.run.state_place import StatePlace
 
-__all__ = ["LIVE_ORDERS", "run_node"]
-
-LIVE_ORDERS = "live-orders"
-"""Name of the refusal that an opening order gets where no order may be sent to a real venue."""
+__all__ = ["run_node"]
 
 
 def run_node(
@@ -62,7 +60,7 @@ def run_node(
     Parameters
     ----------
     live_orders
-        Whether orders may open positions at a real venue; on paper they always may.
+        Whether anything may be sent to a real venue, exits and cancels among it; paper has none.
     tell
         Told of what happens, a level and a line each.
 
@@ -149,7 +147,7 @@ class _NodeRun:
         # After the gate's own: what is wished in the past is refused for that reason.
         if self._run.mode == "live" and not live_orders:
             self._context.guard.withheld[LIVE_ORDERS] = (
-                "no order is sent to the venue: start with --live-orders"
+                "nothing is sent to the venue, no exit, change or cancel: start with --live-orders"
             )
 
     def go(self) -> RunRecord:
@@ -258,6 +256,8 @@ class _NodeRun:
             self._equity = sum(float(b[currency].as_decimal()) for b in held if currency in b)
             settle_on(self._context, self._equity)
         self._log.note("INFO", f"connected; equity {self._equity:,.2f}")
+        if why := silence(self._context.guard):
+            self._log.note("WARNING", why)
         for line in self._commands.know_equity(time.time_ns()):
             self._log.note("WARNING", line)
 

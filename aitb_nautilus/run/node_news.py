@@ -57,7 +57,7 @@ class NodeNews:
     def _say_refusal(self, one: Decision) -> None:
         """Say why a wish was refused or shrunk; not again at every bar while it is the same."""
         verb = "shrunk" if one.allowed else "refused"
-        text = f"{one.instrument_id} order {verb} by {one.limit}: {one.line}"
+        text = f"{one.instrument_id or 'an'} order {verb} by {one.limit}: {one.line}"
         key = one.strategy_id, one.instrument_id
         if self._refusals.get(key) != text:
             self._refusals[key] = text

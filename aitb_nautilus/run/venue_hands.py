@@ -32,7 +32,7 @@ class EngineHands:
 
     def __init__(self, context: Context, strategies: Sequence[GuardedStrategy]) -> None:
         self._context = context
-        self._port = EnginePort(strategies[0], context.instruments)
+        self._port = EnginePort(strategies[0], context.instruments, context.guard)
 
     def cancel(self, order: VenueOrder) -> None:
         """Cancel an order, whoever sent it."""

@@ -22,6 +22,7 @@ from aitb_nautilus.risk.actor import GuardedActor
 from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.capture import record_failure
 from aitb_nautilus.risk.context import Context
+from aitb_nautilus.risk.silence import silence
 from aitb_nautilus.risk.strategy import GuardedStrategy
 from aitb_nautilus.run.node_settings import LiveSettings, OnStop
 from aitb_nautilus.settings import Settings
@@ -117,6 +118,8 @@ class Warden(GuardedActor):
         now = self.now()
         if self._policy is None:
             self._policy = self._live.on_error if self.run_state.stop_reason else self._live.on_stop
+            if silence(self.context.guard):
+                self._policy = "hold"  # Nothing is sent, so that there is nothing to wait for.
             self.context.guard.withheld[_STOPPING] = "the run is being stopped"
             self._deadline = self._deadline or now + round(self._live.stop_secs * 1e9)
         left = sum(map(len, (self._unwanted(s.component_id) for s in self._strategies)))

@@ -88,6 +88,9 @@ class DryPort:
         if order is not None:
             answering.cancelling(client_order_id, order.instrument_id)
 
+    def carry_out(self, call: Callable[[], None]) -> None:
+        call()
+
     def now(self) -> int:
         return self._desk.now
 

@@ -81,7 +81,7 @@ def test_without_live_orders_everything_is_decided_and_nothing_sent(lab: NodeLab
     node = lab.start("live", str(lab.write()), "--run", secret=SECRET)
     node.wait_for("warm after")
     lab.play()
-    node.wait_for("order refused by live-orders: no order is sent to the venue")
+    node.wait_for("order refused by live-orders: nothing is sent to the venue")
     assert node.stop()[0] == 0, node.said
     outcome = lab.last()
     assert (outcome.record.status, outcome.record.orders, outcome.record.fills) == (

@@ -139,15 +139,15 @@ def _exits_need_an_active_state(node: Node) -> None:
 
 def _exits_need_the_journal(node: Node) -> None:
     for strategy in node.strategies.values():
-        sender = strategy.answering._sender
-        journalled = sender._journalled
+        departures = strategy.answering._sender._departures
+        journalled = departures.journalled
 
-        def changed(orders: Any, sender: Any = sender, journalled: Any = journalled) -> Any:
+        def changed(orders: Any, journalled: Any = journalled) -> Any:
             for order in orders:
                 order.is_exit = False
             return journalled(orders)
 
-        sender._journalled = changed
+        departures.journalled = changed
 
 
 def _orders_are_sent_twice(node: Node) -> None:

@@ -128,6 +128,9 @@ class _Port:
         self._node.check_alive()
         self._node.outside.cancels(client_order_id)
 
+    def carry_out(self, call: Callable[[], None]) -> None:
+        call()
+
     def now(self) -> int:
         return self._node.outside.clock
 
