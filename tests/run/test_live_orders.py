@@ -99,3 +99,5 @@ def test_what_is_held_is_recovered_and_decided_on_and_the_venue_is_told_nothing(
     # At the start, and at the first wish in the instrument.
     assert {one["limit"] for one in lab.last().table("refusals")} == {"live-orders"}
     assert lab.last().record.status == "complete"
+    again = aitb(lab, "replay", str(lab.last().folder))
+    assert again.returncode == 0, again.stdout + again.stderr
