@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
+
+from tests.redis_lab import ABSENT, RedisServer
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 # Before any test imports ONNX Runtime by itself: it would keep an id of the machine.
@@ -47,6 +50,16 @@ def market_dir() -> Path:
     if found is None:
         pytest.skip(NO_DATA)
     return found
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    """Give a Redis of the test's own while it runs."""
+    if shutil.which("redis-server") is None:
+        pytest.skip(ABSENT)
+    server = RedisServer(tmp_path / "redis")
+    yield server
+    server.kill()
 
 
 @pytest.fixture(scope="module", autouse=True)
