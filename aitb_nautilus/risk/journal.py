@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Self
@@ -90,6 +90,8 @@ class Journal:
         When that is done: before `append` returns, or soon after; for a durable journal.
     batch
         How many records may wait for one write, where they may wait.
+    tell
+        Told of rows once they are written, in their order; it must be quick, and not fail.
 
     Attributes
     ----------
@@ -113,8 +115,10 @@ class Journal:
         durable: bool = True,
         on_disk: OnDisk = "before",
         batch: int = _BATCH,
+        tell: Callable[[Sequence[Row]], None] | None = None,
     ) -> None:
         self.path = path
+        self._tell = tell
         self._durable = durable
         self._batch = batch
         self._mutex = threading.Lock()
@@ -306,6 +310,8 @@ class Journal:
         self._missing = Missing()
         if self._follower is not None:
             self._follower.soon()
+        if self._tell is not None:
+            self._tell(rows)
 
     def _insert(self, rows: Sequence[Row]) -> None:
         database = self._database

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from aitb_nautilus.observe.run_record import JournalRecord
 from aitb_nautilus.risk.journal import Journal
+from aitb_nautilus.risk.journal_chain import Row
 from aitb_nautilus.risk.journal_file import JOURNAL_NAME, JournalError
 from aitb_nautilus.risk.journal_records import Opened
 from aitb_nautilus.run.preparation import Preparation
@@ -31,11 +32,20 @@ class RunJournal:
 
 
 @contextmanager
-def journalled(preparation: Preparation, folder: Path) -> Iterator[RunJournal]:
+def journalled(
+    preparation: Preparation,
+    folder: Path,
+    tell: Callable[[Sequence[Row]], None] | None = None,
+) -> Iterator[RunJournal]:
     """Write what is decided meanwhile into the folder's journal.
 
     A back-test can be had again, so its records are written many at a time. In a node each is
     written before the order leaves, and on the disk then or soon after, as ``live.on_disk`` says.
+
+    Parameters
+    ----------
+    tell
+        Told of what was written, as of `Journal`.
 
     Raises
     ------
@@ -61,6 +71,7 @@ def journalled(preparation: Preparation, folder: Path) -> Iterator[RunJournal]:
         preparation.first_open_ns,
         durable=preparation.mode != "backtest",
         on_disk=desk.config.live.on_disk,
+        tell=tell,
     )
     chronicle.journal = journal
     try:
