@@ -27,6 +27,7 @@ PAGES = [
     "docs/training.md",
     "docs/models.md",
     "docs/predictions.md",
+    "docs/redis.md",
     "docs/decisions/README.md",
 ]
 

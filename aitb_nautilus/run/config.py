@@ -21,6 +21,7 @@ from aitb_nautilus.run.node_settings import (
     RecordingSettings,
     WarmUpSettings,
 )
+from aitb_nautilus.run.redis_settings import RedisSettings
 from aitb_nautilus.run.venue_settings import VenueSettings
 from aitb_nautilus.settings import Settings
 from aitb_nautilus.training.settings import ModelSettings
@@ -33,6 +34,7 @@ __all__ = [
     "LiveSettings",
     "PaperSettings",
     "RecordingSettings",
+    "RedisSettings",
     "TraderSettings",
     "VenueSettings",
     "WarmUpSettings",
@@ -132,6 +134,8 @@ class DeskConfig(Settings, frozen=True):
     ----------
     features, model
         What ``aitb train`` computes and teaches; a back-test leaves them alone.
+    redis
+        Where paper and live publish what they do; absent: nowhere.
     rehearsal_speed
         Written by ``aitb rehearse --speed N`` into the config that it makes: how many seconds of
         the market pass in one. Such a config runs against that rehearsal only.
@@ -149,6 +153,7 @@ class DeskConfig(Settings, frozen=True):
     paper: PaperSettings = PaperSettings()
     live: LiveSettings = LiveSettings()
     recording: RecordingSettings = RecordingSettings()
+    redis: RedisSettings | None = None
     features: FeatureSettings | None = None
     model: ModelSettings | None = None
     rehearsal_speed: Annotated[int, msgspec.Meta(ge=1)] = 1

@@ -30,6 +30,8 @@ def honesty_notes(
     is_simulated = preparation.mode == "backtest"
     notes += _fill_notes(preparation) if is_simulated else node_notes(preparation)
     notes += _funding_notes(preparation) if is_simulated else ()
+    if is_simulated and preparation.desk.config.redis is not None:
+        notes.append("A back-test leaves Redis alone: nothing of this run was published.")
     if preparation.not_applied:
         notes.append(
             f"The data hold no quotes, so these limits were not applied, and nothing is known of "

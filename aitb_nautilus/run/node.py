@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
-from nautilus_trader.model import InstrumentId
 
 from aitb_nautilus.errors import AitbError, ConfigError, RunError
 from aitb_nautilus.messages import Fill
@@ -33,9 +32,11 @@ from aitb_nautilus.run.last_run import LastRun, LastRunFile, history_of
 from aitb_nautilus.run.load import Desk, load_config
 from aitb_nautilus.run.node_clients import Clients, clients_of
 from aitb_nautilus.run.node_engine import build_node
+from aitb_nautilus.run.node_instruments import check_instruments
 from aitb_nautilus.run.node_news import NodeNews
 from aitb_nautilus.run.node_preparation import NodePreparation, prepare_node, with_bars
 from aitb_nautilus.run.node_recovery import NodeRecovery
+from aitb_nautilus.run.node_redis import NodeRedis, node_redis
 from aitb_nautilus.run.record import Status, run_record
 from aitb_nautilus.run.recording import recorded
 from aitb_nautilus.run.run_log import RunLog, Tell
@@ -67,7 +68,7 @@ def run_node(
     Raises
     ------
     ConfigError, DataError, ModelError
-        Before anything is connected, if config, catalog or models do not allow it.
+        Before anything is connected, if config, catalog, models or Redis do not allow it.
     RunError
         If a component raised, or the engine could not start; the folder says so.
     HaltedError
@@ -84,12 +85,14 @@ def run_node(
     venues = {v.name: v for v in desk.config.venues if v.name in prepared.run.venues}
     last_run = LastRunFile(StatePlace.of(desk.path, desk.config.trader), mode, venues)
     clients = clients_of(prepared.run)
+    redis = node_redis(prepared.run)
     folder = new_run_dir(Path(desk.config.backtest.runs), desk.name)
     run = _NodeRun(
         prepared,
         clients,
         RunWriter(folder),
         last_run,
+        redis,
         began=began,
         live_orders=live_orders,
         tell=tell,
@@ -106,6 +109,7 @@ class _NodeRun:
         clients: Mapping[str, Clients],
         writer: RunWriter,
         last_run: LastRunFile,
+        redis: NodeRedis,
         *,
         began: float,
         live_orders: bool,
@@ -132,12 +136,13 @@ class _NodeRun:
             {"mode": self._run.mode, "run_id": writer.folder.name},
         )
         self._last_run = last_run
+        self._redis = redis
         self._recovery: NodeRecovery | None = None
         self._built = build_node(
             self._run,
             prepared.plan,
             clients,
-            first=[self._commands.actor],
+            first=[self._commands.actor, *redis.actors],
             reference_bar_types=prepared.reference_bar_types,
             log_folder=writer.folder,
             note=self._log.note,
@@ -159,9 +164,10 @@ class _NodeRun:
         writer.record(self._record(standing, "running"))
         self._log.note("INFO", f"{self._run.mode} run {writer.folder.name}: connecting")
         try:
-            journal = journalled(self._run, writer.folder)
+            publishing = self._redis.publishing(writer.folder.name, self._log.note)
+            journal = journalled(self._run, writer.folder, self._redis.tell)
             recording = recorded(self._run, writer.folder, self._log.note)
-            with self._commands, journal as self._journal, recording:
+            with publishing, self._commands, journal as self._journal, recording:
                 self._loaded = time.perf_counter()
                 self._recovery = self._recover_from()
                 try:
@@ -247,8 +253,7 @@ class _NodeRun:
 
     def _begin(self) -> None:
         """Look at what the venues say of account and instruments, before anything is decided."""
-        for spec in self._run.instruments.values():
-            self._check_instrument(spec.id)
+        check_instruments(self._run, self._built.cache)
         self._equity = self._run.starting_equity
         if self._run.mode == "live":
             currency = self._run.desk.config.trader.currency
@@ -260,25 +265,6 @@ class _NodeRun:
             self._log.note("WARNING", why)
         for line in self._commands.know_equity(time.time_ns()):
             self._log.note("WARNING", line)
-
-    def _check_instrument(self, instrument_id: str) -> None:
-        theirs = self._built.cache.instrument(InstrumentId.from_str(instrument_id))
-        ours = self._context.instruments[instrument_id]
-        if theirs is None:
-            raise ConfigError(
-                f"instrument {instrument_id}",
-                "is not offered by the venue",
-                "must be an instrument that the venue trades",
-            )
-        for what in ("price_increment", "size_increment"):
-            mine, its = getattr(ours, what).as_decimal(), getattr(theirs, what).as_decimal()
-            if mine != its:
-                raise ConfigError(
-                    f"instrument {instrument_id}: {what}",
-                    f"is {mine.normalize():f} in the config, and {its.normalize():f} at the venue",
-                    "must be equal: the venue would refuse orders, or prices would be rounded",
-                    "Write the venue's value into the [[instruments]] block",
-                )
 
     def _recover_from(self) -> NodeRecovery:
         """Carry what the last run left into this one's journal."""

@@ -97,3 +97,9 @@ def test_funding_that_begins_late_is_said(lab: Lab) -> None:
 def test_bars_that_move_without_volume_are_counted(lab: Lab) -> None:
     lab.bars([*flat(100, 3), (100, 101, 99, 100, 0), (100, 100, 100, 100, 0)])
     assert "1 bar without volume in which the price moves" in notes(lab, lab.strategy({}))
+
+
+def test_back_test_says_that_it_leaves_redis_alone(lab: Lab) -> None:
+    lab.bars(flat(100, 5))
+    text = notes(lab, lab.strategy({}), redis={"url": "redis://127.0.0.1:1"})
+    assert "A back-test leaves Redis alone: nothing of this run was published." in text
