@@ -33,6 +33,7 @@ from catalog.decimals import FINEST_STEP, MAX_VALUE, decimals_wanted, off_grid
 from catalog.defects import Rows, broken_range, disorder, duplicates, not_finite, not_positive
 from catalog.funding import stage_funding
 from catalog.provenance import Provenance, Repair, Source
+from catalog.quotes import QuoteFrame, stage_quotes
 from catalog.staging import Staging
 
 __all__ = ["Batch", "WriteResult"]
@@ -123,6 +124,22 @@ class Batch:
             rate=rate,
             origin=origin,
             replace=replace,
+        )
+        return WriteResult(*counts)
+
+    def write_quotes(
+        self,
+        instrument: InstrumentSettings,
+        quotes: QuoteFrame,
+        source: str | Source | Sequence[Source],
+        *,
+        simulated: bool = False,
+        replace: bool = False,
+    ) -> WriteResult:
+        """Merge quotes of one instrument; see `BarStore.write_quotes`."""
+        origin = Provenance(simulated, _sources(source))
+        counts = stage_quotes(
+            self._staging, self._catalog, instrument, quotes, origin, replace=replace
         )
         return WriteResult(*counts)
 

@@ -15,8 +15,12 @@ __all__ = [
     "ROLES",
     "BarColumns",
     "FundingColumns",
+    "QuoteColumns",
+    "TradeColumns",
     "bar_columns",
     "funding_columns",
+    "quote_columns",
+    "trade_columns",
 ]
 
 BINANCE_KLINES = (
@@ -35,7 +39,8 @@ BINANCE_KLINES = (
 )
 """The columns of Binance's public kline files, which had no header until 2022 (spot: never)."""
 
-ROLES = ("time", "open", "high", "low", "close", "volume", "symbol", "rate")
+_BARS_AND_RATES = ("time", "open", "high", "low", "close", "volume", "symbol", "rate")
+ROLES = (*_BARS_AND_RATES, "bid", "ask", "bid_size", "ask_size", "price", "size")
 """What a column can be named for with ``--columns``."""
 
 _PRICES = ("open", "high", "low", "close")
@@ -54,6 +59,16 @@ _CLOSE_TIMES = _words(
     "close_time closetime close_timestamp ts_close time_close end_time end ts_event"
 )
 _FUNDING_TIMES = _words("funding_time fundingtime calc_time funding_timestamp") + _OPEN_TIMES
+_TICK_TIMES = (
+    _words(
+        "trade_time trade_ms transact_time transaction_time transaction_ms event_time event_ms "
+        "exchange_time ts_event"
+    )
+    + _OPEN_TIMES
+)
+_BIDS = _words("bid bid_price bidprice best_bid best_bid_price bid_px")
+_ASKS = _words("ask ask_price askprice best_ask best_ask_price ask_px")
+_SIZES = _words("qty quantity size amount volume q")
 _RATES = _words("funding_rate fundingrate last_funding_rate lastfundingrate funding rate")
 _VOLUMES = _words("volume vol v base_volume volume_base basevolume base_asset_volume volumefrom")
 _SYMBOLS = _words("symbol ticker pair instrument instrument_id market")
@@ -137,6 +152,62 @@ def funding_columns(names: Sequence[str], given: Mapping[str, str], where: str) 
     if missing:
         raise _missing(names, missing, where)
     return FundingColumns(str(time), str(rate), chosen.get("symbol") or _first(plain, _SYMBOLS))
+
+
+class QuoteColumns(msgspec.Struct, frozen=True):
+    """Names of the columns that hold best bids and asks; `symbol` may be absent."""
+
+    time: str
+    bid: str
+    ask: str
+    bid_size: str
+    ask_size: str
+    symbol: str | None
+
+
+class TradeColumns(msgspec.Struct, frozen=True):
+    """Names of the columns that hold trades; `symbol` may be absent."""
+
+    time: str
+    price: str
+    size: str
+    symbol: str | None
+
+
+def quote_columns(names: Sequence[str], given: Mapping[str, str], where: str) -> QuoteColumns:
+    """Find the columns of quotes; takes and raises what `bar_columns` does."""
+    usual = {
+        "time": _TICK_TIMES,
+        "bid": _BIDS,
+        "ask": _ASKS,
+        "bid_size": tuple(f"{bid}_{size}" for bid in ("bid", "best_bid") for size in _SIZES),
+        "ask_size": tuple(f"{ask}_{size}" for ask in ("ask", "best_ask") for size in _SIZES),
+    }
+    found, symbol = _found(names, given, where, usual)
+    return QuoteColumns(**found, symbol=symbol)
+
+
+def trade_columns(names: Sequence[str], given: Mapping[str, str], where: str) -> TradeColumns:
+    """Find the columns of trades; takes and raises what `bar_columns` does."""
+    usual = {"time": _TICK_TIMES, "price": ("price", "px", "p"), "size": _SIZES}
+    found, symbol = _found(names, given, where, usual)
+    return TradeColumns(**found, symbol=symbol)
+
+
+def _found(
+    names: Sequence[str],
+    given: Mapping[str, str],
+    where: str,
+    usual: Mapping[str, Sequence[str]],
+) -> tuple[dict[str, str], str | None]:
+    """Return the column of each role, and that of symbols."""
+    chosen, plain = _chosen(names, given, where), _plain_names(names)
+    found = {role: chosen.get(role) or _first(plain, words) for role, words in usual.items()}
+    missing = [role for role, name in found.items() if name is None]
+    if missing:
+        raise _missing(names, missing, where)
+    symbol = chosen.get("symbol") or _first(plain, _SYMBOLS)
+    return {role: str(name) for role, name in found.items()}, symbol
 
 
 def _chosen(names: Sequence[str], given: Mapping[str, str], where: str) -> dict[str, str]:

@@ -40,6 +40,7 @@ from catalog.barfiles import (
 from catalog.batch import Batch, WriteResult
 from catalog.funding import FundingSeries, list_funding, read_funding
 from catalog.provenance import Provenance, Repair, Source
+from catalog.quotes import QuoteFrame, QuoteSeries, list_quotes
 from catalog.staging import Staging, exclusive
 
 __all__ = ["BarStore", "Series", "bars_sha256"]
@@ -281,6 +282,31 @@ class BarStore:
         Both arrays are empty if the catalog has no rates of this instrument.
         """
         return read_funding(self.path, instrument_id, start_ns, end_ns)
+
+    def write_quotes(
+        self,
+        instrument: InstrumentSettings,
+        quotes: QuoteFrame,
+        source: str | Source | Sequence[Source],
+        *,
+        simulated: bool = False,
+        replace: bool = False,
+    ) -> WriteResult:
+        """Merge best bids and asks of one instrument into the catalog.
+
+        Raises
+        ------
+        DataError
+            As `write` does.
+        """
+        with self.batch() as batch:
+            return batch.write_quotes(
+                instrument, quotes, source, simulated=simulated, replace=replace
+            )
+
+    def list_quotes(self) -> Sequence[QuoteSeries]:
+        """Return which quotes are there, sorted by instrument."""
+        return list_quotes(self.path)
 
     def list_funding(self) -> Sequence[FundingSeries]:
         """Return which funding rates are there, sorted by instrument."""

@@ -1,4 +1,4 @@
-"""``aitb data import``: files of bars or funding rates into the catalog."""
+"""``aitb data import``: files of bars, trades, quotes or funding rates into the catalog."""
 
 from __future__ import annotations
 
@@ -25,16 +25,20 @@ from aitb_nautilus.cli.data_options import (
 )
 from aitb_nautilus.cli.plumbing import console, emit, json_option, progress_console
 from aitb_nautilus.errors import UsageError
+from aitb_nautilus.market.bars import Interval
 from aitb_nautilus.market.instruments import InstrumentKind, config_instruments, known_instruments
 from aitb_nautilus.market.times import iso
 from catalog.cleaning import RULES, check_rules
 from catalog.import_funding import ImportedFunding, import_funding
+from catalog.import_ticks import ImportedQuotes, import_quotes, import_trades
 from catalog.importing import ImportedSeries, ImportOptions, import_bars
 from catalog.instruments import catalog_instruments
 from catalog.store import BarStore
 from catalog.symbols import Naming
 
 __all__ = ["command"]
+
+type _Done = Sequence[ImportedSeries] | Sequence[ImportedFunding] | Sequence[ImportedQuotes]
 
 _RULES_HELP = "\b\nRepairs, none of which is done unless asked for:\n" + "\n".join(
     f"  {name:16} {what}" for name, what in RULES.items()
@@ -46,10 +50,11 @@ _RULES_HELP = "\b\nRepairs, none of which is done unless asked for:\n" + "\n".jo
 @catalog_option
 @click.option(
     "--kind",
-    type=click.Choice(["bars", "funding"]),
+    type=click.Choice(["bars", "trades", "quotes", "funding"]),
     default="bars",
     show_default=True,
-    help="What the files hold.",
+    help="What the files hold: bars; trades, of which bars of --interval are made; quotes, best "
+    "bids and asks, on which a back-test can fill; funding rates.",
 )
 @click.option(
     "--instrument",
@@ -111,12 +116,13 @@ def command(
     replace: bool,
     as_json: bool,
 ) -> None:
-    """Import files of bars or funding rates: CSV, gzip, zip, Parquet.
+    """Import files of bars, trades, quotes or funding rates: CSV, gzip, zip, Parquet.
 
     FILES are Binance's kline files (zip or CSV), or any CSV, CSV in gzip, CSV in zip, or Parquet
     with named columns, of one instrument or with a column of symbols. They may be given in any
     order and may overlap where they agree. All of them are imported, or nothing; importing the
-    same again changes nothing.
+    same again changes nothing. Trades and quotes must be in order of time; of trades the first and
+    the last bar are left out, so give files that follow each other together.
     """
     begin = clock.perf_counter()
     store = BarStore(catalog)
@@ -124,7 +130,7 @@ def command(
     naming = Naming(
         known=known_instruments([*catalog_instruments(catalog), *extra]),
         venue=venue.upper(),
-        kind=cast(InstrumentKind, market or ("spot" if kind == "bars" else "perpetual")),
+        kind=cast(InstrumentKind, market or ("perpetual" if kind == "funding" else "spot")),
         ids=_ids(instruments),
     )
     choice = choice_of(
@@ -136,8 +142,29 @@ def command(
     )
     paths = list(dict.fromkeys(files))
     with _progress(len(paths)) as on_file:
-        done: Sequence[ImportedSeries] | Sequence[ImportedFunding]
-        if kind == "bars":
+        done: _Done
+        if kind == "quotes":
+            done = import_quotes(
+                store,
+                paths,
+                naming,
+                choice,
+                simulated=simulated,
+                replace=replace,
+                on_file=on_file,
+            )
+        elif kind == "trades":
+            done = import_trades(
+                store,
+                paths,
+                naming,
+                choice,
+                _needed(interval_of(interval)),
+                simulated=simulated,
+                replace=replace,
+                on_file=on_file,
+            )
+        elif kind == "bars":
             options = ImportOptions(
                 naming=naming,
                 choice=choice,
@@ -166,6 +193,17 @@ def command(
         "series": [_plain(s) for s in done],
     }
     emit(answer, as_json, lambda: _show(catalog, done, len(paths), seconds))
+
+
+def _needed(interval: Interval | None) -> Interval:
+    if interval is None:
+        raise UsageError(
+            "aitb data import --kind trades",
+            "was given no --interval",
+            "must know how long the bars are that it makes of the trades",
+            "Add it, such as --interval 1s or --interval 1m",
+        )
+    return interval
 
 
 def _ids(texts: Sequence[str]) -> dict[str, str]:
@@ -197,7 +235,7 @@ def _progress(files: int) -> Iterator[Callable[[Path], None]]:
         yield lambda path: progress.update(task, advance=1, description=path.name)
 
 
-def _plain(series: ImportedSeries | ImportedFunding) -> dict[str, Any]:
+def _plain(series: ImportedSeries | ImportedFunding | ImportedQuotes) -> dict[str, Any]:
     plain: dict[str, Any] = {"instrument_id": series.instrument_id}
     if isinstance(series, ImportedSeries):
         plain["interval"] = series.interval.text
@@ -217,7 +255,7 @@ def _plain(series: ImportedSeries | ImportedFunding) -> dict[str, Any]:
 
 def _show(
     catalog: Path,
-    done: Sequence[ImportedSeries] | Sequence[ImportedFunding],
+    done: _Done,
     files: int,
     seconds: float,
 ) -> None:

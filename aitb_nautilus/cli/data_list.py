@@ -21,6 +21,7 @@ from aitb_nautilus.cli.plumbing import console, emit, json_option
 from aitb_nautilus.market.times import iso
 from catalog.funding import FundingSeries
 from catalog.provenance import Source
+from catalog.quotes import QuoteSeries
 from catalog.store import BarStore, Series
 
 __all__ = ["command"]
@@ -35,13 +36,14 @@ _SOURCE_WIDTH = 24
 def command(catalog: Path, as_json: bool) -> None:
     """Show what the catalog holds."""
     store = BarStore(catalog)
-    series, funding = store.list(), store.list_funding()
+    series, funding, quotes = store.list(), store.list_funding(), store.list_quotes()
     answer = {
         "catalog": catalog,
         "series": [_plain(s) for s in series],
-        "funding": [_plain_funding(f) for f in funding],
+        "funding": [_plain_other(f) for f in funding],
+        "quotes": [_plain_other(q) for q in quotes],
     }
-    emit(answer, as_json, lambda: _show(catalog, series, funding))
+    emit(answer, as_json, lambda: _show(catalog, series, funding, quotes))
 
 
 def _plain(series: Series) -> dict[str, Any]:
@@ -63,15 +65,15 @@ def _plain(series: Series) -> dict[str, Any]:
     }
 
 
-def _plain_funding(funding: FundingSeries) -> dict[str, Any]:
+def _plain_other(one: FundingSeries | QuoteSeries) -> dict[str, Any]:
     return {
-        "instrument_id": funding.instrument_id,
-        "first": iso(funding.first_ns),
-        "last": iso(funding.last_ns),
-        "rows": funding.rows,
-        "bytes": funding.bytes,
-        "simulated": funding.simulated,
-        "sources": [_plain_source(source) for source in funding.sources],
+        "instrument_id": one.instrument_id,
+        "first": iso(one.first_ns),
+        "last": iso(one.last_ns),
+        "rows": one.rows,
+        "bytes": one.bytes,
+        "simulated": one.simulated,
+        "sources": [_plain_source(source) for source in one.sources],
     }
 
 
@@ -79,9 +81,14 @@ def _plain_source(source: Source) -> dict[str, Any]:
     return {"name": source.name, "sha256": source.sha256}
 
 
-def _show(catalog: Path, series: Sequence[Series], funding: Sequence[FundingSeries]) -> None:
+def _show(
+    catalog: Path,
+    series: Sequence[Series],
+    funding: Sequence[FundingSeries],
+    quotes: Sequence[QuoteSeries],
+) -> None:
     out = console()
-    if not series and not funding:
+    if not series and not funding and not quotes:
         out.print(f"The catalog {catalog} is empty. Fill it with:", markup=False)
         for verb in ("import FILES", "download --help", "simulate --help"):
             out.print(f"  aitb data {verb}")
@@ -106,20 +113,22 @@ def _show(catalog: Path, series: Sequence[Series], funding: Sequence[FundingSeri
             *([show_size(s.bytes)] if wide else []),
             _origin(s.sources, s.simulated, bool(s.repairs), wide),
         )
-    for f in funding:
-        table.add_row(
-            f.instrument_id,
-            "rates",
-            show_time(f.first_ns)[:10],
-            show_time(f.last_ns)[:10],
-            f"{f.rows:,}",
-            "",
-            *([show_size(f.bytes)] if wide else []),
-            _origin(f.sources, f.simulated, False, wide),
-        )
+    for what, others in (("rates", funding), ("quotes", quotes)):
+        for other in others:
+            table.add_row(
+                other.instrument_id,
+                what,
+                show_time(other.first_ns)[:10],
+                show_time(other.last_ns)[:10],
+                f"{other.rows:,}",
+                "",
+                *([show_size(other.bytes)] if wide else []),
+                _origin(other.sources, other.simulated, False, wide),
+            )
     out.print(table)
     rows = sum(s.rows for s in series)
-    size = sum(s.bytes for s in series) + sum(f.bytes for f in funding)
+    sizes = [*(s.bytes for s in series), *(f.bytes for f in funding), *(q.bytes for q in quotes)]
+    size = sum(sizes)
     out.print(f"{len(series)} series, {rows:,} bars, {show_size(size)} in {escape(str(catalog))}.")
     for s in series:
         print_repairs(f"{s.instrument_id} {s.interval}", s.repairs)

@@ -190,7 +190,14 @@ class _Run:
 
     def _feed(self, progress: Progress | None) -> None:
         engine, state = self._built.engine, self._preparation.context.run_state
-        feed = Feed(self._preparation.source, self._preparation.series, self._preparation.funding)
+        preparation = self._preparation
+        feed = Feed(
+            preparation.source,
+            preparation.series,
+            preparation.funding,
+            quotes=[one.source for one in preparation.quotes.values()],
+            rows=sum(one.rows for one in preparation.quotes.values()),
+        )
         added = 0
         for bars, parts in feed.slices():
             for i, part in enumerate(parts):

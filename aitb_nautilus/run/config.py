@@ -101,8 +101,13 @@ class BacktestSettings(Settings, frozen=True):
     start, end
         First and first-not-included moment, as ``2023-01-01`` or ``2023-01-01T12:00:00``, UTC.
         Absent means as far as the data reach.
+    fills
+        ``bars``: at the next bar's open and at triggers inside a bar. ``quotes``: at the best bid
+        and ask that the catalog has, when the order arrives there; latency then costs what the
+        market moved meanwhile, the spread is paid in place of ``slippage_bps``, and a limit order
+        fills once the other side comes to its price, whatever ``limit_fill`` says.
     ambiguous_bars
-        What counts first if one bar touches both stop and target.
+        What counts first if one bar touches both stop and target; quotes say it themselves.
     runs
         Folder of run folders, relative to where the command runs; paper and live put theirs
         there as well.
@@ -110,6 +115,7 @@ class BacktestSettings(Settings, frozen=True):
 
     start: str | None = None
     end: str | None = None
+    fills: Literal["bars", "quotes"] = "bars"
     ambiguous_bars: Literal["stop_first", "target_first"] = "stop_first"
     runs: str = "runs"
 

@@ -75,6 +75,7 @@ def economic(path: Path) -> Economics:
                 desk.config.backtest,
                 start=iso(begins).removesuffix("Z"),
                 end=None,
+                fills="bars",  # a recording has no quotes of the whole time
                 runs=str(folder / "economic"),
             ),
         )

@@ -18,9 +18,9 @@ from aitb_nautilus.run.ambiguous import AmbiguousBars
 from aitb_nautilus.run.config import VenueSettings
 from aitb_nautilus.run.prediction_recorder import PredictionRecorder
 from aitb_nautilus.run.preparation import Preparation
-from aitb_nautilus.run.venue_model import SlippageFillModel, VenueClock
+from aitb_nautilus.run.venue_model import QuoteFillModel, SlippageFillModel, VenueClock
 from aitb_nautilus.run.warm_up import Past
-from aitb_nautilus.run.watch import RecordedReferences
+from aitb_nautilus.run.watch import QuoteWatch, RecordedReferences
 from aitb_nautilus.settings import Settings
 
 __all__ = ["SECOND_WALL", "BuiltEngine", "build_engine"]
@@ -46,7 +46,7 @@ class BuiltEngine(msgspec.Struct, frozen=True):
     """
 
     engine: BacktestEngine
-    fill_models: Mapping[str, SlippageFillModel]
+    fill_models: Mapping[str, SlippageFillModel | QuoteFillModel]
     ambiguous: AmbiguousBars
     recorder: PredictionRecorder
 
@@ -90,13 +90,15 @@ def build_engine(preparation: Preparation) -> BuiltEngine:
             ),
         )
     )
-    fill_models = {}
+    fill_models: dict[str, SlippageFillModel | QuoteFillModel] = {}
     for venue in preparation.venues.values():
-        model = SlippageFillModel(
-            venue.slippage_bps, venue.limit_fill == "touch", clock.now, interval_ns
+        touch = venue.limit_fill == "touch"
+        model = fill_models[venue.name] = (
+            QuoteFillModel()
+            if preparation.quotes
+            else SlippageFillModel(venue.slippage_bps, touch, clock.now, interval_ns)
         )
-        fill_models[venue.name] = model
-        _add_venue(engine, venue, model)
+        _add_venue(engine, venue, model, on_bars=not preparation.quotes)
     for series in preparation.series:
         engine.add_instrument(series.instrument)
     past = Past(
@@ -106,7 +108,12 @@ def build_engine(preparation: Preparation) -> BuiltEngine:
         frames=preparation.past,
         bar_types=preparation.bar_types,
     )
-    actors: list[Any] = [clock, ambiguous, recorder, past]
+    actors: list[Any] = [clock, recorder, past]
+    if not preparation.quotes:
+        actors.insert(1, ambiguous)
+    elif context.guard.hearing.wants_quotes:
+        watched = list(preparation.quotes)
+        actors.append(QuoteWatch(Settings(), context, "aitb_quotes-001", watched))
     if preparation.references:
         actors.append(_references(preparation))
     engine.add_actors([*actors, *preparation.actors])
@@ -127,7 +134,13 @@ def _references(preparation: Preparation) -> RecordedReferences:
     )
 
 
-def _add_venue(engine: BacktestEngine, venue: VenueSettings, model: SlippageFillModel) -> None:
+def _add_venue(
+    engine: BacktestEngine,
+    venue: VenueSettings,
+    model: SlippageFillModel | QuoteFillModel,
+    *,
+    on_bars: bool,
+) -> None:
     amount, currency = venue.balance()
     engine.add_venue(
         Venue(venue.name),
@@ -140,6 +153,7 @@ def _add_venue(engine: BacktestEngine, venue: VenueSettings, model: SlippageFill
         ),
         latency_model=StaticLatencyModel(venue.latency_ns),
         fill_model=model,
+        bar_execution=on_bars,
         # A stop that is already beyond its trigger when it arrives fills at the market.
         reject_stop_orders=False,
     )

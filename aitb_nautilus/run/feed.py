@@ -19,6 +19,7 @@ from nautilus_trader.model import (
     FundingRateUpdate,
     InstrumentId,
     Quantity,
+    QuoteTick,
     TradeId,
     TradeTick,
 )
@@ -26,9 +27,11 @@ from nautilus_trader.model import (
 from aitb_nautilus.errors import DataError
 from aitb_nautilus.market.bars import BarFrame, FloatArray, Interval, TimeArray
 
-__all__ = ["BarSource", "Feed", "Series", "opening_mask"]
+__all__ = ["BarSource", "Feed", "QuoteTicks", "Series", "opening_mask"]
 
 _TRADE_ID = TradeId("OPEN")
+_QUOTES_AT_ONCE = 200_000
+"""Quotes in a slice, about: as the engine's objects they take some 300 bytes each."""
 
 
 class BarSource(Protocol):
@@ -36,6 +39,14 @@ class BarSource(Protocol):
 
     def engine_bars(self, bar_type: str, start_ns: int, end_ns: int) -> list[Bar]:
         """Return the engine's bars with close times in [start, end]."""
+        ...
+
+
+class QuoteTicks(Protocol):
+    """The quotes of one instrument, as the catalog has them."""
+
+    def ticks(self, start_ns: int, end_ns: int) -> list[QuoteTick]:
+        """Return the engine's quotes from `start_ns` to `end_ns`, both included."""
         ...
 
 
@@ -126,6 +137,10 @@ class Feed:
         The run's bars.
     funding
         Settlement times (ns) and rates by instrument id text.
+    quotes
+        On which orders fill; with them no bar has an opening tick.
+    rows
+        How many quotes there are.
     slice_bars
         Bars in a slice, about.
     """
@@ -136,12 +151,19 @@ class Feed:
         series: Sequence[Series],
         funding: Mapping[str, tuple[TimeArray, FloatArray]],
         slice_bars: int = 20_000,
+        *,
+        quotes: Sequence[QuoteTicks] = (),
+        rows: int = 0,
     ) -> None:
+        self._quotes = quotes
         self._source = source
         self._series = series
         self._funding = funding
         times = np.sort(np.concatenate([s.frame.ts_close for s in series]), kind="stable")
         self.total = len(times)
+        if quotes:
+            slice_bars = max(1, min(slice_bars, _QUOTES_AT_ONCE * self.total // max(1, rows)))
+        self._begin = min(int(s.frame.ts_close[0]) - s.interval_ns for s in series)
         # Cut where bars of every interval end: no opening tick may come after its slice.
         period = math.lcm(*(s.interval_ns for s in series))
         ends = np.append(times[slice_bars - 1 :: slice_bars], times[-1])
@@ -149,7 +171,7 @@ class Feed:
 
     def slices(self) -> Iterator[tuple[int, list[Any]]]:
         """Yield (bars in the slice, lists of data to add) in the order of time."""
-        readers = [_Reader(self._source, s) for s in self._series]
+        readers = [_Reader(self._source, s, opens=not self._quotes) for s in self._series]
         start = 0
         for end in self._ends.tolist():
             parts: list[Any] = []
@@ -161,6 +183,8 @@ class Feed:
             rates = self._rates(start, end)
             if rates:
                 parts.append(rates)
+            ticks = [one.ticks(max(start, self._begin), end) for one in self._quotes]
+            parts += [part for part in ticks if part]
             start = end + 1
             yield bars, parts
 
@@ -188,7 +212,8 @@ class _Reader:
 
     _BLOCK = 50_000
 
-    def __init__(self, source: BarSource, series: Series) -> None:
+    def __init__(self, source: BarSource, series: Series, *, opens: bool) -> None:
+        self._opens = opens
         self._source = source
         self._series = series
         self._given = 0
@@ -209,7 +234,7 @@ class _Reader:
             stop = min(until, have)
             bars += self._block[self._given - self._block_start : stop - self._block_start]
             self._given = stop
-        return bars, self._series.ticks(bars, first)
+        return bars, self._series.ticks(bars, first) if self._opens else []
 
     def _load(self, first: int) -> None:
         closes = self._series.frame.ts_close

@@ -11,6 +11,7 @@ from aitb_nautilus.market.times import iso
 from aitb_nautilus.observe.run_record import ModelRecord
 from aitb_nautilus.run.node_honesty import node_notes
 from aitb_nautilus.run.preparation import Preparation
+from aitb_nautilus.run.quote_honesty import quote_notes
 from aitb_nautilus.run.results import Results
 
 __all__ = ["honesty_notes"]
@@ -28,7 +29,10 @@ def honesty_notes(
     if any(d.simulated for d in preparation.data):
         notes.append("The market of this run is simulated; its results say nothing of a real one.")
     is_simulated = preparation.mode == "backtest"
-    notes += _fill_notes(preparation) if is_simulated else node_notes(preparation)
+    if not is_simulated:
+        notes += node_notes(preparation)
+    else:
+        notes += quote_notes(preparation) if preparation.quotes else _fill_notes(preparation)
     notes += _funding_notes(preparation) if is_simulated else ()
     if is_simulated and preparation.desk.config.redis is not None:
         notes.append("A back-test leaves Redis alone: nothing of this run was published.")

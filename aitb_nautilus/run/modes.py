@@ -71,11 +71,8 @@ def _execution(desk: Desk, venue: VenueSettings, mode: Mode) -> dict[str, Any]:
     if mode == "backtest":
         return {
             "client": "simulated exchange",
-            "fills": "bars: the next open, triggers inside",
+            **_simulated_fills(desk, venue),
             **costs,
-            "slippage_bps": venue.slippage_bps,
-            "limit_fill": venue.limit_fill,
-            "ambiguous_bars": desk.config.backtest.ambiguous_bars,
         }
     if mode == "paper":
         return {"client": "sandbox", "fills": desk.config.paper.fills, **costs}
@@ -85,6 +82,17 @@ def _execution(desk: Desk, venue: VenueSettings, mode: Mode) -> dict[str, Any]:
         if (secret := getattr(venue, name)) is not None
     }
     return {"client": _client(venue), "fills": "the venue's", **_place(venue), **keys}
+
+
+def _simulated_fills(desk: Desk, venue: VenueSettings) -> dict[str, Any]:
+    if desk.config.backtest.fills == "quotes":
+        return {"fills": "quotes: best bid and ask at arrival"}
+    return {
+        "fills": "bars: the next open, triggers inside",
+        "slippage_bps": venue.slippage_bps,
+        "limit_fill": venue.limit_fill,
+        "ambiguous_bars": desk.config.backtest.ambiguous_bars,
+    }
 
 
 def _client(venue: VenueSettings) -> str:

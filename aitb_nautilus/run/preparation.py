@@ -20,12 +20,20 @@ from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.strategy import GuardedStrategy
 from aitb_nautilus.run.assembly import Assembly, assemble, reference_bar_types, venue_of
 from aitb_nautilus.run.config import VenueSettings
-from aitb_nautilus.run.feed import BarSource, Series
+from aitb_nautilus.run.feed import BarSource, QuoteTicks, Series
 from aitb_nautilus.run.load import Desk, resolve
 from aitb_nautilus.run.model_sources import check_expiries, check_sources
 from aitb_nautilus.run.warm_up import bars_before, past_in_catalog
 
-__all__ = ["Preparation", "prepare"]
+__all__ = ["Preparation", "Quotes", "prepare"]
+
+
+class Quotes(msgspec.Struct, frozen=True):
+    """The quotes of one instrument: where to read them, how many, the longest time without, ns."""
+
+    source: QuoteTicks
+    rows: int
+    silent_ns: int
 
 
 class Preparation(msgspec.Struct, frozen=True):
@@ -59,6 +67,8 @@ class Preparation(msgspec.Struct, frozen=True):
         What brings the bars and fills the orders.
     began_ns
         When the run began, ns UTC, where its bars do not say it.
+    quotes
+        On which the orders of a back-test fill, by instrument id; empty: on bars.
     """
 
     desk: Desk
@@ -80,6 +90,7 @@ class Preparation(msgspec.Struct, frozen=True):
     starting_equity: float
     mode: Mode = "backtest"
     began_ns: int = 0
+    quotes: Mapping[str, Quotes] = {}
 
     @property
     def first_open_ns(self) -> int:
@@ -130,8 +141,9 @@ def prepare(desk: Desk, run_state: RunState) -> Preparation:
             "must be 1: bars of another length than those in the catalog are for a rehearsal alone",
             "Back-test the config that it was made of",
         )
-    # A catalog holds bars and funding; nothing in it could answer a limit that looks at a book.
-    assembly = assemble(desk, run_state, quotes=False)
+    # Without quotes nothing in a catalog could answer a limit that looks at a book.
+    on_quotes = desk.config.backtest.fills == "quotes"
+    assembly = assemble(desk, run_state, quotes=on_quotes)
     context = assembly.context
     check_sources(desk.path, context, assembly.strategies, assembly.actors)
     folder = Path(desk.config.catalog.path)
@@ -141,6 +153,7 @@ def prepare(desk: Desk, run_state: RunState) -> Preparation:
     frames: dict[str, BarFrame] = {}
     past: dict[str, BarFrame] = {}
     funding: dict[str, tuple[TimeArray, FloatArray]] = {}
+    quotes: dict[str, Quotes] = {}
     before = bars_before(desk, assembly)
     series, data = [], []
     for bar_type in assembly.bar_types:
@@ -148,14 +161,19 @@ def prepare(desk: Desk, run_state: RunState) -> Preparation:
         instrument_id = spec.id
         used[instrument_id] = spec
         venue = venues[spec.venue] = venue_of(desk, spec)
-        _check_latency(desk, venue, bar_type)
+        if not on_quotes:
+            _check_latency(desk, venue, bar_type)
         frame, record = _bars(desk, source, bar_type, spec)
         frames[instrument_id] = frame
         data.append(record)
         instrument = context.instruments[instrument_id]
         one = Series(bar_type, instrument, frame, venue.latency_ns)
         series.append(one)
-        context.heard_at[instrument_id] = one.heard_at
+        if on_quotes:
+            quotes[instrument_id], record = _quotes(desk, spec, one)
+            data.append(record)
+        else:
+            context.heard_at[instrument_id] = one.heard_at
         first, last = int(frame.ts_close[0]), int(frame.ts_close[-1])
         earlier = past_in_catalog(source, bar_type, first - one.interval_ns, before)
         if len(earlier):
@@ -185,7 +203,29 @@ def prepare(desk: Desk, run_state: RunState) -> Preparation:
         reference_data,
         assembly.not_applied,
         balance,
+        quotes=quotes,
     )
+
+
+def _quotes(desk: Desk, spec: InstrumentSettings, series: Series) -> tuple[Quotes, DataRecord]:
+    """Return the quotes of an instrument while its bars last, and what the run folder says."""
+    folder = Path(desk.config.catalog.path)
+    precisions = spec.price_precision, spec.size_precision
+    source = resolve("catalog.quote_source:QuoteSource", "catalog")(folder, spec.id, precisions)
+    closes = series.frame.ts_close
+    span = source.span(int(closes[0]) - series.interval_ns, int(closes[-1]))
+    record = DataRecord(
+        bar_type=f"{spec.id} quotes",
+        rows=span.rows,
+        first=iso(span.first_ns),
+        last=iso(span.last_ns),
+        sha256=span.sha256,
+        gaps=0,
+        sources=list(span.sources),
+        repairs=[],
+        simulated=span.simulated,
+    )
+    return Quotes(source, span.rows, span.silent_ns), record
 
 
 def _check_latency(desk: Desk, venue: VenueSettings, bar_type: str) -> None:

@@ -104,7 +104,8 @@ def replay(path: Path) -> ReplayRecord:
     opened(folder)  # refuses what was gone on with after a restart
     findings, stage, state = Findings(), ReplayStage(), RunState()
     desk = with_models(load_config(folder / "config.toml"), header.sources)
-    quotes = header.mode != "backtest"
+    is_live = header.mode != "backtest"
+    quotes = is_live or desk.config.backtest.fills == "quotes"
     assembly = assemble(desk, state, quotes=quotes, begins_ns=header.begins_ns, stage=stage)
     context = assembly.context
     everybody: list[GuardedStrategy | GuardedActor] = [*assembly.strategies, *assembly.actors]
@@ -113,7 +114,7 @@ def replay(path: Path) -> ReplayRecord:
     context.ledger.starting_equity = header.equity
     context.brought.update(assembly.bar_types)
     context.heard_at.update(dict.fromkeys(context.instruments, lambda now: now))
-    if quotes:
+    if is_live:
         force_setattr(context, "turns", Turns(context.ledger, PATIENCE_NS, context.tape))
     context.tape.desk = frozenset(components)
     journal = JournalAgain(read(folder), findings)

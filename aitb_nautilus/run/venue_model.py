@@ -29,7 +29,7 @@ from aitb_nautilus.risk.actor import GuardedActor
 from aitb_nautilus.risk.context import Context
 from aitb_nautilus.settings import Settings
 
-__all__ = ["SlippageFillModel", "VenueClock", "slipped"]
+__all__ = ["QuoteFillModel", "SlippageFillModel", "VenueClock", "slipped"]
 
 _TRIGGERED = {
     OrderType.STOP_MARKET,
@@ -168,6 +168,40 @@ class SlippageFillModel(FillModel):
             price = min(price, bound) if is_buy else max(price, bound)
         exact = Price.from_decimal_dp(price, instrument.price_precision)
         return _book(instrument, order, exact, is_buy=is_buy)
+
+
+class QuoteFillModel(FillModel):
+    """Fill at the best bid and ask as the engine has them, and remember what they were.
+
+    A market order takes what is offered there, and what is left of it one tick beyond: what lies
+    deeper is not known. A resting limit order fills once the other side of the book has come to its
+    price: the two would have met.
+    """
+
+    def __init__(self) -> None:
+        self.references: dict[str, float] = {}
+        """Best price of the other side when a taker met it, by client order id."""
+
+    def is_limit_filled(self) -> bool:
+        """Return True: an ask at the price of a resting bid trades with it."""
+        return True
+
+    def is_slipped(self) -> bool:
+        """Return False: the spread is paid, nothing is left to chance."""
+        return False
+
+    def get_orderbook_for_fill_simulation(
+        self,
+        instrument: Any,  # noqa: ARG002
+        order: Any,
+        best_bid: Price | None = None,
+        best_ask: Price | None = None,
+    ) -> OrderBook | None:
+        """Note the price that a taker meets; None: the engine's own book fills it."""
+        best = best_ask if order.side == OrderSide.BUY else best_bid
+        if best is not None and order.liquidity_side != LiquiditySide.MAKER:
+            self.references.setdefault(str(order.client_order_id), float(best.as_decimal()))
+        return None
 
 
 def _was_triggered(order: Any, now: int) -> bool:

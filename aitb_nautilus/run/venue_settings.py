@@ -47,7 +47,7 @@ class VenueSettings(Settings, frozen=True):
         Largest leverage of a margin account.
     latency_ms
         From a decision to the venue's book. With bars alone, all latencies below one bar give the
-        same fills.
+        same fills; with quotes they do not.
     slippage_bps
         How much worse than the reference price a taker fills, in basis points of it.
     limit_fill

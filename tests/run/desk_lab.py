@@ -30,6 +30,7 @@ from aitb_nautilus.messages import Intent, OrderIntent
 from aitb_nautilus.observe.run_record import RunRecord
 from aitb_nautilus.observe.run_tables import TABLES
 from aitb_nautilus.run.backtest import backtest
+from catalog.quotes import QuoteFrame
 from catalog.store import BarStore
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "Outcome",
     "buy",
     "flat",
+    "read_outcome",
     "sell",
 ]
 
@@ -210,6 +212,12 @@ class Outcome:
         return [json.loads(line) for line in lines]
 
 
+def read_outcome(folder: Path) -> Outcome:
+    """Return a run folder."""
+    record = msgspec.json.decode((folder / "run.json").read_bytes(), type=RunRecord)
+    return Outcome(folder, record)
+
+
 class Lab:
     """Everything of a run in one temporary folder."""
 
@@ -234,6 +242,18 @@ class Lab:
         spec = msgspec.convert(instrument(instrument_id), InstrumentSettings)
         self.store.write(spec, step, frame, source="hand", simulated=simulated)
         return frame
+
+    def quotes(self, rows: Sequence[Sequence[float]], instrument_id: str = A) -> None:
+        """Write quotes: ns after `T0`, bid, ask, and perhaps the sizes of both."""
+        whole = [(*row, 5.0, 5.0)[:5] for row in rows]
+        ts, bid, ask, bid_size, ask_size = zip(*whole, strict=True)
+        frame = QuoteFrame(
+            T0 + np.array(ts, np.int64),
+            *(np.round(np.array(prices, np.float64), 1) for prices in (bid, ask)),
+            *(np.array(sizes, np.float64) for sizes in (bid_size, ask_size)),
+        )
+        spec = msgspec.convert(instrument(instrument_id), InstrumentSettings)
+        self.store.write_quotes(spec, frame, "hand")
 
     def funding(self, times: Sequence[int], rates: Sequence[float], instrument_id: str = A) -> None:
         """Write funding rates by the time of their settlement."""
@@ -387,8 +407,7 @@ class Lab:
 
     def read(self, folder: Path) -> Outcome:
         """Return a run folder."""
-        record = msgspec.json.decode((folder / "run.json").read_bytes(), type=RunRecord)
-        return Outcome(folder, record)
+        return read_outcome(folder)
 
     def last(self) -> Outcome:
         """Return the newest run folder."""

@@ -1,0 +1,39 @@
+"""Sentences that say what a back-test on quotes models, and what it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from aitb_nautilus.market.intervals import spell_ns
+from aitb_nautilus.run.preparation import Preparation
+
+__all__ = ["quote_notes"]
+
+_LONG_NS = 10_000_000_000
+
+
+def quote_notes(preparation: Preparation) -> Iterator[str]:
+    """Yield how a back-test fills on quotes."""
+    for venue in preparation.venues.values():
+        yield (
+            f"{venue.name}: fees of {venue.maker_fee_bps:g} bps (maker) and "
+            f"{venue.taker_fee_bps:g} bps (taker), and a latency of {venue.latency_ms:g} ms are "
+            f"modelled."
+        )
+        if venue.taker_fee_bps == 0:
+            yield f"{venue.name}: taker fees are zero in the config."
+    yield (
+        "Orders fill at the recorded best bid and ask of the moment at which they arrive: the "
+        "spread is paid, and slippage_bps is not added."
+    )
+    yield (
+        "Only the best level is known: what is larger than it fills one tick beyond, and each "
+        "order finds it whole. A large order would move a real market and cost more. A resting "
+        "order's place in the queue is unknown."
+    )
+    silent = {i: q.silent_ns for i, q in preparation.quotes.items() if q.silent_ns > _LONG_NS}
+    for instrument_id, ns in silent.items():
+        yield (
+            f"{instrument_id}: there is a time of {spell_ns(ns)} without a quote; an order that "
+            f"arrives in it fills at the last one before."
+        )
