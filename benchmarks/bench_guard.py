@@ -42,6 +42,11 @@ REFERENCE = "REFUSDT.OTHER"
 STRATEGY, SECOND_STRATEGY = "ema-001", "other-002"
 HOUR = 3_600 * 10**9
 BLOCKS, BLOCK = 40, 50
+MOST_US = 30.0
+MOST_LOOPS = 1.74
+"""The same 30 us over the 17.2 us that the loop takes where nothing else runs: on a machine that is
+slower, or busy, the first bound says little.
+"""
 LEAST = {"max_order_notional": 1e9, "max_position_notional": 1e9}
 ALL = LEAST | {
     "price_band_frac": 0.5,
@@ -248,11 +253,12 @@ def main() -> None:
     median = {name: statistics.median(found) * 1e6 for name, found in times.items()}
     loop = statistics.median(loops) * 1e6
     limits, _ = desks["far"].guard._limits_of(STRATEGY, INSTRUMENTS[0])
-    for name, words, bound in (("far", "far from all", 2.0), ("near", "near the caps", 2.5)):
+    for name, words in (("far", "far from all"), ("near", "near the caps")):
         figure(
             f"{len(limits)} limits on an order, 20 open positions, {words}",
             median[name],
             unit="us",
+            limit=MOST_US,
             better="lower",
             note=f"median; 5 limits: {median['least']:.1f} us",
         )
@@ -260,7 +266,7 @@ def main() -> None:
             "the same over a loop that adds up 1,000 integers",
             median[name] / loop,
             unit="x",
-            limit=bound,
+            limit=MOST_LOOPS,
             better="lower",
             note=f"the loop: {loop:.1f} us",
         )

@@ -40,7 +40,7 @@ from aitb_nautilus.risk.wishes import (
 
 __all__ = ["Decision", "Guard", "Halt", "LotRules"]
 
-type _Asked = tuple[list[tuple[Limit, Callable[[Proposal, Ledger], Verdict]]], list[Limit]]
+type _Asked = tuple[dict[Callable[[Proposal, Ledger], Verdict], Limit], list[Limit]]
 
 _REFUSALS_KEPT = 10_000
 """A strategy that is refused at every bar of a long run must not fill the memory."""
@@ -129,14 +129,21 @@ class Guard:
         ts
             Now, ns UTC.
         """
-        decision = self._judge_or_fail(intent, strategy_id, ts)
-        if not decision.allowed or decision.line:
+        try:
+            decision = self._judge(intent, strategy_id, ts)
+        except Exception as e:
+            decision = self._failed(e, intent, strategy_id, ts)
+        if decision.line or not decision.quantity:
             self._record(decision)
         return decision
 
     def judge_whole(self, intent: OrderIntent, strategy_id: str, ts: int) -> Decision:
         """Decide on one order that cannot be shrunk: it passes as it is, or not at all."""
-        decision = replace(self._judge_or_fail(intent, strategy_id, ts, whole=True), whole=True)
+        try:
+            decision = self._judge(intent, strategy_id, ts, whole=True)
+        except Exception as e:
+            decision = self._failed(e, intent, strategy_id, ts)
+        decision = replace(decision, whole=True)
         if not decision.allowed:
             self._record(decision)
         return decision
@@ -251,14 +258,6 @@ class Guard:
             self.hearing.fill(fill)
             self.memory.write(fill.ts, self.memory.at_fill)
 
-    def _judge_or_fail(
-        self, intent: OrderIntent, strategy_id: str, ts: int, *, whole: bool = False
-    ) -> Decision:
-        try:
-            return self._judge(intent, strategy_id, ts, whole=whole)
-        except Exception as e:
-            return self._failed(e, intent, strategy_id, ts)
-
     def _failed(self, error: Exception, intent: OrderIntent, strategy_id: str, ts: int) -> Decision:
         """Halt after an error in the guard itself; only what closes passes."""
         failure = Failure.of(strategy_id, "guard", ts, error)
@@ -297,30 +296,33 @@ class Guard:
         replaces: Order | None = None,
     ) -> Decision:
         instrument_id, wanted = intent.instrument_id, intent.quantity
-        problem = malformed(self.lots, instrument_id, wanted, intent.price, intent.trigger_price)
+        price, trigger_price, ledger = intent.price, intent.trigger_price, self.ledger
+        problem = malformed(self.lots, instrument_id, wanted, price, trigger_price)
         if wanted is None or problem:
             return self._refuse(strategy_id, instrument_id, ts, "order", problem)
-        lot = self.lots[instrument_id].lot
-        quantity = floor_to_lot(wanted, lot)
-        if quantity <= 0 or (whole and quantity != wanted):
-            line = f"{wanted} is no whole number of lots of {lot}"
+        rules = self.lots[instrument_id]
+        quantity = floor_to_lot(wanted, rules.lot)
+        if not quantity or (whole and quantity != wanted):
+            line = f"{wanted} is no whole number of lots of {rules.lot}"
             return self._refuse(strategy_id, instrument_id, ts, "lot", line)
-        if reduces(self.ledger, intent, quantity, strategy_id, replaces):
+        if reduces(ledger, intent, quantity, strategy_id, replaces):
             return Decision(ts, strategy_id, instrument_id, quantity, reducing=True)
-        limit, line = self._objection(intent, strategy_id)
+        limit, line = self.standing_objection(strategy_id, instrument_id)
+        if not line:
+            limit, line = unopenable(ledger, rules, intent, strategy_id)
         if line:
             refusal = self._refuse(strategy_id, instrument_id, ts, limit, line)
             return replace(refusal, outside=limit in self.withheld)
-        mark = self.ledger.marks[instrument_id]
-        quoted = intent.price if intent.trigger_price is None else intent.trigger_price
-        if intent.price is not None and intent.trigger_price is not None:
-            quoted = max(intent.price, intent.trigger_price, key=lambda p: abs(p - mark))
+        mark = ledger.marks[instrument_id]
+        quoted = price if trigger_price is None else trigger_price
+        if price is not None and trigger_price is not None:
+            quoted = max(price, trigger_price, key=lambda p: abs(p - mark))
         proposal = Proposal(
             strategy_id,
             instrument_id,
             intent.side,
             quantity,
-            dearest(intent.side, intent.price, intent.trigger_price, mark),
+            dearest(intent.side, price, trigger_price, mark),
             quoted,
             mark,
             ts,
@@ -331,52 +333,40 @@ class Guard:
         )
         return self._through_limits(proposal, whole=whole)
 
-    def _objection(self, intent: OrderIntent, strategy_id: str) -> tuple[str, str]:
-        """Return what forbids any opening order of this kind now, and why; empty if nothing."""
-        standing = self.standing_objection(strategy_id, intent.instrument_id)
-        if standing[1]:
-            return standing
-        return unopenable(self.ledger, self.lots[intent.instrument_id], intent, strategy_id)
-
     def _through_limits(self, proposal: Proposal, *, whole: bool) -> Decision:
         """Ask every limit; each sees what the ones before have left."""
-        rules = self.lots[proposal.instrument_id]
-        limit, line = "", ""
-        checks, counting = self._limits_of(proposal.strategy_id, proposal.instrument_id)
-        ledger = self.ledger
-        for rule, check in checks:
+        who, where, ledger = proposal.strategy_id, proposal.instrument_id, self.ledger
+        rules, limit, line = self.lots[where], "", ""
+        checks, counting = self._asked.get((who, where)) or self._limits_of(who, where)
+        for check in checks:
             verdict = check(proposal, ledger)
             if verdict is PASS or verdict.allowed >= proposal.quantity:
                 continue
-            limit, line = rule.name, verdict.line
-            allowed = ZERO if whole else floor_to_lot(verdict.allowed, rules.lot)
+            limit, line = checks[check].name, verdict.line
+            allowed = ZERO if whole else max(floor_to_lot(verdict.allowed, rules.lot), ZERO)
             proposal = replace(proposal, quantity=allowed)
-            if allowed <= 0:
+            if not allowed:
                 break
-        quantity = proposal.quantity
-        value = float(quantity) * proposal.price
-        if quantity > 0 and (quantity < rules.min_quantity or value < rules.min_notional):
+        ts, quantity, value = proposal.ts, proposal.quantity, proposal.value
+        if quantity and (quantity < rules.min_quantity or value < rules.min_notional):
             smallest = f"the venue takes {rules.min_quantity} and {rules.min_notional:g} in value"
             smallest += f" ({line})" if line else ""
             line = f"{quantity} at {proposal.price:g} is too small, {smallest}"
             limit, quantity = limit or "lot", ZERO
-        if quantity > 0 and not self._weighing:
+        if quantity and not self._weighing:
             for rule in counting:
                 rule.sent(proposal)
             # Before the order is journalled: what is not counted would be allowed again.
-            if why := self.memory.write(proposal.ts, self.memory.at_order):
+            if why := self.memory.write(ts, self.memory.at_order):
                 limit, line, quantity = MEMORY, why, ZERO
-        ts, who, where = proposal.ts, proposal.strategy_id, proposal.instrument_id
-        return Decision(ts, who, where, quantity, False, limit, line, outside=limit == MEMORY)
+        return Decision(ts, who, where, quantity, False, limit, line, False, limit == MEMORY)
 
     def _limits_of(self, strategy_id: str, instrument_id: str) -> _Asked:
         """Return the limits whose scope an order lies in, and which of them count orders."""
         key = (strategy_id, instrument_id)
-        asked = self._asked.get(key)
-        if asked is None:
-            limits = [one for one in self.limits if one.scope.covers(*key)]
-            counting = [one for one in limits if one.counts]
-            asked = self._asked[key] = [(one, one.check) for one in limits], counting
+        limits = [one for one in self.limits if one.scope.covers(*key)]
+        counting = [one for one in limits if one.counts]
+        asked = self._asked[key] = {one.check: one for one in limits}, counting
         return asked
 
     def _record(self, decision: Decision) -> None:

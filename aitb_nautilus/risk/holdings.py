@@ -7,6 +7,7 @@ quote currency; what is held counts at the last price, an order at the most that
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from decimal import Decimal
 
 from aitb_nautilus.messages import Side
@@ -66,7 +67,8 @@ _UNIT = 2.0**60
 """Totals are kept in whole numbers of so small a part that adding and taking away is exact: the
 total of an instrument that changed a million times is that of its last state, not of all errors.
 """
-_NOTHING = (0.0, 0.0, 0.0, 0.0, 0.0)
+type _Seen = tuple[float, float, float, float, float, float, float]
+_NOTHING: _Seen = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 class Holdings:
@@ -80,6 +82,8 @@ class Holdings:
         What counts.
     leave_out
         An open order that does not count, since it is about to be changed.
+    whole
+        Holdings of everything, which have looked at most instruments already.
 
     Attributes
     ----------
@@ -108,41 +112,54 @@ class Holdings:
         That of the ledger which it shows.
     news
         Instruments that were looked at anew; who reads it may clear it.
+    seen
+        By instrument id: value of longs, shorts, open buy and sell orders; the profit; and what is
+        held or pending on the side of longs, and on that of shorts, base currency.
+    owners
+        The only strategy that counts in an instrument, by its id; empty where there are several.
     """
 
     __slots__ = (
         "_buying",
         "_covers",
         "_everything",
-        "_known",
         "_leave_out",
         "_ledger",
         "_long",
         "_pnl",
         "_selling",
         "_short",
+        "_whole",
         "equity",
         "filled",
         "gross",
         "held",
         "net",
         "news",
+        "owners",
         "pending",
         "pnl",
         "revision",
+        "seen",
         "side",
         "signed",
         "waiting",
     )
 
     def __init__(
-        self, ledger: Ledger, scope: Scope = EVERYTHING, leave_out: Order | None = None
+        self,
+        ledger: Ledger,
+        scope: Scope = EVERYTHING,
+        leave_out: Order | None = None,
+        whole: Holdings | None = None,
     ) -> None:
         self._ledger = ledger
         self._everything = scope is EVERYTHING
         self._covers = None if scope is EVERYTHING else scope.covers
         self._leave_out = leave_out
-        self._known: dict[str, tuple[float, float, float, float, float]] = {}
+        self._whole = None if scope is EVERYTHING else whole
+        self.seen: dict[str, _Seen] = {}
+        self.owners: dict[str, str] = {}
         self._long = self._short = self._buying = self._selling = self._pnl = 0
         self.held: dict[Side, dict[str, float]] = {"BUY": {}, "SELL": {}}
         self.pending: dict[Side, dict[str, float]] = {"BUY": {}, "SELL": {}}
@@ -161,12 +178,14 @@ class Holdings:
         ledger, known = self._ledger, self.revision
         if ledger.revision == known:
             return
-        add, look, moved = self.news.add, self._look, False
+        whole, before, moved = self._whole, self._pnl, False
+        if whole is not None and whole.revision != ledger.revision:
+            whole.refresh()
         for instrument_id, revision in reversed(ledger.revisions.items()):
             if revision <= known:
                 break
-            add(instrument_id)
-            if look(instrument_id):
+            self.news.add(instrument_id)
+            if self._look(instrument_id):
                 moved = True
         self.revision = ledger.revision
         if moved:
@@ -176,37 +195,50 @@ class Holdings:
             side["BUY"], side["SELL"] = (long + buying) / _UNIT, (short + selling) / _UNIT
             self.net = (long - short) / _UNIT
             self.gross = (long + short + buying + selling) / _UNIT
-        self.pnl = pnl = self._pnl / _UNIT
+        if self._pnl != before:
+            self.pnl = self._pnl / _UNIT
         if self._everything:
-            self.equity = ledger.starting_equity + pnl
+            self.equity = ledger.starting_equity + self.pnl
 
     def instruments(self) -> set[str]:
         """Return the ids of all instruments of which something is held or pending."""
         held, pending = self.held, self.pending
         return {*held["BUY"], *held["SELL"], *pending["BUY"], *pending["SELL"]}
 
-    def one_sided(self, side: Side, instrument_id: str) -> float:
-        """Return the value of what is held or pending on one side of one instrument."""
+    def one_sided(self, side: Side, instrument_ids: Iterable[str]) -> float:
+        """Return the value of what is held or pending on one side of some instruments."""
         held, pending = self.held[side], self.pending[side]
-        return held.get(instrument_id, 0.0) + pending.get(instrument_id, 0.0)
+        total = 0.0
+        for name in instrument_ids:
+            total += held.get(name, 0.0) + pending.get(name, 0.0)
+        return total
 
     def of_instrument(self, instrument_id: str) -> float:
         """Return the value of what is held or pending on both sides of one instrument."""
-        return self.one_sided("BUY", instrument_id) + self.one_sided("SELL", instrument_id)
+        seen = self.seen.get(instrument_id, _NOTHING)
+        return (seen[0] + seen[2]) + (seen[1] + seen[3])
+
+    def one_sided_amount(self, side: Side, instrument_id: str) -> float:
+        """Return what is held or pending on one side of one instrument, base currency."""
+        return self.seen.get(instrument_id, _NOTHING)[5 if side == "BUY" else 6]
 
     def _look(self, instrument_id: str) -> bool:
         """Bring one instrument up to date; return whether more than its profit has changed."""
         mark = self._ledger.marks.get(instrument_id)
         if mark is None:
             return False  # Nothing was traded yet; an order without a price has no value.
-        long, short, pnl = self._look_at_positions(instrument_id, mark)
-        buying, selling = self._look_at_orders(instrument_id, mark)
-        seen, before = (long, short, buying, selling, pnl), self._known.get(instrument_id)
+        whole, covers = self._whole, self._covers
+        if whole is None or covers is None or not (owner := whole.owners[instrument_id]):
+            seen = self._add_up(instrument_id, mark)
+        else:
+            seen = whole.seen[instrument_id] if covers(owner, instrument_id) else _NOTHING
+        before = self.seen.get(instrument_id)
         if seen == before:
             return False
-        self._known[instrument_id] = seen
+        self.seen[instrument_id] = seen
         if before is None:
             before = _NOTHING
+        long, short, buying, selling, pnl, _, _ = seen
         if pnl != before[4]:
             self._pnl += int(pnl * _UNIT) - int(before[4] * _UNIT)
             if seen[:4] == before[:4] and before is not _NOTHING:
@@ -223,11 +255,13 @@ class Holdings:
         self.filled[instrument_id] = net + buying - selling
         return True
 
-    def _look_at_positions(self, instrument_id: str, mark: float) -> tuple[float, float, float]:
-        """Return the value of longs and of shorts, and the profit."""
-        covers = self._covers
-        long = short = pnl = 0.0
-        for strategy_id, position in self._ledger.holders(instrument_id).items():
+    def _add_up(self, instrument_id: str, mark: float) -> _Seen:
+        """Return what positions and open orders of one instrument come to."""
+        covers, leave_out = self._covers, self._leave_out
+        long = short = buying = selling = pnl = bought = sold = 0.0
+        holders = self._ledger.holders(instrument_id)
+        owner = next(iter(holders)) if len(holders) == 1 else ""
+        for strategy_id, position in holders.items():
             if covers is not None and not covers(strategy_id, instrument_id):
                 continue
             pnl += position.realized - position.fees + position.funding
@@ -237,28 +271,30 @@ class Holdings:
                 pnl += value - amount * position.average_price
                 if value > 0:
                     long += value
+                    bought += amount
                 else:
                     short -= value
-        return long, short, pnl
-
-    def _look_at_orders(self, instrument_id: str, mark: float) -> tuple[float, float]:
-        """Return what open orders may add to longs and to shorts."""
-        covers, leave_out = self._covers, self._leave_out
-        buying = selling = 0.0
+                    sold -= amount
         for order in self._ledger.open_orders(instrument_id):
             if order.reduce_only or order is leave_out:
                 continue
-            if covers is not None and not covers(order.strategy_id, instrument_id):
+            strategy_id = order.strategy_id
+            if strategy_id != owner:
+                owner = ""
+            if covers is not None and not covers(strategy_id, instrument_id):
                 continue
-            side = order.side
+            side, amount = order.side, order.most_amount
             price = dearest(side, order.price, order.trigger_price, mark)
-            for asked in order.asked_prices:
-                price = max(price, dearest(side, *asked, mark))
+            if order.asked_prices:
+                price = max(price, *(dearest(side, *asked, mark) for asked in order.asked_prices))
             if side == "BUY":
-                buying += order.most_amount * price
+                buying += amount * price
+                bought += amount
             else:
-                selling += order.most_amount * price
-        return buying, selling
+                selling += amount * price
+                sold += amount
+        self.owners[instrument_id] = owner
+        return long, short, buying, selling, pnl, bought, sold
 
 
 class Looks:
@@ -294,7 +330,8 @@ class Looks:
         if leave_out is None:
             found = self._whole.get(scope)
             if found is None:
-                found = self._whole[scope] = Holdings(self._ledger, scope)
+                whole = None if scope is EVERYTHING else self.at(EVERYTHING, None)
+                found = self._whole[scope] = Holdings(self._ledger, scope, None, whole)
             elif found.revision != self._ledger.revision:
                 found.refresh()
             return found

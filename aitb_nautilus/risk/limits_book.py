@@ -89,9 +89,10 @@ class MinBookNotional(_Book):
         quote = proposal.quote
         if quote is None:
             return self.without_quote(proposal)
-        value = min(quote.bid * quote.bid_size, quote.ask * quote.ask_size)
-        if value >= self.bound * (1 - ROUNDING):
+        least, bid, ask = self.bound * (1 - ROUNDING), quote.bid, quote.ask
+        if bid * quote.bid_size >= least and ask * quote.ask_size >= least:
             return PASS
+        value = min(bid * quote.bid_size, ask * quote.ask_size)
         return Verdict(
             ZERO,
             f"only {value:,.2f} stand at the best prices of {quote.instrument_id}, below "

@@ -8,6 +8,8 @@ position, of which too few returns were seen, and such an instrument belongs to 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from math import sqrt
 
 from aitb_nautilus.market.bars import FloatArray
 from aitb_nautilus.messages import BarClosed
@@ -79,19 +81,21 @@ class MaxVolatility(_Correlated):
             return self.refusal(sight.unknown)
         sign = 1.0 if proposal.side == "BUY" else -1.0
         budget = self.maximum_frac * max(holdings.equity, 0.0)
-        value, room, worst = proposal.value, math.inf, 0.0
-        a, cap = sight.own_variance, budget**2
+        room, worst = math.inf, 0.0
+        x, a, cap = sign * proposal.value, sight.own_variance, budget**2
+        nearly = cap * (1 + ROUNDING)
         for _, risk, before in sight.portfolios:
-            b = sign * risk
             # The variance with x more is before + 2 b x + a x^2, and may be `most`.
-            most = before if before > cap else cap
-            after = before + value * (2 * b + a * value)
+            after = before + x * (2 * risk + a * x)
+            if after <= nearly:
+                continue
+            most, b = max(cap, before), sign * risk
             if after > most * (1 + ROUNDING):
                 worst = max(worst, after)
-                room = min(room, (math.sqrt(max(b * b + a * (most - before), 0.0)) - b) / a)
+                room = min(room, (sqrt(max(b * b + a * (most - before), 0.0)) - b) / a)
         if room == math.inf:
             return PASS
-        deviation = math.sqrt(worst)
+        deviation = sqrt(worst)
         share = f"{deviation / holdings.equity:.2%}" if holdings.equity > 0 else "more than 100%"
         return Verdict(
             quantity_of(room, proposal.price),
@@ -132,13 +136,16 @@ class MaxRiskShare(_Correlated):
             return self.refusal(sight.unknown)
         sign = 1.0 if proposal.side == "BUY" else -1.0
         budget = self.budget_frac * max(holdings.equity, 0.0)
-        value, room, worst = proposal.value, math.inf, 0.0
-        a, cap = sight.own_variance, self.maximum_frac * budget
+        room, worst = math.inf, 0.0
+        x, a, cap = sign * proposal.value, sight.own_variance, self.maximum_frac * budget
+        nearly = cap * (1 + ROUNDING)
         for own, risk, variance in sight.portfolios:
-            terms = sign * own, sign * risk, variance, a
-            after = _contribution(value, *terms)
-            if after <= cap * (1 + ROUNDING):
+            # What `_contribution` says, written out: this is asked at every order.
+            total = variance + x * (2 * risk + a * x)
+            after = (own + x) * (risk + a * x) / sqrt(total) if total > 0 else 0.0
+            if after <= nearly:
                 continue
+            value, terms = proposal.value, (sign * own, sign * risk, variance, a)
             most = max(cap, _contribution(0.0, *terms))
             if after <= most * (1 + ROUNDING):
                 continue
@@ -168,7 +175,7 @@ def _contribution(x: float, own: float, risk: float, variance: float, a: float) 
     anything less than what is allowed is allowed as well.
     """
     total = variance + x * (2 * risk + a * x)
-    return (own + x) * (risk + a * x) / math.sqrt(total) if total > 0 else 0.0
+    return (own + x) * (risk + a * x) / sqrt(total) if total > 0 else 0.0
 
 
 class MaxCluster(_Correlated):
@@ -184,8 +191,8 @@ class MaxCluster(_Correlated):
         super().__init__(portfolio)
         self.maximum = maximum
         self.threshold = threshold
-        self._versions = (-1, -1)
-        self._clusters: dict[str, frozenset[str]] = {}
+        self._version = self._count = -1
+        self._clusters: dict[str, Sequence[str]] = {}
 
     def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:
         """Shrink the order to what its cluster may still hold."""
@@ -194,13 +201,7 @@ class MaxCluster(_Correlated):
         if holdings.side[side] + value < self.maximum * NEARLY:
             return PASS  # Even if everything moved together.
         cluster = self.cluster(proposal.instrument_id, ledger)
-        if cluster is None:
-            there = holdings.side[side]
-        else:
-            held, pending = holdings.held[side].get, holdings.pending[side].get
-            there = 0.0
-            for name in cluster:
-                there += held(name, 0.0) + pending(name, 0.0)
+        there = holdings.side[side] if cluster is None else holdings.one_sided(side, cluster)
         after = there + value
         if after <= self.maximum * (1 + ROUNDING):
             return PASS
@@ -212,26 +213,30 @@ class MaxCluster(_Correlated):
             f"{self.key}",
         )
 
-    def cluster(self, instrument_id: str, ledger: Ledger) -> frozenset[str] | None:
+    def cluster(self, instrument_id: str, ledger: Ledger) -> Sequence[str] | None:
         """Return what moves with an instrument, itself and all that is not known yet included.
 
-        None: everything, since too little is known of the instrument itself.
+        They stand in the order of their names, since sums of float64 depend on their order. None:
+        everything, since too little is known of the instrument itself.
         """
         covariance = self.portfolio.covariance
-        if not self.portfolio.knows(instrument_id):
-            return None
-        versions = (covariance.settle(), len(ledger.revisions))
-        if self._versions != versions:
+        version, count = covariance.settle(), len(ledger.revisions)
+        if version != self._version or count != self._count:
+            knows = self.portfolio.knows
             found = clusters(list(covariance.index), covariance.correlation(), self.threshold)
-            unknown = frozenset(n for n in ledger.revisions if not self.portfolio.knows(n))
-            self._clusters = {name: members | unknown for name, members in found.items()}
-            self._versions = versions
-        return self._clusters[instrument_id]
+            unknown = frozenset(name for name in ledger.revisions if not knows(name))
+            self._clusters = {
+                name: tuple(sorted(members | unknown))
+                for name, members in found.items()
+                if knows(name)
+            }
+            self._version, self._count = version, count
+        return self._clusters.get(instrument_id)
 
 
-def _some(first: str, names: frozenset[str]) -> str:
+def _some(first: str, names: Sequence[str]) -> str:
     """Return names for one line, the one that it is about first."""
-    ordered = [first, *sorted(names - {first})]
+    ordered = [first, *(name for name in names if name != first)]
     shown = ordered if len(ordered) <= _NAMES_SHOWN + 1 else ordered[:_NAMES_SHOWN]
     rest = len(ordered) - len(shown)
     return ", ".join(shown) + (f" and {rest} more" if rest else "")

@@ -46,8 +46,13 @@ class MaxPositionNotional(Limit):
     def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:
         """Shrink the order to what the cap leaves."""
         side, instrument_id, replaces = proposal.side, proposal.instrument_id, proposal.replaces
+        nearly, everything = self.maximum * NEARLY, proposal.whole
+        if everything is not None:
+            amount = everything.one_sided_amount(side, instrument_id) + proposal.amount
+            if amount * proposal.price < nearly:
+                return PASS  # Nothing in scope is more than the whole.
         amount = one_sided_amount(ledger, self.scope, side, instrument_id, replaces)
-        if (amount + proposal.amount) * proposal.price < self.maximum * NEARLY:
+        if (amount + proposal.amount) * proposal.price < nearly:
             return PASS
         there = one_sided_quantity(ledger, self.scope, side, instrument_id, replaces)
         whole = there + proposal.quantity

@@ -142,8 +142,9 @@ class MaxOrderRate(Limit):
 
     def sent(self, proposal: Proposal) -> None:
         """Note the time of an order that was sent, and forget those of a minute ago."""
-        sent = self._sent
-        ts = max(proposal.clock, sent[-1]) if sent else proposal.clock
+        sent, ts = self._sent, proposal.clock
+        if sent and sent[-1] > ts:
+            ts = sent[-1]
         sent.append(ts)
         while sent[0] <= ts - MINUTE_NS:
             sent.popleft()
@@ -167,28 +168,27 @@ class MaxOrdersPerDay(Limit):
 
     def __init__(self, maximum: int) -> None:
         self.maximum = maximum
-        self._day = -1
+        self._day, self._ends = -1, 0
         self._count = 0
 
     def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:  # noqa: ARG002
         """Refuse the order if as many were sent today."""
         if self._count < self.maximum:
             return PASS
-        day = max(proposal.clock // DAY_NS, self._day)
-        if day > self._day:
+        if proposal.clock >= self._ends:
             return PASS
         return Verdict(
             ZERO,
             f"{self._count} opening orders were sent today and max_orders_per_day is "
-            f"{self.maximum}; the next may be sent at {utc((day + 1) * DAY_NS)}, or raise "
+            f"{self.maximum}; the next may be sent at {utc(self._ends)}, or raise "
             f"{self.key}",
         )
 
     def sent(self, proposal: Proposal) -> None:
         """Count an order that was sent."""
-        day = proposal.clock // DAY_NS
-        if day > self._day:
-            self._day, self._count = day, 0
+        if proposal.clock >= self._ends:
+            self._day, self._count = proposal.clock // DAY_NS, 0
+            self._ends = (self._day + 1) * DAY_NS
         self._count += 1
 
     def save(self, looks: Looks) -> CountMemory:  # noqa: ARG002
@@ -198,6 +198,7 @@ class MaxOrdersPerDay(Limit):
     def restore(self, memory: CountMemory, looks: Looks) -> None:  # noqa: ARG002
         """Count on."""
         self._day, self._count = memory.day, memory.count
+        self._ends = (self._day + 1) * DAY_NS
 
 
 class MaxTurnover(Limit):

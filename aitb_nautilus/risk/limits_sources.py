@@ -111,10 +111,10 @@ class MissingPrediction(Limit):
         needed = self._needed.get(key)
         if needed is None:
             needed = self._needed[key] = self._needs(*key)
-        now = proposal.clock
+        now, known = proposal.clock, self._last
         oldest = now - self._max_age_ns
         for source in needed:
-            last = self._last.get(source)
+            last = known.get(source)
             if last is None or now >= last.expires_ns or last.ts_event < oldest:
                 return Verdict(ZERO, self._line(*source, last, now))
         return PASS

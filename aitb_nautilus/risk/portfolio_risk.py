@@ -79,25 +79,33 @@ class PortfolioRisk:
         self._version = -1
         self._rows: list[list[float]] = []
         self._kept: tuple[Portfolio, Portfolio] | None = None
-        self._all_known: tuple[Holdings, int] | None = None
+        self._all_known: tuple[Holdings | None, int] = None, 0
         self._known: set[str] = set()
-        self._sight: Sight | None = None
-        self._seen: tuple[Holdings, str, int, int] | None = None
+        self._sight = Sight("")
+        self._seen: tuple[Holdings | None, int, str, int] = None, 0, "", 0
 
     def sight(self, instrument_id: str, holdings: Holdings) -> Sight:
         """Return an instrument in the portfolio; worked out once for all limits that ask."""
-        version = self.covariance.settle()
-        seen = (holdings, instrument_id, holdings.revision, version)
-        sight = self._sight
-        if sight is None or seen != self._seen:
-            sight = self._sight = self._look(instrument_id, holdings, version)
-            self._seen = seen
-        return sight
+        version, seen = self.covariance.settle(), self._seen
+        if (
+            seen[0] is not holdings
+            or seen[1] != holdings.revision
+            or seen[2] != instrument_id
+            or seen[3] != version
+        ):
+            self._sight = self._look(instrument_id, holdings, version)
+            self._seen = holdings, holdings.revision, instrument_id, version
+        return self._sight
 
     def _look(self, instrument_id: str, holdings: Holdings, version: int) -> Sight:
-        unknown = self._unknown(holdings)
-        if unknown or not self.knows(instrument_id):
-            return Sight(unknown or instrument_id)
+        # No instrument leaves `signed`, and none is forgotten: what was known stays so.
+        known, count = self._all_known
+        if known is not holdings or count != len(holdings.signed):
+            unknown = self._unknown(holdings)
+            if unknown:
+                return Sight(unknown)
+        if instrument_id not in self._known and not self.knows(instrument_id):
+            return Sight(instrument_id)
         if self._version != version:
             self._rows, self._version = self.covariance.matrix().tolist(), version
             self._kept = None
@@ -122,12 +130,8 @@ class PortfolioRisk:
 
     def _unknown(self, holdings: Holdings) -> str:
         """Return the instrument that is held or pending and least known; empty if all are."""
-        # No instrument leaves `signed`, and none is forgotten: what was known stays so.
-        seen = (holdings, len(holdings.signed))
-        if seen == self._all_known:
-            return ""
         if self.covariance.knows(holdings.signed.keys(), self.min_bars):
-            self._all_known = seen
+            self._all_known = holdings, len(holdings.signed)
             return ""
         there = holdings.instruments()
         if self.covariance.knows(there, self.min_bars):

@@ -105,6 +105,9 @@ def reduces(
     """
     if intent.reduce_only:
         return not _is_anothers(ledger, intent, strategy_id)
+    held = ledger.position(strategy_id, intent.instrument_id).quantity
+    if not held or held.is_signed() == (intent.side == "SELL"):
+        return False
     return quantity <= closable(ledger, strategy_id, intent.instrument_id, intent.side, replaces)
 
 
@@ -160,9 +163,8 @@ def against_another(ledger: Ledger, instrument_id: str, side: Side, strategy_id:
     the short one of another. It then refuses the reduce-only exits of both, or fills less of them
     than each strategy holds. So opposite sides are never opened.
     """
-    is_buy = side == "BUY"
     for other, position in ledger.holders(instrument_id).items():
-        if other != strategy_id and (amount := position.amount) and (amount > 0) != is_buy:
+        if other != strategy_id and (amount := position.amount) and (amount > 0) == (side != "BUY"):
             return _taken(other, f"holds {position.quantity}", instrument_id)
     for order in ledger.open_orders(instrument_id):
         if order.strategy_id != strategy_id and order.side != side and not _exits(order):

@@ -80,8 +80,24 @@ def test_cluster_ends_where_the_config_says() -> None:
 
 
 def test_line_of_a_large_cluster_names_the_instrument_and_a_few_others() -> None:
-    assert _some("D", frozenset("ABCDE")) == "D, A, B, C, E"
-    assert _some("D", frozenset("ABCDEF")) == "D, A, B, C and 2 more"
+    assert _some("D", tuple("ABCDE")) == "D, A, B, C, E"
+    assert _some("D", tuple("ABCDEF")) == "D, A, B, C and 2 more"
+
+
+def test_cluster_stands_in_the_order_of_names_whatever_their_hashes_are() -> None:
+    # Its values are added up in that order; sums of float64 in another one may differ.
+    desk = desk_with(max_cluster_notional=800.0)
+    yearly(desk, Z=ZIGZAG, X=ZIGZAG)
+    desk.bar(100.0, instrument=Y)
+    (limit,) = [one for one in desk.guard.limits if isinstance(one, MaxCluster)]
+    assert limit.cluster(X, desk.ledger) == (X, Y, Z)
+    assert limit.cluster(Y, desk.ledger) is None
+
+
+def test_nothing_is_known_of_a_cluster_before_the_first_bar() -> None:
+    desk = desk_with(max_cluster_notional=800.0)
+    desk.trade("5", instrument=X)
+    assert desk.ask("4").quantity == 3
 
 
 def test_what_moves_the_other_way_is_no_part_of_a_cluster() -> None:
