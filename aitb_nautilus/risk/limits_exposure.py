@@ -9,7 +9,6 @@ from __future__ import annotations
 from decimal import Decimal
 
 from aitb_nautilus.risk.book import ZERO
-from aitb_nautilus.risk.holdings import one_sided_amount, one_sided_quantity
 from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.limit_rule import (
     NEARLY,
@@ -20,6 +19,7 @@ from aitb_nautilus.risk.limit_rule import (
     Verdict,
     quantity_of,
 )
+from aitb_nautilus.risk.one_sided import one_sided_amount, one_sided_quantity
 
 __all__ = [
     "MaxConcentration",

@@ -9,15 +9,9 @@ import pytest
 
 from aitb_nautilus.messages import BarClosed, Fill, OrderUpdate, Side
 from aitb_nautilus.risk.book import Order
-from aitb_nautilus.risk.holdings import (
-    EVERYTHING,
-    Holdings,
-    Looks,
-    Scope,
-    one_sided_amount,
-    one_sided_quantity,
-)
+from aitb_nautilus.risk.holdings import EVERYTHING, Holdings, Looks, Scope
 from aitb_nautilus.risk.ledger import Ledger
+from aitb_nautilus.risk.one_sided import one_sided_amount, one_sided_quantity
 
 X, Y, Z = "X.V", "Y.V", "Z.W"
 STRATEGIES = ("ema-001", "other-002")
