@@ -158,7 +158,7 @@ def begin_with(begun: Carried | Account, ledger: Ledger) -> None:
         case Carried():
             take_over(begun, ledger)
         case Account():
-            ledger.starting_equity = begun.began_with
+            ledger.begin_with(begun.began_with)
 
 
 def take_over(carried: Carried, ledger: Ledger) -> None:
@@ -168,7 +168,7 @@ def take_over(carried: Carried, ledger: Ledger) -> None:
     without a fee: what it cost was paid in the run before.
     """
     if carried.balance is not None:
-        ledger.starting_equity = carried.balance
+        ledger.begin_with(carried.balance)
     for one in carried.positions:
         name = f"{CARRIED}-{one.strategy_id}-{one.instrument_id}"
         side: Side = "BUY" if one.quantity > 0 else "SELL"

@@ -239,11 +239,15 @@ class Ledger:
         """Return how many orders are open in all instruments."""
         return self._open_count
 
+    def begin_with(self, equity: float) -> None:
+        """Let the account have begun with another equity; whoever counts with it looks anew."""
+        self.starting_equity = equity
+        self.revision += 1
+
     def settle_on(self, balance: float) -> None:
         """Let starting equity and all that was closed add up to what an account says it holds."""
         closed = sum(p.realized - p.fees + p.funding for p in self.positions.values())
-        self.starting_equity = balance - closed
-        self.revision += 1
+        self.begin_with(balance - closed)
 
     def balance(self) -> float:
         """Return what the account comes to without what is held, in the trader's currency."""

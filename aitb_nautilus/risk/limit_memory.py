@@ -271,6 +271,12 @@ class LimitMemory:
             limit.move(now / kept.equity)
         return f"{seen}; drawdown and the day's loss stay the part that they were"
 
+    def begin_day(self, ts: int) -> None:
+        """Let limits that remember nothing begin with this moment, ns UTC."""
+        for limit in self._limits:
+            limit.hear_start(ts, self._looks)
+        self.write(ts, self.at_close)
+
     def write(self, ts: int, which: Sequence[_Remembers]) -> str:
         """Write what changed; return why nothing may open, if that failed.
 

@@ -214,6 +214,9 @@ class Limit:
         """Take note that all bars of one time are there; return why to halt, or nothing."""
         return ""
 
+    def hear_start(self, ts: int, looks: Looks) -> None:
+        """Take note that a node begins: what the account is worth and what is held is known."""
+
     def hear_resume(self, ts: int, equity: float) -> None:
         """Take note that a person let the trader go on; what halted it before counts no more."""
 

@@ -41,7 +41,8 @@ class _Day(Limit):
     """A limit of what a day (UTC) has lost.
 
     A bar that closes at midnight gives the first worth of the day that begins; if there is none,
-    the last worth of the day before counts. Once reached, the loss counts until the day ends, even
+    the last worth of the day before counts. A node that remembers no day begins with what it is
+    worth at its start. Once reached, the loss counts until the day ends, even
     if prices come back.
     """
 
@@ -75,6 +76,12 @@ class _Day(Limit):
         first, worst = self._first, self._worst
         lost = first - worth
         return (lost if lost > worst else worst), first
+
+    def hear_start(self, ts: int, looks: Looks) -> None:
+        """Begin the day of a node that remembers none: its first bar may close hours from now."""
+        if self._day < 0:
+            self._day, self._worst = ts // DAY_NS, 0.0
+            self._first = self._last = self.worth(looks.at(self.scope, None))
 
     def hear_close(self, ts: int, looks: Looks) -> str:
         """Note the day's first worth and its largest loss."""

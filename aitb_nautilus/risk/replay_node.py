@@ -24,6 +24,7 @@ from aitb_nautilus.risk.recovery import Finding, Unknown, follow
 from aitb_nautilus.risk.state_file import Change
 from aitb_nautilus.risk.taking_over import (
     adopt,
+    begin_day,
     begin_with_equity,
     bind,
     hold,
@@ -117,6 +118,8 @@ class NodeAgain:
                 put_back(context, self._components[entry.who], instrument_id, bars, now)
             case "began with":
                 begin_with_equity(context, what[0])
+            case "began at":
+                begin_day(context, what[0])
             case "untold":
                 now, name, plain = what
                 fact = msgspec.convert(plain, _FACTS[name])

@@ -22,7 +22,16 @@ from aitb_nautilus.risk.strategy import GuardedStrategy
 from aitb_nautilus.risk.trading_states import Halt
 from aitb_nautilus.risk.venue_facts import VenueOrder
 
-__all__ = ["adopt", "begin_with_equity", "bind", "hold", "know_sent", "put_back", "settle_on"]
+__all__ = [
+    "adopt",
+    "begin_day",
+    "begin_with_equity",
+    "bind",
+    "hold",
+    "know_sent",
+    "put_back",
+    "settle_on",
+]
 
 
 def know_sent(context: Context, client_order_ids: Collection[str]) -> None:
@@ -98,7 +107,16 @@ def settle_on(context: Context, balance: float) -> None:
 def begin_with_equity(context: Context, equity: float) -> None:
     """Let the ledger's account begin with another equity, in the trader's currency."""
     context.tape.heard("began with", "", equity)
-    context.ledger.starting_equity = equity
+    context.ledger.begin_with(equity)
+
+
+def begin_day(context: Context, now: int) -> None:
+    """Let the limits of a day that begins with this node know what it begins with.
+
+    Everything that was held before is known by now, and nothing was opened since.
+    """
+    context.tape.heard("began at", "", now)
+    context.guard.memory.begin_day(now)
 
 
 def adopt(context: Context, order: VenueOrder, owner: str, now: int) -> str:

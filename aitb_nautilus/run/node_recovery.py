@@ -26,7 +26,7 @@ from aitb_nautilus.risk.firewall import Explained, expected_balance, unexplained
 from aitb_nautilus.risk.firewall_check import Firewall
 from aitb_nautilus.risk.firewall_file import FirewallFile
 from aitb_nautilus.risk.recovery import Recovery, follow, resting
-from aitb_nautilus.risk.taking_over import bind, hold, know_sent, put_back, settle_on
+from aitb_nautilus.risk.taking_over import begin_day, bind, hold, know_sent, put_back, settle_on
 from aitb_nautilus.risk.trading_states import Halt
 from aitb_nautilus.risk.venue_facts import VenueOrder
 from aitb_nautilus.run.bar_gate import BarGate
@@ -232,6 +232,7 @@ class NodeRecovery:
 
     def _end(self, now: int, unexplained_things: int) -> None:
         self.is_done = True
+        begin_day(self._context, now)
         del self._context.guard.withheld[RECOVERY]
         ledger = self._context.ledger
         held = sum(1 for p in ledger.positions.values() if p.quantity)

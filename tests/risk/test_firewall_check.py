@@ -11,9 +11,10 @@ from msgspec.structs import replace
 
 from aitb_nautilus.errors import DataError
 from aitb_nautilus.messages import BarClosed, OrderIntent, Side
-from aitb_nautilus.risk.firewall import Choice, Explained
+from aitb_nautilus.risk.firewall import Choice, Explained, expected_balance
 from aitb_nautilus.risk.firewall_check import Firewall
 from aitb_nautilus.risk.firewall_file import Answer, FirewallFile
+from aitb_nautilus.risk.holdings import EVERYTHING, Looks
 from aitb_nautilus.risk.journal_reader import Wanted, read
 from aitb_nautilus.risk.journal_rebuild import rebuild
 from aitb_nautilus.risk.ledger import Ledger
@@ -107,6 +108,30 @@ def desk(tmp_path: Path) -> Any:
     made = Desk(tmp_path)
     yield made
     made.journal.close()
+
+
+def test_adopted_balance_and_position_are_seen_by_the_limits_at_once(desk: Desk) -> None:
+    ledger = desk.context.ledger
+    looks = Looks(ledger)
+
+    def known() -> Explained:
+        return replace(EXPLAINED, balances={"USDT": expected_balance(ledger)})
+
+    assert looks.at(EVERYTHING, None).equity == 100_000
+    less = replace(QUIET, balances={"USDT": Decimal(60_000)})
+    assert desk.check(less, known()) == ["balance:USDT"]
+    desk.answer("balance:USDT", "adopt")
+    desk.check(less, known())
+    assert looks.at(EVERYTHING, None).equity == ledger.equity() == 60_000
+    assert desk.check(less, known()) == []
+
+    # 0.5 bought at 31,000 and worth 30,000: no money moved, and 500 are lost.
+    held = replace(less, positions={BTC: Decimal("0.500")}, entry_prices={BTC: 31_000.0})
+    (row,) = desk.check(held, known())
+    desk.answer(row, "adopt")
+    assert desk.check(held, known()) == []
+    assert looks.at(EVERYTHING, None).equity == ledger.equity() == 59_500
+    assert expected_balance(ledger) == 60_000
 
 
 def test_explained_venue_leaves_trading_alone(desk: Desk) -> None:

@@ -423,3 +423,41 @@ def test_back_test_keeps_nothing_and_writes_nothing() -> None:
     desk = start(next(s for s in SCENARIOS if s.limit == "loss_streak"))
     assert desk.guard.memory.keeper is None
     assert desk.guard.memory.write(desk.now, desk.guard.memory.everything) == ""
+
+
+@pytest.mark.parametrize(
+    ("risk", "limit", "line"),
+    [
+        ({"max_daily_loss_frac": 0.03}, "max_daily_loss_frac", "the day has lost 3.10% of 10,000"),
+        ({"max_daily_loss": 300.0}, "max_daily_loss", "the day has lost 310.00"),
+    ],
+)
+def test_day_of_a_node_that_remembers_none_begins_with_its_start_and_not_with_its_first_bar(
+    risk: dict[str, float], limit: str, line: str
+) -> None:
+    shelf = Shelf()
+    desk = kept_desk(settings(**risk), shelf)
+    desk.guard.hear_bar(desk_bar(desk, 100.0), past=True)
+    assert desk.guard.memory.begin_day(desk.now) is None
+    assert [limit in row for row in shelf.writes] == [True]
+    desk.trade("10")
+    desk.trade("-10", 69.0)
+    assert desk.ask("1").limit == limit
+    assert line in desk.ask("1").line
+
+    # Another node goes on with what is remembered, whatever it is worth by then.
+    other = restarted(desk, settings(**risk))
+    keep(other, shelf)
+    other.guard.memory.begin_day(other.now)
+    assert other.ask("1").limit == limit
+
+
+def test_day_that_has_begun_with_a_start_ends_at_midnight() -> None:
+    desk = kept_desk(settings(max_daily_loss_frac=0.03), Shelf())
+    desk_bar(desk, 100.0)
+    desk.guard.memory.begin_day(desk.now)
+    desk.trade("10")
+    desk.trade("-10", 69.0)
+    desk.now += 24 * HOUR
+    desk.bar(100.0)
+    assert desk.ask("1").allowed

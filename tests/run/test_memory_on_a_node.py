@@ -15,6 +15,8 @@ import pytest
 from aitb_nautilus.risk.journal_reader import read
 from aitb_nautilus.risk.journal_records import Sent
 from aitb_nautilus.risk.limit_memory import AccountMemory, MemoryRow
+from aitb_nautilus.risk.limit_rule import DAY_NS
+from aitb_nautilus.risk.limits_days import DayMemory
 from aitb_nautilus.risk.state_file import StateFile
 from aitb_nautilus.run.replay import replay
 from aitb_nautilus.run.what_if import what_if
@@ -173,3 +175,14 @@ def test_memory_that_cannot_be_read_lets_nothing_open_until_a_person_resumes(nod
     resumed.go()
     assert len(resumed.context.ledger.fills) == 1
     assert resumed.kept() == []
+
+
+def test_loss_of_the_day_is_measured_from_the_account_before_the_first_bar(tmp_path: Path) -> None:
+    with node_lab(tmp_path) as lab:
+        config = lab.write(risk={"max_daily_loss_frac": 0.03})
+        node = lab.start("live", str(config), "--run")
+        node.wait_for("recovered in")
+        node.kill()
+    row = memories(tmp_path / "state" / "AITB-001.sqlite")["max_daily_loss_frac"]
+    day = msgspec.json.decode(row.memory, type=DayMemory)
+    assert (day.day, day.first, day.worst) == (time.time_ns() // DAY_NS, 100_000.0, 0.0)
