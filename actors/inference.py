@@ -52,7 +52,8 @@ class OnnxInferenceSettings(Settings, frozen=True):
     valid_bars
         For how many bars a prediction holds.
     deadline_ms
-        How long the thread has for an answer. A later one is told as late and never traded.
+        How long the thread has for an answer, at most as long as a prediction holds. A later one is
+        told as late and never traded.
     queue_size
         How many rows may wait for the thread of a model. One more is late at once.
     """
@@ -135,7 +136,8 @@ class OnnxInferenceActor(GuardedActor):
         """Start a thread for each model, if that is wanted."""
         if self.settings.inference == "worker":
             bundles = [one.loaded.bundle for one in self._served]
-            allowed_ns = round(self.settings.deadline_ms * 1e6)
+            valid_ns = self.settings.valid_bars * self._interval.ns
+            allowed_ns = min(round(self.settings.deadline_ms * 1e6), valid_ns)
             recall = self.context.tape.recalled
             if self.context.stage is None:
                 size = self.settings.queue_size

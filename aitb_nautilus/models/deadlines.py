@@ -57,7 +57,7 @@ class TimedWorkers[K]:
         self.allowed_ns = allowed_ns
         self._note = note
         self._workers = [InferenceWorker[int](bundle, queue_size) for bundle in bundles]
-        self._asked: dict[int, tuple[K, int]] = {}
+        self._asked: dict[int, tuple[K, int, int]] = {}
         self._count = 0
 
     def __len__(self) -> int:
@@ -67,7 +67,7 @@ class TimedWorkers[K]:
     @property
     def first_deadline(self) -> int | None:
         """The earliest deadline of an outstanding row, ns UTC."""
-        return next((deadline for _, deadline in self._asked.values()), None)
+        return next((asked[1] for asked in self._asked.values()), None)
 
     def ask(self, model: int, key: K, row: Row, now: int) -> bool:
         """Let a model answer a row; return False if too many are waiting for it.
@@ -86,7 +86,7 @@ class TimedWorkers[K]:
         self._count += 1
         if self._note("full", not self._workers[model].submit(self._count, row)):
             return False
-        self._asked[self._count] = key, now + self.allowed_ns
+        self._asked[self._count] = key, now + self.allowed_ns, model
         return True
 
     def collect(self, now: int) -> list[Outcome[K]]:
@@ -99,15 +99,16 @@ class TimedWorkers[K]:
         """
         outcomes, told = [], []
         for number, answer in self._drain():
-            key, deadline = self._asked.get(number, (None, 0))
+            key, deadline, _ = self._asked.get(number, (None, 0, 0))
             if key is not None and now <= deadline:
                 del self._asked[number]
                 outcomes.append(Outcome(key, answer))
                 told.append((number, False))
-        for number, (key, deadline) in tuple(self._asked.items()):
+        for number, (key, deadline, model) in tuple(self._asked.items()):
             if now < deadline:
                 break  # all have as long, so the rest was asked later
             del self._asked[number]
+            self._workers[model].forget(number)
             outcomes.append(Outcome(key, None))
             told.append((number, True))
         self._note("collected", told)

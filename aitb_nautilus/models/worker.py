@@ -39,10 +39,11 @@ class InferenceWorker[K]:
     def __init__(self, bundle: Bundle, queue_size: int) -> None:
         self._rows: _Rows[K] = Queue(queue_size)
         self._answers: _Answers[K] = deque()
+        self._forgotten: set[K] = set()
         name = bundle.manifest.reference
         self._thread = Thread(
             target=_work,
-            args=(open_session(bundle), self._rows, self._answers),
+            args=(open_session(bundle), self._rows, self._answers, self._forgotten),
             name=f"inference {name}",
             daemon=True,
         )
@@ -80,8 +81,18 @@ class InferenceWorker[K]:
         """
         found = []
         while self._answers:  # only the thread adds, and only this takes
-            found.append(self._answers.popleft())
+            key, answer = self._answers.popleft()
+            self._forgotten.discard(key)
+            found.append((key, answer))
         return found
+
+    def forget(self, key: K) -> None:
+        """Leave a row out that nobody waits for any more, unless it is being answered.
+
+        Without that a model that was too slow for a while would answer old rows for ever, and none
+        in time.
+        """
+        self._forgotten.add(key)
 
     def close(self) -> None:
         """End the thread; rows that still wait are not answered. What it did answer can be drained.
@@ -99,9 +110,14 @@ class InferenceWorker[K]:
         self._thread.join()
 
 
-def _work[K](session: ModelSession, rows: _Rows[K], answers: _Answers[K]) -> None:
+def _work[K](
+    session: ModelSession, rows: _Rows[K], answers: _Answers[K], forgotten: set[K]
+) -> None:
     while (given := rows.get()) is not None:
         key, row = given
+        if key in forgotten:
+            forgotten.discard(key)
+            continue
         try:
             answers.append((key, session.predict_row(row)))
         except Exception as e:  # raised again by whoever drains

@@ -64,6 +64,25 @@ def test_row_beyond_the_queue_is_refused_and_the_others_are_answered(
     worker.close()
 
 
+def test_row_that_nobody_waits_for_is_left_out_and_nothing_is_remembered_of_it(
+    bundles: list[Bundle],
+) -> None:
+    worker = InferenceWorker[int](bundles[0], 8)
+    worker.forget(1)
+    for key, row in enumerate(rows(3)):
+        worker.submit(key, row)
+    assert [key for key, _ in wait_for(worker, 2)] == [0, 2]
+    assert worker._forgotten == set()
+    worker.submit(3, rows(1)[0])
+    end = time.monotonic() + PATIENCE_S
+    while not worker._answers and time.monotonic() < end:
+        time.sleep(0.001)
+    worker.forget(3)  # too late: it is answered
+    assert [key for key, _ in worker.drain()] == [3]
+    assert worker._forgotten == set()
+    worker.close()
+
+
 def test_error_comes_back_in_the_place_of_its_answer_and_the_worker_goes_on(
     bundles: list[Bundle],
 ) -> None:

@@ -109,6 +109,20 @@ class Node:
             self.end()
 
 
+def start_node(folder: Path, *words: str, secret: str = "rehearsal") -> Node:
+    """Start a verb of the command line in a folder, with the keys of a rehearsal."""
+    keys = {"REHEARSAL_KEY": "rehearsal", "REHEARSAL_SECRET": secret}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "aitb_nautilus", *words],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **ENVIRONMENT, **keys, "PYTHONPATH": str(CHECKOUT)},
+    )
+    return Node(process)
+
+
 class NodeLab:
     """A folder with a config, and a rehearsal that it trades at."""
 
@@ -176,16 +190,7 @@ class NodeLab:
 
     def start(self, *words: str, secret: str = "rehearsal") -> Node:
         """Start a verb of the command line."""
-        keys = {"REHEARSAL_KEY": "rehearsal", "REHEARSAL_SECRET": secret}
-        process = subprocess.Popen(
-            [sys.executable, "-m", "aitb_nautilus", *words],
-            cwd=self.folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, **ENVIRONMENT, **keys, "PYTHONPATH": str(CHECKOUT)},
-        )
-        node = Node(process)
+        node = start_node(self.folder, *words, secret=secret)
         self._nodes.append(node)
         return node
 

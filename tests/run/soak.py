@@ -12,7 +12,6 @@ grew by more than `LIMIT_MB_PER_HOUR` after its warm-up, or decides otherwise wh
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -27,8 +26,7 @@ from aitb_nautilus.rehearsal import BookModel, RehearsalSettings
 from aitb_nautilus.rehearsal.clock import WallClock
 from aitb_nautilus.run.replay import replay
 from tests.rehearsal_thread import RunningRehearsal, serve_in_thread
-from tests.run.desk_lab import CHECKOUT, ENVIRONMENT
-from tests.run.node_lab import Node
+from tests.run.node_lab import Node, start_node
 from tests.run.twenty import LEARNT, desk_of, sources_of, train_model, twenty_frames
 
 LIMIT_MB_PER_HOUR = 1.0
@@ -183,24 +181,12 @@ def soak(folder: Path, minutes: float, seed: int = 1) -> Soaked:
             "api_key": "env:REHEARSAL_KEY",
             "api_secret": "env:REHEARSAL_SECRET",
         }
-        node = _start(folder, desk_of(folder, registry, venue))
+        config = desk_of(folder, registry, venue)
+        node = start_node(folder, "live", str(config), "--run", "--live-orders")
         try:
             return _watch(folder, node, running, minutes, seed)
         finally:
             node.kill()
-
-
-def _start(folder: Path, config: Path) -> Node:
-    keys = {"REHEARSAL_KEY": "rehearsal", "REHEARSAL_SECRET": "rehearsal"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "aitb_nautilus", "live", str(config), "--run", "--live-orders"],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **ENVIRONMENT, **keys, "PYTHONPATH": str(CHECKOUT)},
-    )
-    return Node(process)
 
 
 def _watch(
