@@ -62,10 +62,13 @@ _MOST = 100_000
 class _Way:
     """Where an order is on its way."""
 
-    __slots__ = ("age", "allowed", "at_once", "is_answered", "left", "since")
+    __slots__ = ("age", "allowed", "at_once", "begun", "is_answered", "left", "since")
 
-    def __init__(self, allowed: int, since: int, age: int | None, at_once: bool) -> None:
+    def __init__(
+        self, allowed: int, begun: int, since: int, age: int | None, *, at_once: bool
+    ) -> None:
         self.allowed = allowed
+        self.begun = begun
         self.since = since
         self.age = age
         self.at_once = at_once
@@ -156,14 +159,19 @@ class Latencies:
         since, age = self._entered.get(cause or "", (0, None))
         if len(self._ways) >= _MOST:
             self._ways.clear()
-        self._ways[client_order_id] = _Way(perf_counter_ns(), since, age, at_once)
+        self._ways[client_order_id] = _Way(
+            perf_counter_ns(), self._venue_ns(), since, age, at_once=at_once
+        )
 
     def left(self, client_order_id: str) -> None:
         """Note that the adapter took an order."""
         way = self._ways.get(client_order_id)
         if way is not None and way.left is None:
-            self.of["submit"].record(perf_counter_ns() - way.allowed)
-            way.left = self._venue_ns()
+            now = self._venue_ns()
+            if not self._is_simulated or now == way.begun:
+                self.of["submit"].record(perf_counter_ns() - way.allowed)
+            # A simulated way may begin before the order leaves for the engine, see `MeasuredWay`.
+            way.left = way.begun if self._is_simulated else now
 
     def accepted(self, client_order_id: str) -> None:
         """Note the venue's yes to an order."""

@@ -9,7 +9,7 @@ from aitb_nautilus.cli import VerbGroup
 __all__ = ["VERBS", "command"]
 
 VERBS = {
-    "import": "Import files of bars or funding rates: CSV, gzip, zip, Parquet.",
+    "import": "Import files of bars, trades, quotes or funding rates: CSV, gzip, zip, Parquet.",
     "download": "Download bars into the catalog.",
     "simulate": "Make bars of a simulated market and store them, labelled as simulated.",
     "list": "Show what the catalog holds.",

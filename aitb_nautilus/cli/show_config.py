@@ -12,9 +12,11 @@ from rich.table import Table
 
 from aitb_nautilus.cli.plumbing import console, emit, json_option
 from aitb_nautilus.errors import UsageError
-from aitb_nautilus.observe.run_record import Mode
+from aitb_nautilus.observe.formats import span
+from aitb_nautilus.observe.run_record import Mode, PaidRecord
 from aitb_nautilus.run.load import Desk, load_config
 from aitb_nautilus.run.modes import mode_differences
+from aitb_nautilus.run.paid_latency import paid_latencies
 from aitb_nautilus.run.schema import desk_schema
 
 __all__ = ["command"]
@@ -41,7 +43,8 @@ def command(
 
     Every default is written out; secrets stay references. With --schema: the JSON schema that lets
     an editor complete and check a config, with the settings of all shipped components, and of those
-    that CONFIG names. With --diff backtest live: what is not the same when the desk runs live.
+    that CONFIG names. Where a venue's latency names a run, it is said what that run measured. With
+    --diff backtest live: what is not the same when the desk runs live.
     """
     if show_schema:
         whole = desk_schema(None if config is None else load_config(config))
@@ -54,15 +57,25 @@ def command(
         _show_difference(desk, cast("tuple[Mode, Mode]", modes), as_json)
         return
     plain = desk.plain()
+    paid = {name: one.record for name, one in paid_latencies(desk).items()}
+    told = "".join(f"\n# venues {name}: {_latency(one)}\n" for name, one in paid.items())
 
     def human() -> None:
-        screen = console()
+        screen, text = console(), desk.toml() + told
         if screen.is_terminal:
-            screen.print(Syntax(desk.toml(), "toml", background_color="default", word_wrap=True))
+            screen.print(Syntax(text, "toml", background_color="default", word_wrap=True))
         else:
-            click.echo(desk.toml(), nl=False)
+            click.echo(text, nl=False)
 
-    emit({"path": str(desk.path), "sha256": desk.sha256(), "config": plain}, as_json, human)
+    answer = {"path": str(desk.path), "sha256": desk.sha256(), "config": plain}
+    emit(answer | {"paid_latency": msgspec.to_builtins(paid)}, as_json, human)
+
+
+def _latency(paid: PaidRecord) -> str:
+    return (
+        f"a back-test pays the latency of {paid.orders:,} orders of {paid.run_id} ({paid.mode}): "
+        f"p50 {span(paid.p50_ns)}, p99 {span(paid.p99_ns)}, longest {span(paid.max_ns)}"
+    )
 
 
 def _show_difference(desk: Desk, modes: tuple[Mode, Mode], as_json: bool) -> None:

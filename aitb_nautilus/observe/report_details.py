@@ -104,7 +104,9 @@ def honesty_card(record: RunRecord) -> Html:
                 f"{venue.maker_fee_bps:g} bps",
                 f"{venue.taker_fee_bps:g} bps",
                 f"{venue.slippage_bps:g} bps",
-                f"{venue.latency_ms:g} ms",
+                f"{venue.latency_ms:g} ms"
+                if venue.paid is None
+                else f"{formats.span(venue.paid.p50_ns)} (p50), as {venue.paid.run_id}",
                 f"{venue.leverage:g}x",
                 ", ".join(venue.starting_balances),
             ]

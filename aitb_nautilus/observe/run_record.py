@@ -28,6 +28,7 @@ __all__ = [
     "LimitCount",
     "Mode",
     "ModelRecord",
+    "PaidRecord",
     "Period",
     "PeriodFigures",
     "PredictionFigures",
@@ -203,8 +204,25 @@ class ModelRecord(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.id} ({self.version})" if self.members else f"{self.id}@{self.version}"
 
 
+class PaidRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """Of which run a back-test paid the latency, from bar to acknowledgement, times in ns.
+
+    `sha256` is that of the histogram; `below_zero` the orders whose time fell below zero, since the
+    venue's clock was ahead.
+    """
+
+    run_id: str
+    mode: Mode
+    orders: int
+    below_zero: int
+    p50_ns: int
+    p99_ns: int
+    max_ns: int
+    sha256: str
+
+
 class VenueRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """How an exchange was modelled."""
+    """How an exchange was modelled; with `paid`, latencies were drawn and `latency_ms` is p50."""
 
     name: str
     account: str
@@ -214,6 +232,7 @@ class VenueRecord(msgspec.Struct, frozen=True, kw_only=True):
     latency_ms: float
     leverage: float
     starting_balances: list[str]
+    paid: PaidRecord | None = None
 
 
 class Costs(msgspec.Struct, frozen=True, kw_only=True):

@@ -39,7 +39,7 @@ from aitb_nautilus.risk.tape_recorder import GAP
 __all__ = ["RecordingPlayer"]
 
 _SAID = ("features", "prediction", "late", "command")
-_ASKED = ("reading", "known", "hear", "full", "collected")
+_ASKED = ("reading", "known", "hear", "full", "collected", "opening")
 _NODE = ("reference", "restrict", "resume", "obey", "halted", "quote", "failed")
 """What the node's own actors may do with a bar before the desk hears it."""
 _INTENTS: dict[str, type[Intent]] = {
@@ -271,7 +271,7 @@ class RecordingPlayer:
             callback(TimeEvent(name, ts_event, ts_init))
 
     def _alert(self, entry: Entry) -> None:
-        callback = self._stage.timers.pop((entry.who, entry.what[0]), None)
+        callback = self._stage.alerts.pop((entry.who, entry.what[0]), None)
         if callback is not None:
             callback()
 

@@ -35,11 +35,15 @@ class ReplayStage:
         That of the entry that is told, ns UTC.
     timers
         Callbacks by component and name.
+    alerts
+        The same of what a strategy's port is to call back for; the engine's timer behind it stands
+        in the recording as well, and calls nothing.
     """
 
     def __init__(self) -> None:
         self.time = 0
         self.timers: dict[tuple[str, str], Callable[..., Any]] = {}
+        self.alerts: dict[tuple[str, str], Callable[[], None]] = {}
         self.listeners: Callable[[], str | None] = lambda: None
         self._handlers: dict[str, list[tuple[str, Callable[[Any], None]]]] = {}
 
@@ -151,7 +155,7 @@ class DryPort:
     def alert_at(self, ts: int, name: str, callback: Callable[[], None]) -> None:
         """Remember what to call; the recording says when."""
         del ts
-        self._stage.timers[self._id, name] = callback
+        self._stage.alerts[self._id, name] = callback
 
     def publish(self, topic: str, message: OrderSent) -> None:
         """Tell a message to all who listen to the topic."""

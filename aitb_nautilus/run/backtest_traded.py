@@ -34,7 +34,7 @@ def traded_in_backtest(preparation: Preparation, built: BuiltEngine) -> Traded:
     orders = _in_order(built.engine.cache.orders(), ledger)
     return Traded(
         fills=_fills(orders, ledger),
-        orders=[_order_row(order, ledger) for order in orders],
+        orders=[_order_row(order, preparation) for order in orders],
         purposes={name: order.purpose for name, order in ledger.orders.items()},
         references={
             client_order_id: price
@@ -126,7 +126,8 @@ def _ambiguous(preparation: Preparation, built: BuiltEngine) -> Ambiguous:
     )
 
 
-def _order_row(order: Any, ledger: Ledger) -> dict[str, Any]:
+def _order_row(order: Any, preparation: Preparation) -> dict[str, Any]:
+    ledger = preparation.context.ledger
     terms = order.init_event
     client_order_id = str(order.client_order_id)
     price = price_of(getattr(order, "price", None))
@@ -136,8 +137,9 @@ def _order_row(order: Any, ledger: Ledger) -> dict[str, Any]:
         # As the strategy set them: the venue may have held the order aside, see `run.ambiguous`.
         price, trigger_price = known.price, known.trigger_price
     average = order.avg_px
+    is_held = order.instrument_id.venue.value in preparation.paid  # on its way before the engine
     return {
-        "ts": order.ts_init,
+        "ts": known.ts_sent if is_held and known is not None else order.ts_init,
         "client_order_id": client_order_id,
         "strategy_id": str(order.strategy_id),
         "instrument_id": str(order.instrument_id),

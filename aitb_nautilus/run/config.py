@@ -108,6 +108,8 @@ class BacktestSettings(Settings, frozen=True):
         fills once the other side comes to its price, whatever ``limit_fill`` says.
     ambiguous_bars
         What counts first if one bar touches both stop and target; quotes say it themselves.
+    latency_seed
+        Of what is drawn where a venue's `latency` names a run.
     runs
         Folder of run folders, relative to where the command runs; paper and live put theirs
         there as well.
@@ -117,6 +119,7 @@ class BacktestSettings(Settings, frozen=True):
     end: str | None = None
     fills: Literal["bars", "quotes"] = "bars"
     ambiguous_bars: Literal["stop_first", "target_first"] = "stop_first"
+    latency_seed: int = 1
     runs: str = "runs"
 
     def __post_init__(self) -> None:

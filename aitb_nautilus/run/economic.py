@@ -17,7 +17,9 @@ from aitb_nautilus.observe.economics import Economics, attribute
 from aitb_nautilus.observe.run_folder import Run
 from aitb_nautilus.risk.tape_file import INPUTS_NAME
 from aitb_nautilus.run.backtest import backtest
+from aitb_nautilus.run.config import DeskConfig, VenueSettings
 from aitb_nautilus.run.load import load_config, resolve
+from aitb_nautilus.run.paid_latency import run_of
 from aitb_nautilus.run.recorded_run import RecordedRun
 from aitb_nautilus.run.replay import header_of, with_models
 
@@ -71,6 +73,7 @@ def economic(path: Path) -> Economics:
             desk.config,
             catalog=replace(desk.config.catalog, path=place),
             instruments=tuple(recorded.specs),
+            venues=tuple(_elsewhere(venue, desk.config) for venue in desk.config.venues),
             backtest=replace(
                 desk.config.backtest,
                 start=iso(begins).removesuffix("Z"),
@@ -81,6 +84,13 @@ def economic(path: Path) -> Economics:
         )
         record = backtest(replace(desk, path=Path("economic.toml"), config=config))
     return economic_against(folder, Path(record.run_dir))
+
+
+def _elsewhere(venue: VenueSettings, config: DeskConfig) -> VenueSettings:
+    """Return a venue whose latency is found from another folder of runs."""
+    if venue.latency is None:
+        return venue
+    return replace(venue, latency=f"run:{run_of(venue.latency, config)}")
 
 
 def _write_catalog(recorded: RecordedRun, folder: Path) -> int:

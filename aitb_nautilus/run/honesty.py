@@ -11,7 +11,7 @@ from aitb_nautilus.market.times import iso
 from aitb_nautilus.observe.run_record import ModelRecord
 from aitb_nautilus.run.node_honesty import node_notes
 from aitb_nautilus.run.preparation import Preparation
-from aitb_nautilus.run.quote_honesty import quote_notes
+from aitb_nautilus.run.quote_honesty import latency_words, quote_notes
 from aitb_nautilus.run.results import Results
 
 __all__ = ["honesty_notes"]
@@ -63,7 +63,7 @@ def _fill_notes(preparation: Preparation) -> Iterator[str]:
         yield (
             f"{venue.name}: fees of {venue.maker_fee_bps:g} bps (maker) and "
             f"{venue.taker_fee_bps:g} bps (taker), slippage of {venue.slippage_bps:g} bps on every "
-            f"taker fill, latency of {venue.latency_ms:g} ms are modelled."
+            f"taker fill, {latency_words(preparation, venue)} are modelled."
         )
         if venue.taker_fee_bps == 0:
             yield (f"{venue.name}: taker fees are zero in the config.")

@@ -69,10 +69,12 @@ def _execution(desk: Desk, venue: VenueSettings, mode: Mode) -> dict[str, Any]:
         "latency_ms": venue.latency_ms,
     }
     if mode == "backtest":
+        paid = {} if venue.latency is None else {"latency_ms": venue.latency}
         return {
             "client": "simulated exchange",
             **_simulated_fills(desk, venue),
             **costs,
+            **paid,
         }
     if mode == "paper":
         return {"client": "sandbox", "fills": desk.config.paper.fills, **costs}

@@ -22,7 +22,9 @@ from aitb_nautilus.run.assembly import Assembly, assemble, reference_bar_types, 
 from aitb_nautilus.run.config import VenueSettings
 from aitb_nautilus.run.feed import BarSource, QuoteTicks, Series
 from aitb_nautilus.run.load import Desk, resolve
+from aitb_nautilus.run.measured_way import MeasuredWay
 from aitb_nautilus.run.model_sources import check_expiries, check_sources
+from aitb_nautilus.run.paid_latency import ARRIVAL_NS, PaidLatency, paid_latencies
 from aitb_nautilus.run.warm_up import bars_before, past_in_catalog
 
 __all__ = ["Preparation", "Quotes", "prepare"]
@@ -69,6 +71,9 @@ class Preparation(msgspec.Struct, frozen=True):
         When the run began, ns UTC, where its bars do not say it.
     quotes
         On which the orders of a back-test fill, by instrument id; empty: on bars.
+    paid
+        Of which run a back-test pays the latency, by venue name; such a venue in `venues` has the
+        latency that is left to the engine.
     """
 
     desk: Desk
@@ -91,6 +96,7 @@ class Preparation(msgspec.Struct, frozen=True):
     mode: Mode = "backtest"
     began_ns: int = 0
     quotes: Mapping[str, Quotes] = {}
+    paid: Mapping[str, PaidLatency] = {}
 
     @property
     def first_open_ns(self) -> int:
@@ -154,15 +160,21 @@ def prepare(desk: Desk, run_state: RunState) -> Preparation:
     past: dict[str, BarFrame] = {}
     funding: dict[str, tuple[TimeArray, FloatArray]] = {}
     quotes: dict[str, Quotes] = {}
+    paid = paid_latencies(desk, {assembly.spec_of(text).venue for text in assembly.bar_types})
+    ways = {
+        name: MeasuredWay(one.draws(desk.config.backtest.latency_seed))
+        for name, one in paid.items()
+    }
     before = bars_before(desk, assembly)
     series, data = [], []
     for bar_type in assembly.bar_types:
         spec = assembly.spec_of(bar_type)
         instrument_id = spec.id
         used[instrument_id] = spec
-        venue = venues[spec.venue] = venue_of(desk, spec)
+        venue = venue_of(desk, spec)
         if not on_quotes:
-            _check_latency(desk, venue, bar_type)
+            _check_latency(desk, venue, paid.get(spec.venue), bar_type)
+        venue = venues[spec.venue] = _engines_part(venue, is_paid=spec.venue in paid)
         frame, record = _bars(desk, source, bar_type, spec)
         frames[instrument_id] = frame
         data.append(record)
@@ -172,8 +184,7 @@ def prepare(desk: Desk, run_state: RunState) -> Preparation:
         if on_quotes:
             quotes[instrument_id], record = _quotes(desk, spec, one)
             data.append(record)
-        else:
-            context.heard_at[instrument_id] = one.heard_at
+        _let_hear(context, one, ways.get(spec.venue), on_quotes=on_quotes)
         first, last = int(frame.ts_close[0]), int(frame.ts_close[-1])
         earlier = past_in_catalog(source, bar_type, first - one.interval_ns, before)
         if len(earlier):
@@ -204,6 +215,7 @@ def prepare(desk: Desk, run_state: RunState) -> Preparation:
         assembly.not_applied,
         balance,
         quotes=quotes,
+        paid=paid,
     )
 
 
@@ -228,8 +240,35 @@ def _quotes(desk: Desk, spec: InstrumentSettings, series: Series) -> tuple[Quote
     return Quotes(source, span.rows, span.silent_ns), record
 
 
-def _check_latency(desk: Desk, venue: VenueSettings, bar_type: str) -> None:
+def _engines_part(venue: VenueSettings, *, is_paid: bool) -> VenueSettings:
+    """Return a venue with the latency that the engine's own model has to pay."""
+    return msgspec.structs.replace(venue, latency_ms=ARRIVAL_NS / 1e6) if is_paid else venue
+
+
+def _let_hear(
+    context: Context, series: Series, way: MeasuredWay | None, *, on_quotes: bool
+) -> None:
+    """Say when commands for an instrument are heard; at once, if nothing is said."""
+    opens_at = None if on_quotes else series.heard_at
+    heard_at = opens_at if way is None else way.over(opens_at)
+    if heard_at is not None:
+        context.heard_at[str(series.instrument_id)] = heard_at
+
+
+def _check_latency(
+    desk: Desk, venue: VenueSettings, paid: PaidLatency | None, bar_type: str
+) -> None:
     interval = Interval.of_bar_type(bar_type)
+    if paid is not None:
+        if paid.record.max_ns * 4 > interval.ns:
+            raise ConfigError(
+                f"{desk.path}: venues {venue.name}.latency",
+                f"was {venue.latency!r}, whose slowest order took {paid.record.max_ns / 1e6:g} ms",
+                f"must be at most a quarter of a bar, {interval.ns / 4e6:g} ms for {interval} "
+                f"bars: beyond that, bars cannot say at what price an order arrives",
+                'Set backtest.fills = "quotes" where the catalog has quotes',
+            )
+        return
     if venue.latency_ns * 4 > interval.ns:
         raise ConfigError(
             f"{desk.path}: venues {venue.name}.latency_ms",

@@ -5,11 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from aitb_nautilus.market.intervals import spell_ns
+from aitb_nautilus.observe.formats import span
+from aitb_nautilus.run.config import VenueSettings
 from aitb_nautilus.run.preparation import Preparation
 
-__all__ = ["quote_notes"]
+__all__ = ["latency_words", "quote_notes"]
 
 _LONG_NS = 10_000_000_000
+
+
+def latency_words(preparation: Preparation, venue: VenueSettings) -> str:
+    """Return which latency a back-test pays at a venue."""
+    paid = preparation.paid.get(venue.name)
+    if paid is None:
+        return f"latency of {venue.latency_ms:g} ms"
+    one = paid.record
+    sandbox = ", whose venue was the sandbox," if one.mode == "paper" else ""
+    return (
+        f"the latency that {one.run_id}{sandbox} measured on {one.orders:,} orders (half of them "
+        f"within {span(one.p50_ns)}, 99 of 100 within {span(one.p99_ns)})"
+    )
 
 
 def quote_notes(preparation: Preparation) -> Iterator[str]:
@@ -17,7 +32,7 @@ def quote_notes(preparation: Preparation) -> Iterator[str]:
     for venue in preparation.venues.values():
         yield (
             f"{venue.name}: fees of {venue.maker_fee_bps:g} bps (maker) and "
-            f"{venue.taker_fee_bps:g} bps (taker), and a latency of {venue.latency_ms:g} ms are "
+            f"{venue.taker_fee_bps:g} bps (taker), and {latency_words(preparation, venue)} are "
             f"modelled."
         )
         if venue.taker_fee_bps == 0:

@@ -18,11 +18,13 @@ from aitb_nautilus.observe.run_record import (
     JournalRecord,
     LimitCount,
     ModelRecord,
+    PaidRecord,
     Period,
     RunRecord,
     Seconds,
     VenueRecord,
 )
+from aitb_nautilus.run.config import VenueSettings
 from aitb_nautilus.run.honesty import honesty_notes
 from aitb_nautilus.run.preparation import Preparation
 from aitb_nautilus.run.results import Results
@@ -93,7 +95,8 @@ def run_record(
                 maker_fee_bps=v.maker_fee_bps,
                 taker_fee_bps=v.taker_fee_bps,
                 slippage_bps=v.slippage_bps,
-                latency_ms=v.latency_ms,
+                latency_ms=paid.p50_ns / 1e6 if (paid := _paid(preparation, v)) else v.latency_ms,
+                paid=paid,
                 leverage=v.leverage,
                 starting_balances=[v.starting_balance],
             )
@@ -120,6 +123,11 @@ def run_record(
         warm_up_bars=sum(map(len, preparation.past.values())),
         latency=latency_records(preparation.context.latencies),
     )
+
+
+def _paid(preparation: Preparation, venue: VenueSettings) -> PaidRecord | None:
+    paid = preparation.paid.get(venue.name)
+    return None if paid is None else paid.record
 
 
 def versions() -> dict[str, str]:

@@ -48,6 +48,10 @@ class VenueSettings(Settings, frozen=True):
     latency_ms
         From a decision to the venue's book. With bars alone, all latencies below one bar give the
         same fills; with quotes they do not.
+    latency
+        ``run:ID``: a back-test pays what that run on paper or live measured of the way of its
+        orders, one drawn for each command, in place of `latency_ms`. ID is the name of a folder
+        under ``backtest.runs``, or a folder.
     slippage_bps
         How much worse than the reference price a taker fills, in basis points of it.
     limit_fill
@@ -73,6 +77,7 @@ class VenueSettings(Settings, frozen=True):
     account: Literal["cash", "margin"] = "margin"
     leverage: Annotated[float, msgspec.Meta(ge=1, le=150)] = 1.0
     latency_ms: Annotated[float, msgspec.Meta(ge=0.001, le=600_000)] = 50.0
+    latency: Annotated[str, msgspec.Meta(pattern="^run:.+$")] | None = None
     slippage_bps: Bps = 1.0
     limit_fill: Literal["through", "touch"] = "through"
     adapter: AdapterName | None = None
