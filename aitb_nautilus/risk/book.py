@@ -26,6 +26,8 @@ class Order:
         Largest quantity that one of these asks for; 0 if there is none.
     asked_prices
         Limit and trigger prices that these ask for, the first one first.
+    asked_purposes
+        What the order is for once each of these is made, the first one first; empty: as before.
     ts_terms
         When the venue had the latest terms that it told.
     told
@@ -39,6 +41,7 @@ class Order:
         "_terms",
         "asked",
         "asked_prices",
+        "asked_purposes",
         "changes",
         "client_order_id",
         "filled",
@@ -95,6 +98,7 @@ class Order:
         self.changes = 0
         self.asked = ZERO
         self.asked_prices: tuple[tuple[float | None, float | None], ...] = ()
+        self.asked_purposes: tuple[str, ...] = ()
         self.status: OrderStatus = "SENT"
         self.reason = ""
 
@@ -131,9 +135,11 @@ class Order:
         quantity: Decimal | None,
         price: float | None = None,
         trigger_price: float | None = None,
+        purpose: str = "",
     ) -> None:
-        """Note a change that is about to be sent; None leaves a term as it is."""
+        """Note a change that is about to be sent; None, and no purpose, leave a term as it is."""
         self.changes += 1
+        self.asked_purposes = (*self.asked_purposes, purpose)
         self.asked = max(self.asked, self.quantity if quantity is None else quantity)
         before = self.asked_prices[-1] if self.asked_prices else (self.price, self.trigger_price)
         asked = (
@@ -143,8 +149,11 @@ class Order:
         if asked != before:
             self.asked_prices = (*self.asked_prices, asked)
 
-    def answer_change(self) -> None:
-        """Note that a change was made or refused."""
+    def answer_change(self, *, is_made: bool) -> None:
+        """Note that the first change that is unanswered was made, or refused."""
+        if is_made and self.asked_purposes:
+            self.purpose = self.asked_purposes[0] or self.purpose
+        self.asked_purposes = self.asked_purposes[1:]
         self.changes = max(self.changes - 1, 0)
         if not self.changes:
             self.asked = ZERO

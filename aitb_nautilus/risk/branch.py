@@ -163,8 +163,8 @@ class Branch:
         """Note a change that leaves, with a quantity."""
         order = self.ledger.orders.get(change.client_order_id)
         if order is not None:
-            order.purpose = change.purpose or order.purpose
-            self.ledger.ask_change(order, quantity, change.price, change.trigger_price)
+            terms = change.price, change.trigger_price, change.purpose
+            self.ledger.ask_change(order, quantity, *terms)
 
     def update(self, update: OrderUpdate, quantity: Decimal | None) -> None:
         """Take what became of an order, with a quantity."""

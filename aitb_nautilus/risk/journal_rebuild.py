@@ -87,9 +87,9 @@ class Rebuilding:
                 self._purposes[name] = purpose
             case Decided(outcome="refused"):
                 pass
-            case Decided(action="modify", reducing=reducing):
+            case Decided(action="modify", reducing=reducing, idle=idle):
                 self._reduces = reducing
-                self._rename(name)
+                self._rename(name, idle=idle)
             case Decided(action="submit", reducing=True) if name:
                 self._exits.add(name)
             case Sent(action="submit") as sent:
@@ -101,7 +101,8 @@ class Rebuilding:
                 order = ledger.orders[name]
                 if _opens(order, sent) and not self._reduces:
                     self._hear_sent(order, left)
-                ledger.ask_change(order, sent.quantity, sent.price, sent.trigger_price)
+                terms = sent.quantity, sent.price, sent.trigger_price, sent.purpose
+                ledger.ask_change(order, *terms)
             case Acknowledged() as answer if name in ledger.orders:
                 ledger.apply_update(_update(record, answer, ledger.orders[name]))
             case Filled() as filled:
@@ -115,10 +116,12 @@ class Rebuilding:
             self._late[record.client_order_id] = record.body.late_ns
         return record.ts + self._late.get(record.client_order_id, 0)
 
-    def _rename(self, client_order_id: str) -> None:
+    def _rename(self, client_order_id: str, *, idle: bool) -> None:
+        """Take a new purpose that nobody else is asked for."""
+        purpose = self._purposes.pop(client_order_id, "")
         order = self.ledger.orders.get(client_order_id)
-        if order is not None:
-            order.purpose = self._purposes.pop(client_order_id, "") or order.purpose
+        if idle and purpose and order is not None:
+            order.purpose = purpose
 
 
 def rebuild(

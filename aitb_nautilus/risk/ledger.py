@@ -117,9 +117,10 @@ class Ledger:
         quantity: Decimal | None,
         price: float | None = None,
         trigger_price: float | None = None,
+        purpose: str = "",
     ) -> None:
-        """Note a change of an order that is about to be sent; None leaves a term as it is."""
-        order.ask_change(quantity, price, trigger_price)
+        """Note a change of an order that is about to be sent; see `Order.ask_change`."""
+        order.ask_change(quantity, price, trigger_price, purpose)
         self._touch(order.instrument_id)
 
     def is_news(self, update: OrderUpdate) -> bool:
@@ -153,7 +154,7 @@ class Ledger:
         if update.reason:
             order.reason = update.reason
         if update.answers_change:
-            order.answer_change()
+            order.answer_change(is_made=update.quantity is not None)
         if order.is_open:
             # All of it may have been filled before the change that made it smaller is told.
             order.status = (update.status or order.status) if order.leaves > 0 else "FILLED"

@@ -264,14 +264,13 @@ class OrderSender:
             refusal = guard.refuse(instrument_id, self._strategy_id, self._now(), "order", line)
             self._decided_change(intent, refusal)
             return refusal
-        order.purpose = intent.purpose or order.purpose
         self._decided_change(intent, decision)
         terms = Sent(
             action="modify",
             quantity=quantity,
             price=price,
             trigger_price=trigger,
-            purpose=order.purpose,
+            purpose=intent.purpose or "",
         )
         why = self._chronicle.sent([(order, terms)], self._now())
         # What only makes an order smaller opens nothing, and neither does an exit.
@@ -279,7 +278,7 @@ class OrderSender:
         opens = moved or (quantity is not None and quantity > order.quantity)
         if why and opens and not (order.reduce_only or order.is_exit or decision.reducing):
             return guard.refuse(instrument_id, self._strategy_id, self._now(), "journal", why)
-        self._context.ledger.ask_change(order, quantity, price, trigger)
+        self._context.ledger.ask_change(order, quantity, price, trigger, terms.purpose)
 
         def send() -> None:
             with guard.permits.announced_modify(intent.client_order_id):

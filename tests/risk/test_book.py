@@ -129,12 +129,12 @@ def test_unanswered_changes_count_with_the_largest_quantity_asked_for() -> None:
     one.ask_change(Decimal(1))
     assert (one.leaves, one.most_leaves) == (Decimal("1.5"), Decimal("4.5"))
     one.quantity = Decimal(5)
-    one.answer_change()
+    one.answer_change(is_made=True)
     assert one.most_leaves == Decimal("4.5")
     one.quantity = Decimal(1)
-    one.answer_change()
+    one.answer_change(is_made=True)
     assert one.leaves == one.most_leaves == Decimal("0.5")
-    one.answer_change()
+    one.answer_change(is_made=True)
     assert one.changes == 0
 
 
@@ -152,8 +152,24 @@ def test_unanswered_changes_count_with_every_price_asked_for() -> None:
     one.ask_change(None, 110.0)
     one.ask_change(None, None, 120.0)
     assert one.asked_prices == ((110.0, 90.0), (110.0, 120.0))
-    one.answer_change()
-    one.answer_change()
+    one.answer_change(is_made=True)
+    one.answer_change(is_made=True)
     assert one.asked_prices == ((110.0, 90.0), (110.0, 120.0))
-    one.answer_change()
+    one.answer_change(is_made=True)
     assert one.asked_prices == ()
+
+
+def test_purpose_changes_with_the_change_that_was_made_and_not_with_one_that_was_refused() -> None:
+    one = order()
+    before = one.purpose
+    one.ask_change(None, 110.0, purpose="first")
+    one.ask_change(None, 120.0)
+    one.ask_change(None, 130.0, purpose="third")
+    one.answer_change(is_made=False)
+    assert one.purpose == before
+    one.answer_change(is_made=True)
+    assert one.purpose == before  # the second change asked for no other
+    one.answer_change(is_made=True)
+    assert one.purpose == "third"
+    one.answer_change(is_made=True)  # of the venue's own
+    assert one.purpose == "third"

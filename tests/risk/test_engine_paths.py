@@ -628,6 +628,34 @@ def test_change_that_the_venue_refuses_is_told_and_forgotten() -> None:
     assert_in_step(rig, strategy)
 
 
+def test_order_keeps_its_purpose_until_the_venue_has_made_the_change() -> None:
+    seen: list[str] = []
+
+    def rename(strategy: Scripted, purpose: str, price: float) -> Iterable[Intent]:
+        id_ = str(first_id(strategy))
+        return [ModifyIntent(client_order_id=id_, price=price, purpose=purpose)]
+
+    def rename_and_cancel(strategy: Scripted) -> None:
+        strategy.act(rename(strategy, "never", 29_200.0))
+        strategy.cancel_order(first_id(strategy))
+
+    def rename_and_look(strategy: Scripted) -> None:
+        strategy.act(rename(strategy, "nearer", 29_100.0))
+        seen.append(next(iter(strategy.context.ledger.orders.values())).purpose)
+
+    rig, strategy = desk({2: bid, 4: rename_and_look, 6: rename_and_cancel})
+    (order,) = rig.context.ledger.orders.values()
+    assert seen == ["entry"]
+    assert order.purpose == "nearer"
+    assert_in_step(rig, strategy)
+
+    rig, strategy = desk({2: bid, 4: rename_and_cancel})
+    (order,) = rig.context.ledger.orders.values()
+    assert strategy.statuses(order.client_order_id) == ["ACCEPTED", "REFUSED", "CANCELED"]
+    assert order.purpose == "entry"
+    assert_in_step(rig, strategy)
+
+
 # Ways around the guard
 
 
