@@ -1,14 +1,14 @@
-"""Exits that a strategy built itself, cut to what is left to close."""
+"""Resting exits brought to what they should be: to what is left to close, to where they belong."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from aitb_nautilus.messages import CancelIntent, ModifyIntent
-from aitb_nautilus.risk.book import ZERO
+from aitb_nautilus.messages import CancelIntent, Intent, ModifyIntent, OrderIntent
+from aitb_nautilus.risk.book import ZERO, Order
 from aitb_nautilus.risk.ledger import View
 
-__all__ = ["fitting"]
+__all__ = ["bring_to", "fitting"]
 
 
 def fitting(view: View, instrument_id: str) -> Iterator[CancelIntent | ModifyIntent]:
@@ -28,3 +28,39 @@ def fitting(view: View, instrument_id: str) -> Iterator[CancelIntent | ModifyInt
         elif kept < order.leaves:
             quantity = order.filled + kept
             yield ModifyIntent(client_order_id=order.client_order_id, quantity=quantity)
+
+
+def bring_to(order: Order | None, wanted: OrderIntent, tick: float) -> Iterator[Intent]:
+    """Place an exit that should rest, or bring the one that does to its terms.
+
+    A stop only tightens. What is still on its way is left alone: the venue would not know it.
+
+    Parameters
+    ----------
+    order
+        That rests; None if there is none.
+    wanted
+        The order that should.
+    tick
+        Step of prices, quote currency.
+    """
+    if order is None:
+        yield wanted
+        return
+    if order.status != "ACCEPTED":
+        return
+    is_stop = wanted.trigger_price is not None
+    price = (wanted.trigger_price if is_stop else wanted.price) or 0.0
+    resting = (order.trigger_price if is_stop else order.price) or 0.0
+    tighter = (price - resting) * (1 if wanted.side == "SELL" else -1)
+    # Both stand on the grid: half a tick tells a move from float arithmetic.
+    moved = (tighter if is_stop else abs(tighter)) > tick / 2
+    quantity = wanted.quantity or ZERO
+    if moved or order.leaves != quantity:
+        yield ModifyIntent(
+            client_order_id=order.client_order_id,
+            quantity=order.filled + quantity if order.leaves != quantity else None,
+            price=price if moved and not is_stop else None,
+            trigger_price=price if moved and is_stop else None,
+            purpose=wanted.purpose,
+        )

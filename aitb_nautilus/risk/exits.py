@@ -13,7 +13,7 @@ a part.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 
 from aitb_nautilus.messages import (
@@ -22,14 +22,15 @@ from aitb_nautilus.messages import (
     CloseIntent,
     Fill,
     Intent,
-    ModifyIntent,
     OrderIntent,
     OrderUpdate,
     Side,
 )
 from aitb_nautilus.risk.book import ZERO, Order, Position
 from aitb_nautilus.risk.context import Context
+from aitb_nautilus.risk.exit_fitting import bring_to
 from aitb_nautilus.risk.exit_levels import ExitLevels, ExitState
+from aitb_nautilus.risk.exit_retries import ExitRetries, halt_flat
 from aitb_nautilus.risk.exit_settings import Exits
 from aitb_nautilus.risk.guard import LotRules
 from aitb_nautilus.risk.ledger import View
@@ -55,10 +56,19 @@ class ExitManager:
         Step of prices, quote currency; a stop moves only by whole ticks.
     lots
         Steps of quantities.
+    halt
+        Told once the venue takes neither stop nor close.
     """
 
     def __init__(
-        self, exits: Exits, view: View, instrument_id: str, tick: float, lots: LotRules
+        self,
+        exits: Exits,
+        view: View,
+        instrument_id: str,
+        tick: float,
+        lots: LotRules,
+        *,
+        halt: Callable[[Order, OrderUpdate], None],
     ) -> None:
         self._exits = exits
         self._view = view
@@ -67,7 +77,7 @@ class ExitManager:
         self._levels = ExitLevels(exits, tick, lots)
         self._in_place = False
         self._cancelled: set[str] = set()
-        self._may_put_back = True
+        self._retries = ExitRetries(halt)
         self._fixed: set[str] = set()
 
     @property
@@ -144,7 +154,8 @@ class ExitManager:
 
     def on_fill(self, fill: Fill) -> Iterator[Intent]:
         """Answer a fill: place exits for what is open, cancel them once it is closed."""
-        self._in_place, self._may_put_back = False, True
+        self._in_place = False
+        self._retries.renew()
         position = self._view.position(self._instrument_id)
         if position.quantity == 0:
             self._levels.end()
@@ -167,7 +178,7 @@ class ExitManager:
         from before the position was opened, do not count.
         """
         self.measure(bar)
-        self._may_put_back = True
+        self._retries.renew()
         position = self._view.position(self._instrument_id)
         if position.quantity == 0 or bar.ts < position.ts_opened:
             return
@@ -197,8 +208,7 @@ class ExitManager:
         A stop that the venue refused closes the position at once. An exit that it took is fitted to
         what was filled while it was on its way, and a target to what it is for if the venue has
         given it another size. If a close came to nothing, or somebody else cancelled the stop, the
-        exits are put back at once; but once between two bars, since a venue that goes on refusing
-        must not be flooded.
+        exits are put back at once, or the position is closed; see `ExitRetries`.
         """
         self._in_place = False
         if not order.reduce_only:
@@ -218,12 +228,12 @@ class ExitManager:
                 if other.client_order_id in self._fixed and other is not order:
                     yield self._cancel(other)
         if update.status in ("REJECTED", "DENIED") and order.is_stop:
-            self._may_put_back = False
+            self._retries.may_put_back = False
             yield from self.cancel_all()
             if not self._is_closing():
                 yield CloseIntent(instrument_id=self._instrument_id, purpose=order.purpose)
         elif not order.is_open and (order.kind == "MARKET" or (order.is_stop and not was_ours)):
-            yield from self._put_back()
+            yield from self._put_back(order, update)
         elif (update.status == "ACCEPTED" or _is_resized(order, update)) and not any(
             o.kind == "MARKET" for o in self._open()
         ):
@@ -241,20 +251,21 @@ class ExitManager:
         self._cancelled.add(order.client_order_id)
         return CancelIntent(client_order_id=order.client_order_id)
 
-    def _put_back(self) -> Iterator[Intent]:
-        """Place what is missing, unless a close is on its way or has to come first."""
+    def _put_back(self, order: Order, update: OrderUpdate) -> Iterator[Intent]:
+        """Place what is missing, unless a close is on its way; where that cannot be, close."""
         position = self._view.position(self._instrument_id)
-        mark = self._view.mark(self._instrument_id)
-        if (
-            not self._may_put_back
-            or position.quantity == 0
-            or any(o.kind == "MARKET" for o in self._open())
-            or (mark is not None and self._levels.is_beyond(mark))
-        ):
+        if position.quantity == 0 or any(o.kind == "MARKET" for o in self._open()):
             return
-        missing = list(self._place(position))
-        self._may_put_back = not missing
-        yield from missing
+        mark = self._view.mark(self._instrument_id) or position.average_price
+        if self._retries.may_put_back and not self._levels.is_beyond(mark):
+            missing = list(self._place(position))
+            self._retries.may_put_back = not missing
+            yield from missing
+        elif self._levels.stop_price(mark) is not None and not self._has_stop():
+            yield from self._retries.close(order, update)
+
+    def _has_stop(self) -> bool:
+        return any(o.is_stop and o.client_order_id not in self._cancelled for o in self._open())
 
     def _leave(self, purpose: str) -> Iterator[Intent]:
         """Close at the market, once."""
@@ -280,14 +291,16 @@ class ExitManager:
         if stop is None:
             stop = self._fitting(resting, abs(position.quantity), price)
         if price is not None and (stop is not None or only is None):
-            yield from self._sync(
-                stop,
-                side,
-                abs(position.quantity),
-                price,
-                is_stop=True,
+            wanted = OrderIntent(
+                instrument_id=self._instrument_id,
+                side=side,
+                kind="STOP_MARKET",
+                quantity=abs(position.quantity),
+                trigger_price=price,
+                reduce_only=True,
                 purpose=self._levels.state.stop_purpose,
             )
+            yield from bring_to(stop, wanted, self._tick)
         rung = self._levels.rung(position)
         purpose = "" if rung is None else rung.purpose
         targets = [o for o in resting if o.kind == "LIMIT"]
@@ -296,46 +309,16 @@ class ExitManager:
             if other is not target:
                 yield self._cancel(other)
         if rung is not None and (target is not None or only is None):
-            yield from self._sync(
-                target, side, rung.quantity, rung.price, is_stop=False, purpose=purpose
-            )
-
-    def _sync(
-        self,
-        order: Order | None,
-        side: Side,
-        quantity: Decimal,
-        price: float,
-        *,
-        is_stop: bool,
-        purpose: str,
-    ) -> Iterator[Intent]:
-        if order is None:
-            yield OrderIntent(
+            wanted = OrderIntent(
                 instrument_id=self._instrument_id,
                 side=side,
-                kind="STOP_MARKET" if is_stop else "LIMIT",
-                quantity=quantity,
-                price=None if is_stop else price,
-                trigger_price=price if is_stop else None,
+                kind="LIMIT",
+                quantity=rung.quantity,
+                price=rung.price,
                 reduce_only=True,
                 purpose=purpose,
             )
-            return
-        if order.status != "ACCEPTED":
-            return
-        resting = (order.trigger_price if is_stop else order.price) or 0.0
-        tighter = (price - resting) * (1 if side == "SELL" else -1)
-        # Both stand on the grid: half a tick tells a move from float arithmetic.
-        moved = (tighter if is_stop else abs(tighter)) > self._tick / 2
-        if moved or order.leaves != quantity:
-            yield ModifyIntent(
-                client_order_id=order.client_order_id,
-                quantity=order.filled + quantity if order.leaves != quantity else None,
-                price=price if moved and not is_stop else None,
-                trigger_price=price if moved and is_stop else None,
-                purpose=purpose,
-            )
+            yield from bring_to(target, wanted, self._tick)
 
     def _fitting(
         self, resting: list[Order], quantity: Decimal, price: float | None
@@ -392,7 +375,8 @@ def make_exits(
     ConfigError
         If the run has no such instrument.
     """
+    lots, halt = context.guard.lots, halt_flat(context.guard)
     return {
-        name: ExitManager(exits, view, name, context.tick_size(name), context.guard.lots[name])
+        name: ExitManager(exits, view, name, context.tick_size(name), lots[name], halt=halt)
         for name in instruments
     }

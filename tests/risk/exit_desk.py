@@ -37,10 +37,14 @@ class Desk:
     ) -> None:
         self.ledger = Ledger(10_000.0)
         self.view = View(self.ledger, "S-001")
-        self.exits = ExitManager(Exits(**exits), self.view, X, tick, lots)
+        self.halts: list[tuple[str, str]] = []
+        self.exits = ExitManager(Exits(**exits), self.view, X, tick, lots, halt=self.halt)
         self.takes = takes
         self.now = 0
         self.sent: list[Intent] = []
+
+    def halt(self, order: Order, update: OrderUpdate) -> None:
+        self.halts.append((order.purpose, update.reason))
 
     def carry_out(self, intents: Iterable[Intent]) -> None:
         for intent in intents:

@@ -124,7 +124,9 @@ def test_stop_that_the_market_has_passed_already_is_left_at_once_and_not_sent() 
     assert desk.open() == [desk.closing()]
 
 
-def test_close_for_a_passed_stop_that_was_refused_is_tried_again_or_the_stop_is_back() -> None:
+def test_close_for_a_passed_stop_that_was_refused_is_sent_again_at_once_or_the_stop_is_back() -> (
+    None
+):
     desk = Desk(trailing_atr=1.0, atr_bars=1)
     for _ in range(2):
         desk.bar(100.0, 105.0, 95.0)
@@ -133,9 +135,13 @@ def test_close_for_a_passed_stop_that_was_refused_is_tried_again_or_the_stop_is_
     for close in (104.0, 103.9):
         desk.bar(close)
         desk.update(desk.closing().client_order_id, "REJECTED")
-    assert desk.open() == []
+        assert desk.closing().purpose == "exit:trailing"
+        desk.update(desk.closing().client_order_id, "REJECTED", reason="busy")
+        assert desk.open() == []
+    assert desk.halts == [("exit:trailing", "busy")] * 2
     desk.bar(104.8)  # Range 0.9, and the stop stays at the tightest, 105 - 0.1
     assert desk.closing().purpose == "exit:trailing"
+    desk.update(desk.closing().client_order_id, "REJECTED")
     desk.update(desk.closing().client_order_id, "REJECTED")
     desk.bar(105.5)
     assert desk.stop().trigger_price == 104.9
@@ -450,7 +456,7 @@ def test_exits_restored_from_what_was_saved_go_on_identically(
         for number, (move, how) in enumerate(moves):
             if restarts and number >= restart:
                 saved = msgspec.json.encode(desk.exits.save())
-                desk.exits = ExitManager(Exits(**ALL), desk.view, X, 0.1, LOTS)
+                desk.exits = ExitManager(Exits(**ALL), desk.view, X, 0.1, LOTS, halt=desk.halt)
                 desk.exits.restore(msgspec.json.decode(saved, type=ExitState))
             play(desk, move, how, side)
         told.append(desk.sent)
@@ -463,7 +469,7 @@ def test_position_that_nobody_remembers_is_covered_from_the_next_bar_on() -> Non
     for order in desk.open():
         desk.update(order.client_order_id, "CANCELED")
     desk.exits = ExitManager(
-        Exits(**exits(stop_frac=0.05, targets=HALVES)), desk.view, X, 0.1, LOTS
+        Exits(**exits(stop_frac=0.05, targets=HALVES)), desk.view, X, 0.1, LOTS, halt=desk.halt
     )
     desk.sent.clear()
     desk.bar(101.0)
@@ -488,7 +494,12 @@ def test_past_that_is_told_again_after_a_restart_counts_once() -> None:
     assert len(desk.sent) == sent
     # Without a memory, the bars since the entry bring it back.
     desk.exits = ExitManager(
-        Exits(trailing_frac=0.1, max_bars=4, stop_atr=50.0, atr_bars=2), desk.view, X, 0.1, LOTS
+        Exits(trailing_frac=0.1, max_bars=4, stop_atr=50.0, atr_bars=2),
+        desk.view,
+        X,
+        0.1,
+        LOTS,
+        halt=desk.halt,
     )
     for bar in (*before, *since):
         desk.carry_out(desk.exits.on_bar(bar))
@@ -542,7 +553,9 @@ def test_exits_go_on_where_they_were_and_place_what_is_missing() -> None:
     assert desk.stop().trigger_price == 104.5
     saved = desk.exits.save()
     vanish(desk)
-    desk.exits = ExitManager(Exits(stop_frac=0.1, trailing_frac=0.05), desk.view, X, 0.1, LOTS)
+    desk.exits = ExitManager(
+        Exits(stop_frac=0.1, trailing_frac=0.05), desk.view, X, 0.1, LOTS, halt=desk.halt
+    )
     desk.exits.bring_back(saved)
     missed = BarClosed(X, desk.now + 1, 108.0, 120.0, 108.0, 120.0, 1.0)
     desk.ledger.apply_bar(missed)
@@ -554,7 +567,9 @@ def test_resting_stop_is_not_loosened_by_exits_that_have_forgotten() -> None:
     desk = Desk(stop_frac=0.1, trailing_frac=0.05)
     desk.fill("BUY", "1", 100.0)
     desk.bar(110.0)
-    desk.exits = ExitManager(Exits(stop_frac=0.1, trailing_frac=0.05), desk.view, X, 0.1, LOTS)
+    desk.exits = ExitManager(
+        Exits(stop_frac=0.1, trailing_frac=0.05), desk.view, X, 0.1, LOTS, halt=desk.halt
+    )
     desk.exits.bring_back(None)
     sent = len(desk.sent)
     desk.carry_out(desk.exits.resume([]))

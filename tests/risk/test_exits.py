@@ -227,7 +227,7 @@ def test_refused_entry_is_no_reason_to_close_anything() -> None:
 
 
 @pytest.mark.parametrize("status", ["CANCELED", "EXPIRED"])
-def test_stop_that_ended_from_outside_is_put_back_at_once_but_once_a_bar(
+def test_stop_that_ended_from_outside_is_put_back_once_a_bar_and_then_the_position_is_closed(
     status: OrderStatus,
 ) -> None:
     desk = Desk(stop_frac=0.05, target_frac=0.2)
@@ -239,10 +239,9 @@ def test_stop_that_ended_from_outside_is_put_back_at_once_but_once_a_bar(
     second = desk.stop()
     assert (second.trigger_price, second.leaves, second is first) == (95.0, 2, False)
     desk.update(second.client_order_id, status)
-    desk.update(desk.target().client_order_id, status)
+    assert (desk.closing().quantity, desk.closing().purpose) == (2, "exit:stop")
+    desk.fill_order(desk.closing(), 100.0)
     assert desk.open() == []
-    desk.bar(100.0)
-    assert (desk.stop().trigger_price, desk.target().price) == (95.0, 120.0)
 
 
 @pytest.mark.parametrize("status", ["REJECTED", "DENIED", "CANCELED", "EXPIRED"])
@@ -267,14 +266,41 @@ def test_stop_that_made_way_for_a_close_is_back_once_the_close_came_to_nothing(
     assert desk.open() == [back]
 
 
-def test_venue_that_refuses_stop_and_close_is_asked_again_at_the_next_bar_only() -> None:
+def test_close_that_is_refused_after_the_stop_is_sent_again_once_and_then_the_strategy_halts() -> (
+    None
+):
     desk = Desk(takes=False, stop_frac=0.05)
     desk.fill("BUY", "2", 100.0)
     desk.update(desk.stop().client_order_id, "REJECTED")
     desk.update(desk.closing().client_order_id, "REJECTED")
+    assert (desk.closing().quantity, desk.closing().purpose) == (2, "exit:stop")
+    assert desk.halts == []
+    desk.update(desk.closing().client_order_id, "REJECTED", reason="busy")
     assert desk.open() == []
+    assert desk.halts == [("exit:stop", "busy")]
     desk.bar(100.0)
     assert desk.stop().trigger_price == 95.0
+
+
+def test_close_that_is_refused_because_the_stop_has_filled_is_not_sent_again() -> None:
+    desk = Desk(stop_frac=0.05, max_bars=1)
+    desk.fill("BUY", "2", 100.0)
+    stop = desk.stop()
+    desk.takes = False
+    desk.bar(100.0)  # the cancel of the stop meets its fill
+    closing = desk.closing()
+    desk.fill_order(stop, 95.0)
+    desk.update(closing.client_order_id, "REJECTED")
+    assert desk.open() == []
+    assert (len(desk.ledger.orders), desk.halts) == (2, [])
+
+
+def test_close_that_is_refused_where_no_stop_is_wanted_waits_for_the_next_bar() -> None:
+    desk = Desk(max_bars=1)
+    desk.fill("BUY", "2", 100.0)
+    desk.bar(100.0)
+    desk.update(desk.closing().client_order_id, "REJECTED")
+    assert (desk.open(), desk.halts) == ([], [])
 
 
 def test_new_position_has_its_own_stop_while_the_old_one_is_being_cancelled() -> None:
@@ -340,7 +366,7 @@ MOVES = st.lists(
 
 @settings(deadline=None)
 @given(MOVES, st.sampled_from(["BUY", "SELL"]))
-def test_open_position_is_covered_exactly_after_every_bar_and_flat_means_no_orders(
+def test_open_position_is_covered_exactly_after_every_bar_and_flat_means_no_orders(  # noqa: PLR0912
     moves: list[tuple[str, int]], side: Side
 ) -> None:
     desk = Desk(stop_frac=0.1, target_frac=0.3, trailing_frac=0.15)
@@ -365,6 +391,10 @@ def test_open_position_is_covered_exactly_after_every_bar_and_flat_means_no_orde
                 desk.fill_order(exits[0], 100.0, min(exits[0].leaves, Decimal(number)))
         elif move == "lose" and len(orders) > number:
             desk.update(orders[number].client_order_id, "CANCELED")
+            for order in [o for o in desk.open() if o.kind == "MARKET"]:
+                # The stop was lost a second time.
+                assert not [o for o in desk.open() if o.is_stop]
+                desk.fill_order(order, 100.0)
         held = desk.view.quantity(X)
         if not held:
             assert desk.open() == []
