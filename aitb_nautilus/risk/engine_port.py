@@ -9,10 +9,10 @@ from typing import Any
 from nautilus_trader.model import ClientOrderId, InstrumentId, Price, Quantity
 from nautilus_trader.trading import Strategy
 
-from aitb_nautilus.market.bars import RAW_SCALE
 from aitb_nautilus.messages import OrderSent
 from aitb_nautilus.risk.guard import Guard
 from aitb_nautilus.risk.order_port import OrderTerms
+from aitb_nautilus.risk.price_grid import on_grid
 from aitb_nautilus.risk.silence import check_may_send
 from aitb_nautilus.risk.translate import build_order
 
@@ -42,10 +42,9 @@ class EnginePort:
         """Return whether the engine's cache holds an order of that id."""
         return self._strategy.cache.order_exists(ClientOrderId(client_order_id))
 
-    def on_grid(self, instrument_id: str, price: float) -> float:
-        """Return a price put onto the instrument's grid."""
-        raw: int = self._instrument(instrument_id).make_price(price).raw
-        return raw / RAW_SCALE
+    def on_grid(self, instrument_id: str, price: float, *, up: bool) -> float:
+        """Return a price on the instrument's grid, rounded up or down."""
+        return on_grid(price, self._instrument(instrument_id).price_increment.as_decimal(), up=up)
 
     def submit(self, terms: OrderTerms) -> None:
         """Build the engine's order and send it, past the guarded override."""

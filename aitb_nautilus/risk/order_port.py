@@ -15,6 +15,7 @@ import msgspec
 
 from aitb_nautilus.errors import ConfigError
 from aitb_nautilus.messages import OrderIntent, OrderKind, OrderSent, Side
+from aitb_nautilus.risk.price_grid import goes_up
 
 __all__ = ["OrderPort", "OrderTerms", "plan"]
 
@@ -76,8 +77,8 @@ class OrderPort(Protocol):
         """Return whether there is an order of that id, of whatever origin."""
         ...
 
-    def on_grid(self, instrument_id: str, price: float) -> float:
-        """Return a price, quote currency, put onto the instrument's grid."""
+    def on_grid(self, instrument_id: str, price: float, *, up: bool) -> float:
+        """Return a price, quote currency, on the instrument's grid, rounded up or down."""
         ...
 
     def submit(self, terms: OrderTerms) -> None:
@@ -119,7 +120,7 @@ class OrderPort(Protocol):
 def plan(
     intent: OrderIntent, quantity: Decimal, client_order_id: str, port: OrderPort
 ) -> OrderTerms:
-    """Return the terms of an allowed intent: its prices on the grid.
+    """Return the terms of an allowed intent: its prices on the grid, rounded as `goes_up` says.
 
     Raises
     ------
@@ -157,4 +158,10 @@ def _needed(intent: OrderIntent, name: str, price: float | None, port: OrderPort
         raise ConfigError(
             f"intent for {intent.instrument_id}", f"{intent.kind} had no {name}", "must have one"
         )
-    return port.on_grid(intent.instrument_id, price)
+    up = goes_up(
+        intent.kind,
+        intent.side,
+        is_trigger=name == "trigger_price",
+        reduces=intent.reduce_only,
+    )
+    return port.on_grid(intent.instrument_id, price, up=up)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from decimal import Decimal
 
-__all__ = ["on_grid"]
+from aitb_nautilus.messages import Side
+
+__all__ = ["goes_up", "on_grid"]
 
 _NEARLY = 1e-6
 """Of a tick: so near to the grid, a price is on it, and only float arithmetic took it off."""
@@ -26,3 +28,38 @@ def on_grid(price: float, tick: Decimal, *, up: bool) -> float:
     if abs(steps - nearest) > _NEARLY:
         nearest = math.ceil(steps) if up else math.floor(steps)
     return float(nearest * tick)
+
+
+def goes_up(kind: str, side: Side, *, is_trigger: bool, reduces: bool) -> bool:
+    """Return whether a price goes to the tick above, so that rounding never raises risk.
+
+    - A limit price: a buy goes down, a sell up. It never pays more, or sells for less, than wished.
+    - The trigger of an order that opens goes away from the market: a stop to buy up, one to sell
+      down, of an order that waits for the better price (``..._IF_TOUCHED``) the other way round.
+      Nothing opens at a price at which the wish would not have opened.
+    - The trigger of an order that reduces goes towards the market: a stop to sell up, one to buy
+      down. The position is closed no later than was wished, and loses no more.
+    - The limit price of a stop that reduces: a sell goes down, a buy up. A stop that is triggered
+      and does not fill would be no stop.
+
+    Parameters
+    ----------
+    kind
+        Of the order, as in `OrderIntent`.
+    is_trigger
+        Whether it is the trigger price; else it is the limit price.
+    reduces
+        Whether the order goes against what is held.
+
+    Examples
+    --------
+    >>> goes_up("STOP_MARKET", "SELL", is_trigger=True, reduces=True)
+    True
+    """
+    buys = side == "BUY"
+    if is_trigger:
+        waits_for_rise = buys != kind.endswith("_IF_TOUCHED")
+        return waits_for_rise != reduces
+    if reduces and "STOP" in kind:
+        return buys
+    return not buys

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from aitb_nautilus.market.bars import RAW_SCALE
 from aitb_nautilus.messages import OrderSent
 from aitb_nautilus.risk.order_port import OrderTerms
+from aitb_nautilus.risk.price_grid import on_grid
 
 __all__ = ["DryPort", "ReplayStage", "TimeEvent"]
 
@@ -124,10 +124,9 @@ class DryPort:
         """Return whether there is an order of that id; the tape knows it better."""
         return False
 
-    def on_grid(self, instrument_id: str, price: float) -> float:
-        """Return a price put onto the instrument's grid."""
-        raw: int = self._instruments[instrument_id].make_price(price).raw
-        return raw / RAW_SCALE
+    def on_grid(self, instrument_id: str, price: float, *, up: bool) -> float:
+        """Return a price on the instrument's grid, rounded up or down."""
+        return on_grid(price, self._instruments[instrument_id].price_increment.as_decimal(), up=up)
 
     def submit(self, terms: OrderTerms) -> None:
         """Send nothing."""

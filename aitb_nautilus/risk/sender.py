@@ -33,6 +33,7 @@ from aitb_nautilus.risk.ledger import View
 from aitb_nautilus.risk.order_port import OrderPort, OrderTerms, plan
 from aitb_nautilus.risk.permits import Permit
 from aitb_nautilus.risk.port_calls import PortCalls
+from aitb_nautilus.risk.price_grid import goes_up
 from aitb_nautilus.risk.silence import LIVE_ORDERS, silence
 
 __all__ = ["OrderSender", "cause_of"]
@@ -91,7 +92,7 @@ class OrderSender:
         fact
             What it answered.
         """
-        intent = self._on_grid(intent, intent.instrument_id)
+        intent = self._on_grid(intent, intent)
         place = self._ids.place(fact, self._now())
         asked = perf_counter_ns()
         decision = self._context.guard.judge(intent, self._strategy_id, self._now())
@@ -234,7 +235,7 @@ class OrderSender:
             refusal = guard.refuse(instrument_id, self._strategy_id, self._now(), "order", line)
             self._decided_change(intent, refusal)
             return refusal
-        intent = self._on_grid(intent, instrument_id)
+        intent = self._on_grid(intent, order)
         decision = guard.judge_modify(intent, order, self._now())
         if decision.allowed:
             decision = self._silenced(instrument_id) or decision
@@ -296,15 +297,33 @@ class OrderSender:
             else:
                 self.modify(intent)
 
-    def _on_grid[T: (OrderIntent, ModifyIntent)](self, intent: T, instrument_id: str) -> T:
-        """Put the prices of a wish onto the grid: what is judged is what is sent."""
+    def _on_grid[T: (OrderIntent, ModifyIntent)](self, intent: T, order: OrderIntent | Order) -> T:
+        """Put the prices of a wish onto the grid: what is judged is what is sent.
+
+        Which way they go is said by `goes_up`; one that would reach the market by it, where a venue
+        refuses a stop, goes the other way.
+        """
+        instrument_id = order.instrument_id
         if instrument_id not in self._context.guard.lots:
             return intent  # The guard will say so.
-        price, trigger = (
-            self._port.on_grid(instrument_id, p) if p is not None and 0 < p < _ABSURD else p
-            for p in (intent.price, intent.trigger_price)
+        held, buys = self._view.quantity(instrument_id), order.side == "BUY"
+        reduces = order.reduce_only or (held < 0 if buys else held > 0)
+        mark = self._context.ledger.marks.get(instrument_id)
+
+        def put(price: float | None, *, is_trigger: bool) -> float | None:
+            if price is None or not 0 < price < _ABSURD:
+                return price
+            up = goes_up(order.kind, order.side, is_trigger=is_trigger, reduces=reduces)
+            near = self._port.on_grid(instrument_id, price, up=up)
+            if is_trigger and mark is not None and (price < mark <= near or price > mark >= near):
+                return self._port.on_grid(instrument_id, price, up=not up)
+            return near
+
+        return replace(
+            intent,
+            price=put(intent.price, is_trigger=False),
+            trigger_price=put(intent.trigger_price, is_trigger=True),
         )
-        return replace(intent, price=price, trigger_price=trigger)
 
     def _judge_built(self, client_order_id: str, intent: OrderIntent) -> Decision:
         if self._is_used(client_order_id):

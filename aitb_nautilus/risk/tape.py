@@ -202,9 +202,9 @@ class TapedPort:
         """Return whether there is an order of that id."""
         return self._tape.known(self._port.knows(client_order_id))
 
-    def on_grid(self, instrument_id: str, price: float) -> float:
-        """Return a price put onto the instrument's grid."""
-        return self._port.on_grid(instrument_id, price)
+    def on_grid(self, instrument_id: str, price: float, *, up: bool) -> float:
+        """Return a price on the instrument's grid, rounded up or down."""
+        return self._port.on_grid(instrument_id, price, up=up)
 
     def submit(self, terms: OrderTerms) -> None:
         """Send an order."""

@@ -27,6 +27,7 @@ from aitb_nautilus.risk.answers import Answers
 from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.order_port import OrderTerms
 from aitb_nautilus.risk.permits import Permit
+from aitb_nautilus.risk.price_grid import on_grid
 
 __all__ = ["Command", "DryDesk", "DryPort"]
 
@@ -62,8 +63,9 @@ class DryPort:
     def knows(self, client_order_id: str) -> bool:
         return client_order_id in self._desk.elsewhere
 
-    def on_grid(self, instrument_id: str, price: float) -> float:
-        return float(self._desk.context.instruments[instrument_id].make_price(price).as_decimal())
+    def on_grid(self, instrument_id: str, price: float, *, up: bool) -> float:
+        tick = self._desk.context.instruments[instrument_id].price_increment.as_decimal()
+        return on_grid(price, tick, up=up)
 
     def submit(self, terms: OrderTerms) -> None:
         answering = self._note("submit", terms.client_order_id, terms=terms)

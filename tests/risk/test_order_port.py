@@ -27,7 +27,7 @@ def planned(kind: OrderKind = "LIMIT", **changes: Any) -> OrderTerms:
         ("LIMIT", {"price": 30_000.1}),
         ("STOP_MARKET", {"trigger_price": 29_000.0}),
         ("STOP_LIMIT", {"price": 30_000.1, "trigger_price": 29_000.0}),
-        ("MARKET_IF_TOUCHED", {"trigger_price": 29_000.0}),
+        ("MARKET_IF_TOUCHED", {"trigger_price": 29_000.1}),
     ],
 )
 def test_order_has_the_prices_of_its_kind_on_the_grid_and_no_other(

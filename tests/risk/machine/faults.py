@@ -231,7 +231,7 @@ def _unanswered_changes_do_not_count(node: Node) -> None:
 def _prices_are_judged_off_the_grid(node: Node) -> None:
     for strategy in node.strategies.values():
         sender = strategy.answering._sender
-        sender._on_grid = lambda intent, instrument_id: intent
+        sender._on_grid = lambda intent, order: intent
 
 
 def _fills_count_as_often_as_they_are_told(node: Node) -> None:

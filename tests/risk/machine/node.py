@@ -32,6 +32,7 @@ from aitb_nautilus.risk.limits import RiskSettings, build_limits
 from aitb_nautilus.risk.listening import Listening
 from aitb_nautilus.risk.order_port import OrderTerms
 from aitb_nautilus.risk.permits import Permit
+from aitb_nautilus.risk.price_grid import on_grid
 from aitb_nautilus.risk.recovery import resting
 from aitb_nautilus.risk.state_file import StateFile
 from aitb_nautilus.risk.strategy import GuardedStrategy
@@ -103,8 +104,8 @@ class _Port:
     def knows(self, client_order_id: str) -> bool:
         return self._node.outside.knows(client_order_id)
 
-    def on_grid(self, instrument_id: str, price: float) -> float:
-        return float(_ENGINE[instrument_id].make_price(price).as_decimal())
+    def on_grid(self, instrument_id: str, price: float, *, up: bool) -> float:
+        return on_grid(price, _ENGINE[instrument_id].price_increment.as_decimal(), up=up)
 
     def submit(self, terms: OrderTerms) -> None:
         self._node.check_alive()
