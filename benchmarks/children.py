@@ -22,7 +22,8 @@ def call(folder: Path, *arguments: str) -> tuple[str, float]:
         env=os.environ | home(folder),
     )
     assert child.stdout is not None
-    text = child.stdout.read().decode()
+    with child.stdout as out:
+        text = out.read().decode()
     _, status, usage = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:

@@ -20,6 +20,11 @@ def node_lines() -> Tell:
 
     def tell(level: str, message: str) -> None:
         clock = time.strftime("%H:%M:%S", time.gmtime())
+        if not screen.is_terminal:
+            # Into a pipe or a file, without rich: it takes the node's thread for a millisecond.
+            screen.file.write(f"{clock} {message.rstrip()}\n")
+            screen.file.flush()
+            return
         text = Text.assemble((f"{clock} ", "dim"), (message.rstrip(), _STYLES.get(level, "")))
         screen.print(text, soft_wrap=True)
 

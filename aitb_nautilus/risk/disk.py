@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Literal
@@ -19,7 +20,10 @@ __all__ = ["Follower", "OnDisk"]
 type OnDisk = Literal["before", "soon"]
 """``before``: a write returns once it is on the disk. ``soon``: once it outlives the process."""
 
-_FOLD_EVERY = 64
+_PAUSE_S = 0.01
+"""Between two looks. A thread that is woken by each write would take the interpreter from the one
+that writes, just as that one is about to send an order."""
+_FOLD_EVERY = 16
 """After so many turns the log is carried into the file, or the writer would have to do it."""
 _FOLD_S = 1.0
 
@@ -48,14 +52,13 @@ class Follower:
         self.failure = ""
         self._path = path
         self._log = os.open(path.with_name(f"{path.name}-wal"), os.O_RDWR | os.O_CLOEXEC)
-        self._due = threading.Event()
-        self._is_closing = False
+        self._is_due = self._is_closing = False
         self._thread = threading.Thread(target=self._follow, name=f"disk-{path.name}", daemon=True)
         self._thread.start()
 
     def soon(self) -> None:
         """Bring to the disk what is written by now; return at once."""
-        self._due.set()
+        self._is_due = True
 
     def now(self) -> None:
         """Bring to the disk what is written by now; raise `OSError` if that fails."""
@@ -66,22 +69,25 @@ class Follower:
         if not self._thread.is_alive():
             return
         self._is_closing = True
-        self._due.set()
         self._thread.join()
         os.close(self._log)
 
     def _follow(self) -> None:
         turns = 0
-        while not self._is_closing:
-            self._due.wait()
-            self._due.clear()
-            try:
-                self.now()
+        while True:
+            is_last = self._is_closing
+            if self._is_due or is_last:
+                self._is_due = False
                 turns += 1
-                if turns % _FOLD_EVERY == 0:
-                    self._fold()
-            except (OSError, sqlite3.Error) as e:
-                self.failure = self.failure or f"the disk failed: {e}"
+                try:
+                    self.now()
+                    if turns % _FOLD_EVERY == 0:
+                        self._fold()
+                except (OSError, sqlite3.Error) as e:
+                    self.failure = self.failure or f"the disk failed: {e}"
+            if is_last:
+                return
+            time.sleep(_PAUSE_S)
 
     def _fold(self) -> None:
         """Carry the log into the file as far as that holds up nobody."""

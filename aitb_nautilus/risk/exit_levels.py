@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from decimal import ROUND_DOWN, Decimal
 
@@ -109,11 +108,11 @@ class ExitLevels:
 
     def save(self) -> ExitState:
         """Return a copy of what is remembered."""
-        return copy.deepcopy(self.state)
+        return _copy(self.state)
 
     def restore(self, state: ExitState) -> None:
         """Go on from what another one remembered."""
-        self.state = copy.deepcopy(state)
+        self.state = _copy(state)
         self._range = AverageRange(self._exits.atr_bars, self.state.average_range)
 
     def go_on(self, state: ExitState, position: Position) -> None:
@@ -124,7 +123,7 @@ class ExitLevels:
         ) or len(state.taken) != len(self._targets):
             return
         now = self.state.average_range
-        self.state = copy.deepcopy(state)
+        self.state = _copy(state)
         if self._range.value is None:
             self._range = AverageRange(self._exits.atr_bars, self.state.average_range)
         else:
@@ -322,3 +321,14 @@ def _distances(
     if unit is not None:
         found += [one * unit / price for one in ranges if one is not None]
     return [one for one in found if one > 0]
+
+
+def _copy(state: ExitState) -> ExitState:
+    """Return a copy that shares nothing; a node makes one of every position ten times a second."""
+    replace = msgspec.structs.replace
+    return replace(
+        state,
+        extremes=[*state.extremes],
+        taken=[*state.taken],
+        average_range=replace(state.average_range),
+    )

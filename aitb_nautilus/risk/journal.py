@@ -16,10 +16,10 @@ missing.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import Self
 
@@ -31,16 +31,13 @@ from aitb_nautilus.risk.journal_chain import GENESIS, Entry, Row, chained, fits
 from aitb_nautilus.risk.journal_file import COLUMNS, JournalError, WriterLock, open_for_writing
 from aitb_nautilus.risk.journal_gaps import Missing
 from aitb_nautilus.risk.journal_records import Body, Closed, Opened
+from aitb_nautilus.risk.journal_rows import insert
 
 __all__ = ["Journal", "JournalState"]
 
 _BATCH = 1_000
-_ROWS_A_STATEMENT = 100
 _LATEST = (1 << 63) - 1
 _LAST = f"SELECT {COLUMNS} FROM records ORDER BY seq DESC LIMIT"  # noqa: S608 - nobody's input
-_PLACES = "(?, ?, ?, ?, ?, ?, ?, ?)"
-_INSERT = f"INSERT INTO records VALUES {_PLACES}"  # noqa: S608
-_INSERT_MANY = f"INSERT INTO records VALUES {', '.join([_PLACES] * _ROWS_A_STATEMENT)}"  # noqa: S608
 
 
 class JournalState(msgspec.Struct, frozen=True):
@@ -125,7 +122,7 @@ class Journal:
         self._waiting: list[Entry] = []
         self._missing = Missing()
         self._last_ts = ts
-        self._files: dict[Path, tuple[int, int]] = {}
+        self._files: dict[str, tuple[int, int]] = {}
         self._is_open = True
         self._follower: Follower | None = None
         self._lock = WriterLock(path)
@@ -294,7 +291,7 @@ class Journal:
                 # A commit that failed may have reached the file all the same.
                 self._seq, self._head = self._end()
             rows = chained(self._head, self._seq, [*self._missing.gap(), *entries])
-            self._insert(rows)
+            insert(self._database, rows)
         except (sqlite3.Error, UnicodeEncodeError, JournalError) as e:
             why = e.found if isinstance(e, JournalError) else str(e)
             self._missing.add(entries, why)
@@ -312,24 +309,6 @@ class Journal:
             self._follower.soon()
         if self._tell is not None:
             self._tell(rows)
-
-    def _insert(self, rows: Sequence[Row]) -> None:
-        database = self._database
-        if len(rows) == 1:
-            database.execute(_INSERT, rows[0])
-            return
-        database.execute("BEGIN IMMEDIATE")
-        try:
-            whole = len(rows) - len(rows) % _ROWS_A_STATEMENT
-            for first in range(0, whole, _ROWS_A_STATEMENT):
-                some = rows[first : first + _ROWS_A_STATEMENT]
-                database.execute(_INSERT_MANY, list(chain.from_iterable(some)))
-            database.executemany(_INSERT, rows[whole:])
-            database.execute("COMMIT")
-        except BaseException:
-            if database.in_transaction:
-                database.execute("ROLLBACK")
-            raise
 
     def _end(self) -> tuple[int, bytes]:
         """Return number and hash of the last record of the file."""
@@ -352,11 +331,11 @@ class Journal:
             )
         return rows[0][0], rows[0][-1]
 
-    def _identities(self) -> dict[Path, tuple[int, int]]:
+    def _identities(self) -> dict[str, tuple[int, int]]:
         """Return device and inode of the journal's files."""
         paths = (self.path, self.path.with_name(f"{self.path.name}-wal"))
         states = ((path, path.stat()) for path in paths)
-        return {path: (state.st_dev, state.st_ino) for path, state in states}
+        return {str(path): (state.st_dev, state.st_ino) for path, state in states}
 
     def _look_at_files(self) -> None:
         """See that what is written goes where others will read it: SQLite does not ask."""
@@ -364,11 +343,11 @@ class Journal:
             raise self._failure(self._follower.failure)
         for path, identity in self._files.items():
             try:
-                state = path.stat()
+                state = os.stat(path)
             except OSError as e:
-                raise self._failure(f"{path.name} is gone: {e.strerror}") from e
+                raise self._failure(f"{Path(path).name} is gone: {e.strerror}") from e
             if (state.st_dev, state.st_ino) != identity:
-                raise self._failure(f"{path.name} was replaced by another file")
+                raise self._failure(f"{Path(path).name} was replaced by another file")
 
     def _failure(self, why: str) -> JournalError:
         return JournalError(

@@ -8,8 +8,10 @@ newer version is refused.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
@@ -117,6 +119,7 @@ class StateFile:
 
     def __init__(self, path: Path, *, by_node: bool = False, memories: OnDisk = "before") -> None:
         self.path = path
+        self._name = str(path)
         self._by_node = by_node
         self._follower: Follower | None = None
         try:
@@ -210,12 +213,14 @@ class StateFile:
         StateError
             If it cannot be written; nothing is changed then.
         """
+        # One statement, which is its own transaction: an order waits for it.
+        places = ", ".join(["(?, ?, ?, ?, ?)"] * len(rows))
         statement = (
-            "INSERT OR REPLACE INTO memories (limit_name, scope, terms, memory, ts) "
-            "VALUES (?, ?, ?, ?, ?)"
+            "INSERT OR REPLACE INTO memories (limit_name, scope, terms, memory, ts) "  # noqa: S608
+            f"VALUES {places}"
         )
-        values = [(r.limit, r.scope, r.terms, r.memory, r.ts) for r in rows]
-        self._write([(statement, one) for one in values], waits=False)
+        values = chain.from_iterable((r.limit, r.scope, r.terms, r.memory, r.ts) for r in rows)
+        self._write([(statement, tuple(values))], waits=False)
 
     def close(self) -> None:
         """Let the file go."""
@@ -247,27 +252,34 @@ class StateFile:
         self, statements: Sequence[tuple[str, Sequence[Any]]], *, waits: bool = True
     ) -> None:
         """Carry out statements, all or none, and wait for the disk unless that may come later."""
-        database, follower = self._database, self._follower
+        follower = self._follower
         try:
             if self._look() != self._identity:
                 raise unwritable(self.path, f"{self.path.name} was replaced by another file")
             if follower is not None and follower.failure:
                 raise unwritable(self.path, follower.failure)
-            database.execute("BEGIN IMMEDIATE")
-            try:
-                for statement, values in statements:
-                    database.execute(statement, values)
-                database.execute("COMMIT")
-            except BaseException:
-                if database.in_transaction:
-                    database.execute("ROLLBACK")
-                raise
+            self._carry_out(statements)
             if follower is not None:
                 (follower.now if waits else follower.soon)()
         except OSError as e:
             raise unwritable(self.path, f"{self.path.name} is gone: {e.strerror}") from e
         except (sqlite3.Error, UnicodeEncodeError) as e:
             raise unwritable(self.path, str(e)) from e
+
+    def _carry_out(self, statements: Sequence[tuple[str, Sequence[Any]]]) -> None:
+        database = self._database
+        if len(statements) == 1:  # its own transaction
+            database.execute(*statements[0])
+            return
+        database.execute("BEGIN IMMEDIATE")
+        try:
+            for statement, values in statements:
+                database.execute(statement, values)
+            database.execute("COMMIT")
+        except BaseException:
+            if database.in_transaction:
+                database.execute("ROLLBACK")
+            raise
 
     def _rows(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
         try:
@@ -277,7 +289,7 @@ class StateFile:
 
     def _look(self) -> tuple[int, int]:
         """Return device and inode: SQLite goes on writing to a file that was moved away."""
-        state = self.path.stat()
+        state = os.stat(self._name)
         return state.st_dev, state.st_ino
 
     def _bring_forward(self) -> None:

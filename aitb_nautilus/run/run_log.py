@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -55,8 +56,12 @@ class RunLog:
         if self._path is None:
             return
         try:
-            with self._path.open("ab") as file:
-                file.write(data)
+            # Not as a file of Python's, which takes ten times as long on the node's thread.
+            handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+            try:
+                os.write(handle, data)
+            finally:
+                os.close(handle)
         except OSError as e:
             raise RunError(
                 str(self._path),

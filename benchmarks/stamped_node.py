@@ -1,0 +1,47 @@
+"""``aitb`` with two stamps: when a bar came in from the engine, and when an order went out to it.
+
+    AITB_STAMPS=FILE python benchmarks/stamped_node.py live CONFIG --run --live-orders ...
+
+Two functions of the node are wrapped, which takes a microsecond; all else is the command line
+itself. The stamps of CLOCK_MONOTONIC, ns, are written when it ends.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from aitb_nautilus.cli import main
+from aitb_nautilus.messages import BarClosed
+from aitb_nautilus.risk.engine_port import EnginePort
+from aitb_nautilus.risk.order_port import OrderTerms
+from aitb_nautilus.run.bar_gate import BarGate
+
+stamps: list[tuple[str, str, int, bool]] = []
+"""What happened, the instrument, when, and whether an order opens."""
+canonical, submit = BarGate._canonical, EnginePort.submit
+
+
+def came(self: BarGate, bar: Any, name: str) -> BarClosed:
+    """Take a bar of the engine: the first thing that the node does with one."""
+    stamps.append(("bar", name, time.perf_counter_ns(), False))
+    return canonical(self, bar, name)
+
+
+def submitted(self: EnginePort, terms: OrderTerms) -> None:
+    """Send an order."""
+    now = time.perf_counter_ns()
+    stamps.append(("order", terms.instrument_id, now, not terms.reduce_only))
+    submit(self, terms)
+
+
+if __name__ == "__main__":
+    BarGate._canonical = came  # type: ignore[method-assign]
+    EnginePort.submit = submitted  # type: ignore[method-assign]
+    code = main()
+    Path(os.environ["AITB_STAMPS"]).write_text(json.dumps(stamps))
+    sys.exit(code)
