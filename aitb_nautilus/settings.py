@@ -21,7 +21,16 @@ import msgspec
 
 from aitb_nautilus.errors import ConfigError
 
-__all__ = ["Secret", "Settings", "decode", "encode", "nearest", "schema", "schemas"]
+__all__ = [
+    "ContradictionError",
+    "Secret",
+    "Settings",
+    "decode",
+    "encode",
+    "nearest",
+    "schema",
+    "schemas",
+]
 
 
 class _KeywordsOnly(msgspec.StructMeta):
@@ -35,6 +44,27 @@ class _KeywordsOnly(msgspec.StructMeta):
 
 class Settings(msgspec.Struct, metaclass=_KeywordsOnly, frozen=True, forbid_unknown_fields=True):
     """Base of every settings struct: frozen, keywords only, unknown keys are errors."""
+
+
+class ContradictionError(ValueError):
+    """What a struct raises in ``__post_init__`` if its settings cannot hold together.
+
+    `decode` makes the paragraph of it, with the file and the path in front.
+
+    Parameters
+    ----------
+    key
+        Which setting, from the struct on: ``rules[0].max_leverage``.
+    found, wanted, todo
+        As of `AitbError`.
+    """
+
+    def __init__(self, key: str, found: str, wanted: str, todo: str = "") -> None:
+        self.key = key
+        self.found = found
+        self.wanted = wanted
+        self.todo = todo
+        super().__init__(f"{key} {found}, {wanted}")
 
 
 class Secret:
@@ -133,7 +163,7 @@ def decode[T](data: Any, type_: type[T], where: str, path: str = "") -> T:
     try:
         return msgspec.convert(data, type_, dec_hook=_decode_hook)
     except msgspec.ValidationError as e:
-        raise _explain(str(e), data, type_, where, path) from e
+        raise _explain(e, data, type_, where, path) from e
 
 
 def encode(settings: Any) -> Any:
@@ -202,14 +232,20 @@ _MISSING = re.compile(r"Object missing required field `(?P<key>.*)`")
 _EXPECTED = re.compile(r"Expected (?P<wanted>.*?)(?:, got (?P<got>.*))?$", re.DOTALL)
 
 
-def _explain(message: str, data: Any, type_: type, where: str, prefix: str) -> ConfigError:
+def _explain(
+    error: msgspec.ValidationError, data: Any, type_: type, where: str, prefix: str
+) -> ConfigError:
     """Rewrite msgspec's message as our paragraph."""
+    message = str(error)
     match = _AT.match(message)
     what = match["what"] if match else message
     steps = _steps((match and match["path"]) or "$")
     inner = "".join(f"[{s}]" if isinstance(s, int) else f".{s}" for s in steps)
     path = f"{prefix}{inner}".lstrip(".")
     here = f"{where}: {path}" if path else where
+    if isinstance(cause := error.__cause__, ContradictionError):
+        place = f"{here}.{cause.key}" if path else f"{here}: {cause.key}"
+        return ConfigError(place, cause.found, cause.wanted, cause.todo)
 
     at = _type_at(type_, data, steps)
     if unknown := _UNKNOWN.match(what):

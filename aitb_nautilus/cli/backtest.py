@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from aitb_nautilus.cli.node_lines import node_lines
 from aitb_nautilus.cli.plumbing import console, emit, json_option
 from aitb_nautilus.cli.progress import bars_progress
 from aitb_nautilus.observe.run_folder import Run
@@ -33,7 +34,7 @@ def command(*, config: Path, record: bool, as_json: bool) -> None:
     """
     desk = load_config(config)
     with bars_progress("back-test") as progress:
-        done = backtest(desk, progress, record=record)
+        done = backtest(desk, progress, record=record, tell=node_lines())
     emit(
         msgspec.to_builtins(done),
         as_json,

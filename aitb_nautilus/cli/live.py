@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 import msgspec
+from rich.markup import escape
 from rich.table import Table
 
 from aitb_nautilus.cli.node_lines import node_lines
@@ -77,6 +78,8 @@ def _print_check(check: LiveCheck, config: Path) -> None:
     for name, value in rows.items():
         table.add_row(name, value)
     screen.print(table)
+    for line in check.remarks:
+        screen.print(f"\n[yellow]{escape(line)}[/]", soft_wrap=True)
     screen.print(f"\nConnect, without orders:  aitb live {config} --run", soft_wrap=True)
     screen.print(
         f"Trade, with real money:   aitb live {config} --run --live-orders", soft_wrap=True

@@ -41,10 +41,11 @@ def command(
 ) -> None:
     """Print a config as the program understands it.
 
-    Every default is written out; secrets stay references. With --schema: the JSON schema that lets
-    an editor complete and check a config, with the settings of all shipped components, and of those
-    that CONFIG names. Where a venue's latency names a run, it is said what that run measured. With
-    --diff backtest live: what is not the same when the desk runs live.
+    Every default is written out; secrets stay references. Comments at the end name limits that
+    never act, since another one is met first, and say what was measured by a run that a venue's
+    latency names. With --schema: the JSON schema that lets an editor complete and check a config,
+    with the settings of all shipped components, and of those that CONFIG names. With --diff
+    backtest live: what is not the same when the desk runs live.
     """
     if show_schema:
         whole = desk_schema(None if config is None else load_config(config))
@@ -56,9 +57,11 @@ def command(
     if modes is not None:
         _show_difference(desk, cast("tuple[Mode, Mode]", modes), as_json)
         return
-    plain = desk.plain()
+    plain, remarks = desk.plain(), desk.remarks()
     paid = {name: one.record for name, one in paid_latencies(desk).items()}
-    told = "".join(f"\n# venues {name}: {_latency(one)}\n" for name, one in paid.items())
+    # Comments, so that what is printed remains a config.
+    told = "".join(f"\n# {line}\n" for line in remarks)
+    told += "".join(f"\n# venues {name}: {_latency(one)}\n" for name, one in paid.items())
 
     def human() -> None:
         screen, text = console(), desk.toml() + told
@@ -67,7 +70,7 @@ def command(
         else:
             click.echo(text, nl=False)
 
-    answer = {"path": str(desk.path), "sha256": desk.sha256(), "config": plain}
+    answer = {"path": str(desk.path), "sha256": desk.sha256(), "remarks": remarks, "config": plain}
     emit(answer | {"paid_latency": msgspec.to_builtins(paid)}, as_json, human)
 
 

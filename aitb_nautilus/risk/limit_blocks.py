@@ -10,7 +10,7 @@ from typing import Annotated
 
 import msgspec
 
-from aitb_nautilus.settings import Settings
+from aitb_nautilus.settings import ContradictionError, Settings
 
 __all__ = [
     "BookSettings",
@@ -212,4 +212,9 @@ class DrawdownSettings(Settings, frozen=True):
             raise ValueError(f"must set {', '.join(steps[:2])} or {steps[2]}, else it does nothing")
         for (low, below), (high, above) in pairwise(present):
             if above <= below:
-                raise ValueError(f"{high} was {above:g}, must be above {low}, which is {below:g}")
+                raise ContradictionError(
+                    high,
+                    f"was {above:g}",
+                    f"must be above {low}, which is {below:g}: steps go upwards",
+                    f"Raise it, or lower {low}",
+                )

@@ -8,7 +8,7 @@ count only that. The tightest holds: no rule lifts a limit of ``[risk]``.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 
@@ -26,7 +26,13 @@ from aitb_nautilus.risk.limit_blocks import (
     ReferenceSettings,
     StopGuardSettings,
 )
-from aitb_nautilus.settings import Settings, nearest
+from aitb_nautilus.risk.limit_contradictions import (
+    refuse_contradictions,
+    refuse_late_daily_loss,
+    refuse_loose_rule,
+    value_at,
+)
+from aitb_nautilus.settings import ContradictionError, Settings, nearest
 
 __all__ = ["RiskSettings", "RuleSettings", "ScopeSettings", "refuse_unknown_scopes"]
 
@@ -58,46 +64,6 @@ class _AnyScope(Settings, frozen=True):
     low_profit: LowProfitSettings | None = None
     stop_guard: StopGuardSettings | None = None
 
-    def refuse_useless(self) -> None:
-        """Refuse limits that could never act beside another one."""
-        loss, each = self.loss_cooldown_minutes, self.cooldown_minutes
-        if loss is not None and each is not None and loss <= each:
-            raise ValueError(
-                f"loss_cooldown_minutes was {loss:g}, must be above cooldown_minutes, which is "
-                f"{each:g} and holds after every trade"
-            )
-        net, gross = self.max_net_notional, self.max_gross_notional
-        if net is not None and gross is not None and net > gross:
-            raise ValueError(
-                f"max_net_notional was {net:g}, must be at most max_gross_notional, which is "
-                f"{gross:g}: net exposure is never above gross"
-            )
-
-
-_CAPS = (
-    "max_order_notional",
-    "max_position_notional",
-    "max_gross_notional",
-    "max_leverage",
-    "max_open_orders",
-    "max_orders_per_minute",
-    "max_orders_per_day",
-    "max_turnover_per_day",
-    "price_band_frac",
-    "max_stale_bars",
-    "max_clock_skew_ms",
-    "max_prediction_age_minutes",
-    "book.max_quote_age_ms",
-    "book.max_spread_frac",
-    "book.book_band_frac",
-    "book.max_divergence_frac",
-    "liquidity.max_volume_frac",
-)
-"""Limits of which a rule's is useless above the trader's: what it counts is part of the whole.
-
-A net exposure is no such part: that of one strategy may be larger than the trader's.
-"""
-
 
 class ScopeSettings(Settings, frozen=True):
     """What a rule is for; what belongs to all that is named here.
@@ -113,9 +79,16 @@ class ScopeSettings(Settings, frozen=True):
     instrument: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a scope without bounds."""
+        """Refuse a scope without bounds, and one that nothing can lie in."""
         if not (self.venue or self.strategy or self.instrument):
             raise ValueError("must name a venue, a strategy or an instrument; [risk] is for all")
+        if self.venue and self.instrument and self.instrument.rpartition(".")[2] != self.venue:
+            raise ContradictionError(
+                "venue",
+                f"was {self.venue!r}",
+                f"must be that of the scope's instrument, {self.instrument}: no order lies in both",
+                "Leave the venue out",
+            )
 
 
 class RuleSettings(_AnyScope, frozen=True, kw_only=True):
@@ -143,7 +116,7 @@ class RuleSettings(_AnyScope, frozen=True, kw_only=True):
         names = [n for n in self.__struct_fields__ if n != "scope"]
         if all(getattr(self, name) is None for name in names):
             raise ValueError(f"sets no limit; it may set {', '.join(names)}")
-        self.refuse_useless()
+        refuse_contradictions(self)
 
 
 class RiskSettings(_AnyScope, frozen=True):
@@ -214,40 +187,18 @@ class RiskSettings(_AnyScope, frozen=True):
 
     def __post_init__(self) -> None:
         """Refuse limits that contradict each other, and rules that could never act."""
-        self.refuse_useless()
-        self._refuse_useless_daily_loss()
+        refuse_contradictions(self)
+        refuse_late_daily_loss(self)
         scopes = [rule.scope for rule in self.rules]
         for i, rule in enumerate(self.rules):
             if rule.scope in scopes[:i]:
-                raise ValueError(f"rules[{i}].scope is that of rules[{scopes.index(rule.scope)}]")
-            for name in _CAPS:
-                own, whole = _value(rule, name), _value(self, name)
-                if own is not None and whole is not None and own > whole:
-                    raise ValueError(
-                        f"rules[{i}].{name} was {own:g}, must be at most risk.{name}, which is "
-                        f"{whole:g} and holds for all: a rule only tightens"
-                    )
-
-    def _refuse_useless_daily_loss(self) -> None:
-        """Refuse a daily loss that is reached only where the drawdown forbids all openings."""
-        daily, ladder = self.max_daily_loss_frac, self.drawdown
-        if daily is None or ladder is None:
-            return
-        for name in ("reduce_frac", "halt_frac"):
-            step = getattr(ladder, name)
-            if step is not None and daily >= step:
-                raise ValueError(
-                    f"max_daily_loss_frac was {daily:g}, must be below drawdown.{name}, which is "
-                    f"{step:g} and acts first: a day's loss is a drawdown"
+                raise ContradictionError(
+                    f"rules[{i}].scope",
+                    f"is that of rules[{scopes.index(rule.scope)}]",
+                    "must be another one",
+                    "Put the limits of both into one rule",
                 )
-
-
-def _value(settings: _AnyScope, path: str) -> Any:
-    """Return what stands at a path such as ``book.max_spread_frac``, or None if nothing does."""
-    value: Any = settings
-    for name in path.split("."):
-        value = getattr(value, name) if value is not None else None
-    return value
+            refuse_loose_rule(self, rule, f"rules[{i}]")
 
 
 def refuse_unknown_scopes(
@@ -282,7 +233,7 @@ def refuse_unknown_scopes(
         known["scope.instrument"] = known["reference.instrument"] = list(instruments)
     for i, rule in enumerate(risk.rules):
         for key, choices in known.items():
-            name = _value(rule, key)
+            name = value_at(rule, key)
             if name is None or name in choices:
                 continue
             close = nearest(name, choices)

@@ -21,6 +21,7 @@ from aitb_nautilus.risk.limits import Limit, build_limits, refuse_unknown_scopes
 from aitb_nautilus.risk.replay_stage import DryPort, ReplayStage
 from aitb_nautilus.risk.strategy import GuardedStrategy
 from aitb_nautilus.run.config import VenueSettings
+from aitb_nautilus.run.least_orders import least_order_remarks
 from aitb_nautilus.run.load import Component, Desk, resolve
 from aitb_nautilus.run.lots import lot_rules
 
@@ -38,6 +39,8 @@ class Assembly(msgspec.Struct, frozen=True):
         What the catalog and the config add to the package's table.
     not_applied
         Keys of limits that were left out, since they need quotes.
+    remarks
+        What a person should know of the limits before the run.
     """
 
     context: Context
@@ -46,6 +49,7 @@ class Assembly(msgspec.Struct, frozen=True):
     bar_types: Sequence[str]
     instruments: Sequence[InstrumentSettings]
     not_applied: Sequence[str]
+    remarks: Sequence[str]
 
     def spec_of(self, bar_type: str) -> InstrumentSettings:
         """Return the instrument of a bar type."""
@@ -96,7 +100,8 @@ def assemble(
     actors = [_make(desk, "actors", c, context) for c in desk.actors]
     strategies = [_make(desk, "strategies", c, context) for c in desk.strategies]
     bar_types = _bar_types(desk, strategies, actors)
-    return Assembly(context, strategies, actors, bar_types, extra, not_applied)
+    remarks = [*desk.remarks(), *_least_order_remarks(desk, strategies, known_instruments(extra))]
+    return Assembly(context, strategies, actors, bar_types, extra, not_applied, remarks)
 
 
 def reference_bar_types(desk: Desk, assembly: Assembly) -> list[str]:
@@ -146,6 +151,15 @@ def _context(
         port_of=lambda strategy_id: DryPort(stage, strategy_id, instruments),
         stage=stage,
     )
+
+
+def _least_order_remarks(
+    desk: Desk, strategies: Sequence[GuardedStrategy], specs: Mapping[str, InstrumentSettings]
+) -> list[str]:
+    wanted = [(one.component_id, text) for one in strategies for text in one.bar_types()]
+    traded = [(who, Interval.instrument_of_bar_type(text)) for who, text in wanted]
+    known = [(who, where) for who, where in traded if where in specs]
+    return least_order_remarks(desk.config.risk, str(desk.path), known, specs)
 
 
 def _make(desk: Desk, section: str, component: Component, context: Context) -> Any:

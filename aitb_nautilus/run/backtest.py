@@ -30,6 +30,7 @@ from aitb_nautilus.run.preparation import Preparation, prepare
 from aitb_nautilus.run.record import Status, run_record
 from aitb_nautilus.run.recording import recorded
 from aitb_nautilus.run.results import Results, collect
+from aitb_nautilus.run.run_log import Tell
 from aitb_nautilus.run.run_writer import RunWriter, new_run_dir
 from aitb_nautilus.run.stops import stop_on_signals
 
@@ -39,7 +40,11 @@ Progress = Callable[[int, int, str], None]
 
 
 def backtest(
-    desk: Desk | str | Path, progress: Progress | None = None, *, record: bool = False
+    desk: Desk | str | Path,
+    progress: Progress | None = None,
+    *,
+    record: bool = False,
+    tell: Tell | None = None,
 ) -> RunRecord:
     """Run a desk on recorded bars.
 
@@ -52,6 +57,8 @@ def backtest(
     record
         Whether to record what reaches the decisions, as paper and live do. Models then answer each
         bar when it closes; their answers are the same.
+    tell
+        Told, before the first bar, what should be known of the run: a level and a line each.
 
     Returns
     -------
@@ -77,6 +84,7 @@ def backtest(
         loaded = time.perf_counter()
         folder = new_run_dir(Path(desk.config.backtest.runs), desk.name)
         run = _Run(preparation, built, RunWriter(folder), began, loaded)
+        run.remark(tell)
         return run.go(progress, is_recorded=record)
 
 
@@ -104,6 +112,13 @@ class _Run:
         self._bars = 0
         self._created = datetime.now(UTC).isoformat(timespec="seconds")
         self._log: list[dict[str, Any]] = []
+
+    def remark(self, tell: Tell | None) -> None:
+        """Say what should be known of the limits."""
+        for line in self._preparation.remarks:
+            self._note("WARNING", "risk", line, self._preparation.first_open_ns)
+            if tell is not None:
+                tell("WARNING", line)
 
     def go(self, progress: Progress | None, *, is_recorded: bool = False) -> RunRecord:
         """Run the engine, then write what came out."""

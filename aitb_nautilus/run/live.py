@@ -31,6 +31,8 @@ class LiveCheck(msgspec.Struct, frozen=True, kw_only=True):
     warm_up_bars, in_catalog
         Bars before the first one that are told, of each instrument, and how many of all of them
         the catalog has; the venue is asked for the rest.
+    remarks
+        What should be known of the limits before a run.
     """
 
     mode: str
@@ -49,6 +51,7 @@ class LiveCheck(msgspec.Struct, frozen=True, kw_only=True):
     on_stop: str
     on_error: str
     runs: str
+    remarks: list[str]
 
 
 def check_live(desk: Desk | str | Path) -> LiveCheck:
@@ -148,4 +151,5 @@ def _described(desk: Desk, prepared: NodePreparation) -> LiveCheck:
         on_stop=desk.config.live.on_stop,
         on_error=desk.config.live.on_error,
         runs=desk.config.backtest.runs,
+        remarks=list(run.remarks),
     )

@@ -19,6 +19,7 @@ import tomli_w
 
 from aitb_nautilus.errors import ConfigError
 from aitb_nautilus.risk.actor import GuardedActor
+from aitb_nautilus.risk.limit_shadows import shadowed
 from aitb_nautilus.risk.limits import refuse_unknown_scopes
 from aitb_nautilus.risk.strategy import GuardedStrategy
 from aitb_nautilus.run.config import ComponentSettings, DeskConfig
@@ -67,6 +68,10 @@ class Desk(msgspec.Struct, frozen=True):
     def name(self) -> str:
         """Return the name of the desk: that of its file."""
         return self.path.stem
+
+    def remarks(self) -> list[str]:
+        """Return what a reader should know of limits that never act, one line each."""
+        return [str(one) for one in shadowed(self.config.risk)]
 
     def plain(self) -> dict[str, Any]:
         """Return the config as plain data, every default written out; secrets stay references."""

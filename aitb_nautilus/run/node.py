@@ -163,6 +163,8 @@ class _NodeRun:
         standing = Standing(self._run, None, self._built.recorder.table(), [])
         writer.record(self._record(standing, "running"))
         self._log.note("INFO", f"{self._run.mode} run {writer.folder.name}: connecting")
+        for line in self._run.remarks:
+            self._log.note("WARNING", line)
         try:
             publishing = self._redis.publishing(writer.folder.name, self._log.note)
             journal = journalled(self._run, writer.folder, self._redis.tell)

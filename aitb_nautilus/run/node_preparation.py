@@ -110,6 +110,7 @@ def prepare_node(desk: Desk, run_state: RunState, mode: Mode, now: int) -> NodeP
         not_applied=assembly.not_applied,
         starting_equity=balance,
         mode=mode,
+        remarks=assembly.remarks,
         began_ns=now,
     )
     return NodePreparation(

@@ -74,6 +74,8 @@ class Preparation(msgspec.Struct, frozen=True):
     paid
         Of which run a back-test pays the latency, by venue name; such a venue in `venues` has the
         latency that is left to the engine.
+    remarks
+        What a person should know of the limits before the run.
     """
 
     desk: Desk
@@ -97,6 +99,7 @@ class Preparation(msgspec.Struct, frozen=True):
     began_ns: int = 0
     quotes: Mapping[str, Quotes] = {}
     paid: Mapping[str, PaidLatency] = {}
+    remarks: Sequence[str] = ()
 
     @property
     def first_open_ns(self) -> int:
@@ -216,6 +219,7 @@ def prepare(desk: Desk, run_state: RunState) -> Preparation:
         balance,
         quotes=quotes,
         paid=paid,
+        remarks=assembly.remarks,
     )
 
 

@@ -222,7 +222,8 @@ def test_bad_input_gets_one_paragraph_and_its_exit_code(
         (("[risk]", "[risk]\nmax_daily_loss = -20.0"), ["risk.max_daily_loss: was -20.0, must be"]),
         (("[risk]", "[risk]\nmax_drawdown = 0.2"), ["'max_drawdown'", "did you mean 'drawdown'?"]),
         (("[risk]", "[risk.drawdown]\nreduce_frac = 0.3\nhalt_frac = 0.2\n[risk]"),
-         ["risk.drawdown: halt_frac was 0.2, must be above reduce_frac, which is 0.3"]),
+         ["risk.drawdown.halt_frac: was 0.2, must be above reduce_frac, which is 0.3: steps go "
+          "upwards. Raise it, or lower reduce_frac."]),
         (("[risk]", "[risk]\nbook = { max_spread_frac = 0.1 }"),
          ["risk.book: key 'max_quote_age_ms' is missing"]),
         (("[[strategies]]", "[[risk.rules]]\nscope = { strategy = 'emma' }\n"

@@ -80,16 +80,16 @@ def test_what_is_no_number_is_refused(key: str, value: float) -> None:
          ["correlation.shrinkage", "was 1.5"]),
         ({"drawdown": {}}, ["drawdown", "must set"]),
         ({"drawdown": {"shrink_frac": 0.2, "reduce_frac": 0.1}},
-         ["reduce_frac was 0.1", "above shrink_frac, which is 0.2"]),
+         ["reduce_frac: was 0.1", "above shrink_frac, which is 0.2"]),
         ({"drawdown": {"shrink_frac": 0.1, "halt_frac": 0.1}},
-         ["halt_frac was 0.1", "above shrink_frac"]),
+         ["halt_frac: was 0.1", "above shrink_frac"]),
         ({"drawdown": {"halt_frac": 0.2, "window_days": 0}}, ["drawdown.window_days", "was 0"]),
         ({"drawdown": {"window_days": 30}}, ["drawdown", "must set"]),
         ({"drawdown": {"halt_frac": 25}}, ["drawdown.halt_frac", "was 25"]),
         ({"drawdown": {"halt_frac": 0.05}, "max_daily_loss_frac": 0.05},
-         ["max_daily_loss_frac was 0.05", "below drawdown.halt_frac"]),
+         ["max_daily_loss_frac: was 0.05", "below drawdown.halt_frac"]),
         ({"max_gross_notional": 10.0, "max_net_notional": 11.0},
-         ["max_net_notional was 11", "at most max_gross_notional, which is 10"]),
+         ["max_net_notional: was 11", "at most max_gross_notional, which is 10"]),
         ({"rules": [{"max_gross_notional": 1.0}]}, ["rules[0]", "scope"]),
         ({"rules": [{"scope": {}, "max_gross_notional": 1.0}]},
          ["rules[0].scope", "must name a venue, a strategy or an instrument"]),
@@ -97,10 +97,10 @@ def test_what_is_no_number_is_refused(key: str, value: float) -> None:
         ({"rules": [{"scope": SCOPE, "max_concentration_frac": 0.2}]},
          ["rules[0]", "max_concentration_frac"]),
         ({"max_leverage": 2.0, "rules": [{"scope": SCOPE, "max_leverage": 3.0}]},
-         ["rules[0].max_leverage was 3", "at most risk.max_leverage, which is 2"]),
+         ["rules[0].max_leverage: was 3", "at most risk.max_leverage, which is 2"]),
         ({"book": AGE | {"max_spread_frac": 0.001}, "rules": [
             {"scope": SCOPE, "book": AGE | {"max_spread_frac": 0.002}}]},
-         ["rules[0].book.max_spread_frac was 0.002", "at most risk.book.max_spread_frac"]),
+         ["rules[0].book.max_spread_frac: was 0.002", "at most risk.book.max_spread_frac"]),
         ({"book": {"max_quote_age_ms": 0}}, ["book.max_quote_age_ms", "was 0"]),
         ({"book": {"max_spread_frac": 0.1}}, ["book", "max_quote_age_ms"]),
         ({"book": AGE | {"max_spread_frac": -0.1}}, ["book.max_spread_frac", "was -0.1"]),
@@ -110,7 +110,7 @@ def test_what_is_no_number_is_refused(key: str, value: float) -> None:
         ({"max_daily_loss": -5}, ["max_daily_loss", "was -5"]),
         ({"cooldown_minutes": -1}, ["cooldown_minutes", "was -1"]),
         ({"cooldown_minutes": 30, "loss_cooldown_minutes": 30},
-         ["loss_cooldown_minutes was 30", "above cooldown_minutes, which is 30"]),
+         ["loss_cooldown_minutes: was 30", "above cooldown_minutes, which is 30"]),
         ({"reference": REFERENCE}, ["reference"]),
         ({"rules": [{"scope": SCOPE, "reference": REFERENCE}]},
          ["rules[0]", "reference needs scope.instrument"]),
@@ -121,13 +121,27 @@ def test_what_is_no_number_is_refused(key: str, value: float) -> None:
         ({"rules": [{"scope": {"instrument": "X"}, "reference": {"instrument": "R"}}]},
          ["rules[0].reference", "max_divergence_frac"]),
         ({"rules": [{"scope": SCOPE, "max_order_notional": 1_001.0}]},
-         ["rules[0].max_order_notional was 1001", "at most risk.max_order_notional",
+         ["rules[0].max_order_notional: was 1001", "at most risk.max_order_notional",
           "a rule only tightens"]),
         ({"rules": [{"scope": SCOPE, "loss_streak": STREAK},
                     {"scope": SCOPE, "max_order_notional": 1.0}]},
-         ["rules[1].scope is that of rules[0]"]),
+         ["rules[1].scope: is that of rules[0], must be another one", "into one rule"]),
         ({"rules": [{"scope": SCOPE, "max_gross_notional": 1.0, "max_net_notional": 2.0}]},
-         ["rules[0]", "max_net_notional was 2"]),
+         ["rules[0].max_net_notional: was 2"]),
+        ({"cooldown_minutes": 30, "rules": [{"scope": SCOPE, "cooldown_minutes": 29}]},
+         ["rules[0].cooldown_minutes: was 29", "at least risk.cooldown_minutes, which is 30",
+          "a rule only tightens"]),
+        ({"loss_cooldown_minutes": 9, "rules": [{"scope": SCOPE, "loss_cooldown_minutes": 8}]},
+         ["rules[0].loss_cooldown_minutes: was 8", "at least risk.loss_cooldown_minutes"]),
+        ({"book": AGE | {"min_book_notional": 5_000.0},
+          "rules": [{"scope": SCOPE, "book": AGE | {"min_book_notional": 4_999.0}}]},
+         ["rules[0].book.min_book_notional: was 4999", "at least risk.book.min_book_notional"]),
+        ({"liquidity": {"min_bar_value": 10.0},
+          "rules": [{"scope": SCOPE, "liquidity": {"min_bar_value": 9.0}}]},
+         ["rules[0].liquidity.min_bar_value: was 9", "at least risk.liquidity.min_bar_value"]),
+        ({"rules": [{"scope": {"venue": "BINANCE", "instrument": "X.KRAKEN"},
+                     "max_gross_notional": 1.0}]},
+         ["rules[0].scope.venue: was 'BINANCE'", "X.KRAKEN", "no order lies in both"]),
     ],
 )  # fmt: skip
 def test_contradiction_is_refused_with_both_sides(risk: dict[str, Any], words: list[str]) -> None:
@@ -135,6 +149,27 @@ def test_contradiction_is_refused_with_both_sides(risk: dict[str, Any], words: l
         read(**risk)
     for word in ["desk.toml", *words]:
         assert word in str(caught.value)
+
+
+def test_contradiction_says_where_what_is_what_may_be_and_what_to_do() -> None:
+    with pytest.raises(ConfigError) as caught:
+        read(max_gross_notional=10.0, max_net_notional=11.0)
+    error = caught.value
+    assert error.where == "desk.toml: max_net_notional"
+    assert error.found == "was 11"
+    assert error.wanted == (
+        "must be at most max_gross_notional, which is 10: net exposure is never above gross"
+    )
+    assert error.todo == "Lower it, or raise max_gross_notional"
+    assert error.exit_code == 3
+
+
+def test_what_is_just_as_tight_as_the_trader_s_is_taken() -> None:
+    floors = {"cooldown_minutes": 30, "book": AGE | {"min_book_notional": 5_000.0},
+              "liquidity": {"min_bar_value": 10.0}}  # fmt: skip
+    scope = {"venue": "V", "instrument": "X.V"}
+    (rule,) = read(**floors, rules=[{"scope": scope} | floors]).rules
+    assert rule.cooldown_minutes == 30
 
 
 @pytest.mark.parametrize(

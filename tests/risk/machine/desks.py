@@ -151,14 +151,14 @@ def _scoped(pick: Pick, tight: float, odds: int) -> dict[str, Any]:
 
 
 def _below(rule: dict[str, Any], risk: dict[str, Any]) -> None:
-    """Make a rule at most as wide as the whole, as the config asks."""
+    """Make a rule at least as tight as the whole, as the config asks."""
     for name, value in rule.items():
         if name not in risk or name in _FREE:
             continue
         if isinstance(value, dict):
             _below(value, risk[name])
         else:
-            rule[name] = min(value, risk[name])
+            rule[name] = (max if name in _FLOORS else min)(value, risk[name])
 
 
 def _untangle(risk: dict[str, Any]) -> None:
@@ -166,10 +166,12 @@ def _untangle(risk: dict[str, Any]) -> None:
     if "max_gross_notional" in risk and "max_net_notional" in risk:
         risk["max_net_notional"] = min(risk["max_net_notional"], risk["max_gross_notional"])
     if "cooldown_minutes" in risk and "loss_cooldown_minutes" in risk:
-        risk["loss_cooldown_minutes"] = risk["cooldown_minutes"] + 30.0
+        longer = risk["cooldown_minutes"] + 30.0
+        risk["loss_cooldown_minutes"] = max(risk["loss_cooldown_minutes"], longer)
 
 
-_FREE = ("min_book_notional", "min_bar_value", "bars", "loss_streak", "low_profit", "stop_guard")
+_FREE = ("bars", "loss_streak", "low_profit", "stop_guard")
+_FLOORS = ("cooldown_minutes", "loss_cooldown_minutes", "min_book_notional", "min_bar_value")
 
 
 def _correlation(pick: Pick) -> dict[str, Any]:
