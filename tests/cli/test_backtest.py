@@ -119,7 +119,17 @@ def test_backtest_prints_one_json_object_with_the_keys_of_the_contract(desk: Pat
     assert run["simulated"]
     folder = desk / run["run_dir"]
     names = {"config.toml", "run.json", "log.jsonl", "report.html", "journal.sqlite"}
-    tables = ("orders", "fills", "positions", "equity", "funding", "bars", "past", "predictions")
+    tables = (
+        "orders",
+        "fills",
+        "positions",
+        "equity",
+        "funding",
+        "bars",
+        "past",
+        "predictions",
+        "latency",
+    )
     risk = ("risk", "risk_parts", "tails", "refusals")
     names |= {f"{table}.parquet" for table in (*tables, *risk)}
     assert {p.name for p in folder.iterdir()} == names
