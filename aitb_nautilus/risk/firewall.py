@@ -22,6 +22,7 @@ from typing import Literal
 
 import msgspec
 
+from aitb_nautilus.messages import OrderStatus
 from aitb_nautilus.risk.book import ZERO, Order
 from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.venue_facts import VenueFacts, VenueOrder
@@ -76,6 +77,8 @@ class Explained(msgspec.Struct, frozen=True, kw_only=True):
     sent
         Ids that the journal says were sent; an order of one of these that the ledger does not know
         left while the journal could not be written.
+    ended
+        What became of orders of the run before that the ledger does not hold any more, by id.
     lots
         Lot by instrument id, base currency: what a position is off by less than a lot is dust.
     balances
@@ -86,6 +89,7 @@ class Explained(msgspec.Struct, frozen=True, kw_only=True):
 
     pending: Collection[str] = ()
     sent: Collection[str] = ()
+    ended: Mapping[str, OrderStatus] = {}
     lots: Mapping[str, Decimal] = {}
     balances: Mapping[str, Decimal] = {}
     balance_tolerance: Decimal = ZERO
@@ -132,6 +136,11 @@ def _look_at_order(order: VenueOrder, ledger: Ledger, explained: Explained) -> U
     key = f"order:{name or order.venue_order_id}"
     theirs = _spell(order)
     where = order.instrument_id
+    ended = explained.ended.get(name) if ours is None else ours.status
+    if ended is not None and (ours is None or not ours.is_open):
+        line = f"order {name} is open at the venue ({theirs} {where}), for us it is {ended}"
+        said = ended if ours is None else _spell(ours)
+        return Unexplained(key, "ended order", where, theirs, said, line, ("cancel", "ignore"))
     if ours is None:
         known = "nobody here sent it"
         if name in explained.sent:
@@ -142,9 +151,6 @@ def _look_at_order(order: VenueOrder, ledger: Ledger, explained: Explained) -> U
             choices = ("cancel", "ignore")  # It could not be told from another one later.
         return Unexplained(key, "foreign order", where, theirs, "-", line, choices, True)
     said = _spell(ours)
-    if not ours.is_open:
-        line = f"order {name} is open at the venue ({theirs} {where}), for us it is {ours.status}"
-        return Unexplained(key, "ended order", where, theirs, said, line, ("cancel", "ignore"))
     if (ours.instrument_id, ours.side) != (where, order.side):
         line = f"order {name} is {theirs} {where} at the venue, we sent {said} {ours.instrument_id}"
         return Unexplained(key, "changed order", where, theirs, said, line, ("cancel", "ignore"))

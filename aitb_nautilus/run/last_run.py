@@ -14,6 +14,7 @@ import msgspec
 
 from aitb_nautilus.errors import DataError, RunError
 from aitb_nautilus.files import whole_file
+from aitb_nautilus.messages import OrderStatus
 from aitb_nautilus.observe.run_record import Mode
 from aitb_nautilus.risk.exit_levels import ExitState
 from aitb_nautilus.risk.journal_carried import Carried, carry
@@ -58,12 +59,15 @@ class History(msgspec.Struct, frozen=True):
         As in `LastRun`.
     missing
         Why its journal cannot be read, in a sentence; empty if it was.
+    ended
+        What became of its orders that ended, by id.
     """
 
     carried: Carried
     asked: tuple[Unresolved, ...] = ()
     exits: ExitMemory = {}
     missing: str = ""
+    ended: Mapping[str, OrderStatus] = {}
 
 
 class LastRunFile:
@@ -162,7 +166,8 @@ def history_of(last: LastRun | None, runs: Path, now: int) -> History:
     rebuild(found, ledger)
     balance = ledger.balance() if ledger.starting_equity else None
     carried = carry(ledger, last.run_id, balance, sent_times(found), now)
-    return History(carried, tuple(unresolved(found)), last.exits)
+    ended = {o.client_order_id: o.status for o in ledger.orders.values() if not o.is_open}
+    return History(carried, tuple(unresolved(found)), last.exits, ended=ended)
 
 
 def _account(mode: Mode, venue: VenueSettings) -> str:

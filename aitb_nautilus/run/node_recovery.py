@@ -35,6 +35,7 @@ from aitb_nautilus.run.exit_memory import ExitMemory
 from aitb_nautilus.run.last_run import History, LastRun, LastRunFile
 from aitb_nautilus.run.preparation import Preparation
 from aitb_nautilus.run.sandbox_recovery import Reopening, end_orders
+from aitb_nautilus.run.stale_orders import StaleOrders
 from aitb_nautilus.run.state_place import StatePlace
 from aitb_nautilus.run.venue_hands import EngineHands
 from aitb_nautilus.run.venue_questions import VenueQuestions
@@ -94,6 +95,7 @@ class NodeRecovery:
             for venue in run.venues.values()
             if run.mode == "live" and venue.adapter_name == "binance" and venue.account == "margin"
         }
+        self._stale = StaleOrders(run.context, {s.component_id: s for s in run.strategies})
         self._questions = VenueQuestions(run.context, askers, self._pool, note)
         self._has_begun = self._has_complained = False
         self._differs_since = 0
@@ -220,6 +222,10 @@ class NodeRecovery:
 
     def _compare(self, now: int) -> None:
         """Let the firewall look, once nothing is on its way; then put the exits into place."""
+        stale = self._stale.ask(self._cache, self._history.carried.sent)
+        if stale:
+            many = "an order" if stale == 1 else f"{stale} orders"
+            self._note("WARNING", f"the engine has {many} open that ended: asking the venue")
         rows = unexplained(self._facts(), self._context.ledger, self._explained())
         self._differs_since = self._differs_since or now
         if self._differs_since == now:
@@ -232,6 +238,7 @@ class NodeRecovery:
 
     def _end(self, now: int, unexplained_things: int) -> None:
         self.is_done = True
+        self._stale.let_go()
         begin_day(self._context, now)
         del self._context.guard.withheld[RECOVERY]
         ledger = self._context.ledger
@@ -253,6 +260,7 @@ class NodeRecovery:
         fraction = Decimal(repr(self._run.desk.config.live.balance_tolerance_frac))
         return Explained(
             sent=self._history.carried.sent,
+            ended=self._history.ended,
             lots={name: rules.lot for name, rules in self._context.guard.lots.items()},
             balances={currency: expected} if knows else {},
             balance_tolerance=(abs(expected) * fraction).quantize(Decimal("0.01")),

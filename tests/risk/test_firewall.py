@@ -332,3 +332,27 @@ def test_whatever_is_changed_at_the_venue_is_shown_and_nothing_else(
             told = replace(told, positions={**told.positions, order.instrument_id: held})
         told = replace(told, orders=tuple(orders))
     assert [row.key for row in unexplained(told, ledger, PLAIN)] == [key]
+
+
+def test_order_of_the_run_before_that_ended_for_us_is_shown_as_such() -> None:
+    ledger = Ledger(100_000.0)
+    old = VenueOrder(
+        client_order_id="o1",
+        venue_order_id="V1",
+        instrument_id=BTC,
+        side="SELL",
+        kind="STOP_MARKET",
+        quantity=Decimal("0.010"),
+        trigger_price=28_000.0,
+    )
+    explained = replace(PLAIN, sent=("o1",), ended={"o1": "CANCELED"})
+    row = only(unexplained(facts(ledger, orders=(old,)), ledger, explained))
+    assert (row.what, row.in_journal, row.choices) == (
+        "ended order",
+        "CANCELED",
+        ("cancel", "ignore"),
+    )
+    assert row.line == (
+        f"order o1 is open at the venue (SELL 0.010 STOP_MARKET from 28000 {BTC}), for us it is "
+        "CANCELED"
+    )
