@@ -148,6 +148,7 @@ class _NodeRun:
             note=self._log.note,
             on_tick=self._tick,
             on_warm=self._take_over,
+            kept=redis.engine_cache(last_run.path.stem),
         )
         # After the gate's own: what is wished in the past is refused for that reason.
         if self._run.mode == "live" and not live_orders:

@@ -34,6 +34,7 @@ from aitb_nautilus.risk.strategy import GuardedStrategy
 from aitb_nautilus.run.bar_gate import BarGate, GatePlan
 from aitb_nautilus.run.config import VenueSettings
 from aitb_nautilus.run.engine import SECOND_WALL
+from aitb_nautilus.run.engine_cache import QUIET, EngineCache
 from aitb_nautilus.run.node_clients import Clients
 from aitb_nautilus.run.prediction_recorder import PredictionRecorder
 from aitb_nautilus.run.preparation import Preparation
@@ -77,6 +78,7 @@ def build_node(
     note: Callable[[str, str], None],
     on_tick: Callable[[], None],
     on_warm: Callable[[], None],
+    kept: EngineCache | None = None,
 ) -> BuiltNode:
     """Return a node with clients, actors and strategies. Nothing is connected yet.
 
@@ -98,6 +100,8 @@ def build_node(
         Called ten times a second on the node's thread.
     on_warm
         Called there once the past is told.
+    kept
+        Where the engine keeps its cache beyond this run; None: nowhere.
     """
     context, config = preparation.context, preparation.desk.config
     is_paper = preparation.mode == "paper"
@@ -116,13 +120,18 @@ def build_node(
                 max_order_modify_rate=rate,
                 max_notional_per_order=dict.fromkeys(preparation.instruments, wall),
             ),
-            cache=CacheConfig(tick_capacity=_CACHED, bar_capacity=_CACHED),
+            cache=CacheConfig(tick_capacity=_CACHED, bar_capacity=_CACHED)
+            if kept is None
+            else kept.config(_CACHED),
             timeout_connection_secs=config.live.connect_secs,
             delay_post_stop_secs=0.5,
             timeout_disconnection_secs=2.0,
             timeout_shutdown_secs=2.0,
         ),
     )
+    if kept is not None:
+        builder = builder.with_instance_id(kept.instance_id())
+        builder = builder.with_cache_database_factory(kept.database())
     watched = [spec.id for spec in preparation.instruments.values()]
     for venue in preparation.venues.values():
         data, execution = clients[venue.name].data, clients[venue.name].execution
@@ -193,6 +202,7 @@ def _logging(folder: Path | None) -> LoggerConfig:
         stdout_level=LogLevel.OFF,
         fileout_level=LogLevel.INFO,
         print_config=False,
+        component_levels=QUIET,
         file_config=FileWriterConfig(str(folder), "engine", "json"),
     )
 

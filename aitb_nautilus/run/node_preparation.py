@@ -22,6 +22,7 @@ from aitb_nautilus.run.feed import Series
 from aitb_nautilus.run.kept_account import account_name, with_kept_balances
 from aitb_nautilus.run.load import Desk, resolve
 from aitb_nautilus.run.model_sources import check_expiries, check_sources
+from aitb_nautilus.run.node_redis import refuse_unproved_cache
 from aitb_nautilus.run.preparation import Preparation
 from aitb_nautilus.run.warm_up import bars_before, past_in_catalog
 
@@ -113,6 +114,7 @@ def prepare_node(desk: Desk, run_state: RunState, mode: Mode, now: int) -> NodeP
         remarks=assembly.remarks,
         began_ns=now,
     )
+    refuse_unproved_cache(run)
     return NodePreparation(
         run,
         GatePlan(assembly.bar_types, begins, past, before),

@@ -10,10 +10,12 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol, cast
 
+from aitb_nautilus.errors import ConfigError
 from aitb_nautilus.risk.journal_chain import Row
+from aitb_nautilus.run.engine_cache import EngineCache
 from aitb_nautilus.run.preparation import Preparation
 
-__all__ = ["NoRedis", "NodeRedis", "node_redis"]
+__all__ = ["NoRedis", "NodeRedis", "node_redis", "refuse_unproved_cache"]
 
 type Note = Callable[[str, str, str], None]
 """Is told a level, a line and a component."""
@@ -37,6 +39,10 @@ class NodeRedis(Protocol):
         """Take rows that the journal has written."""
         ...
 
+    def engine_cache(self, account: str) -> EngineCache | None:
+        """Return where the engine keeps its cache of an account; None: nowhere."""
+        ...
+
     def publishing(self, run_id: str, note: Note) -> AbstractContextManager[None]:
         """Publish while the block runs."""
         ...
@@ -49,6 +55,11 @@ class NoRedis:
 
     def tell(self, rows: Sequence[Row]) -> None:
         """Do nothing."""
+
+    def engine_cache(self, account: str) -> EngineCache | None:
+        """Return none."""
+        del account
+        return None
 
     def publishing(self, run_id: str, note: Note) -> AbstractContextManager[None]:
         """Return a block that does nothing."""
@@ -65,7 +76,32 @@ def node_redis(run: Preparation) -> NodeRedis:
         If it does not, or is too old, or refuses the password.
     """
     settings = run.desk.config.redis
-    if settings is None or not settings.streams:
+    if settings is None or not (settings.streams or (settings.cache and run.mode == "live")):
         return NoRedis()
     streaming = importlib.import_module("aitb_nautilus.run.streaming")
     return cast("NodeRedis", streaming.Streaming(run, settings))
+
+
+def refuse_unproved_cache(run: Preparation) -> None:
+    """Let the engine keep its cache only of venues at which each of its orders can be asked for.
+
+    Elsewhere an order that ended while no node ran would rest for ever for engine and journal
+    alike, and a position would be believed to have its stop.
+
+    Raises
+    ------
+    ConfigError
+        If the config wants it of another venue.
+    """
+    settings = run.desk.config.redis
+    if settings is None or not settings.cache or run.mode != "live":
+        return
+    for venue in run.venues.values():
+        if venue.adapter_name != "binance" or venue.account != "margin":
+            raise ConfigError(
+                f"{run.desk.path}: redis.cache",
+                f"was true, and {venue.name} is not Binance USD-M",
+                "must be false: whether an order of the cache still rests can be asked for at "
+                "Binance USD-M alone, and a stop that is gone would be believed in",
+                "Take it out; the journal brings everything back without it",
+            )

@@ -11,7 +11,7 @@ from redis.exceptions import AuthenticationError, NoPermissionError, RedisError,
 from redis.retry import Retry
 
 from aitb_nautilus.errors import ConfigError
-from aitb_nautilus.run.redis_settings import RedisSettings, url_fault
+from aitb_nautilus.run.redis_settings import RedisSettings, database_of, url_fault
 
 __all__ = ["OLDEST", "client_of", "reach", "shown_url"]
 
@@ -34,6 +34,8 @@ def client_of(settings: RedisSettings, where: str) -> redis.Redis:
     """
     url = settings.reveal_url()
     why = url_fault(url)
+    if settings.cache and not why and database_of(url):
+        why = "names another database than 0, where the engine keeps its cache"
     if why:
         raise ConfigError(
             f"{where}: redis.url",

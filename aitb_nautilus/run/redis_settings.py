@@ -9,7 +9,7 @@ import msgspec
 
 from aitb_nautilus.settings import Secret, Settings
 
-__all__ = ["RedisSettings", "url_fault"]
+__all__ = ["RedisSettings", "database_of", "url_fault"]
 
 _REFERENCE = ("env:", "file:")
 _WANTED = (
@@ -30,6 +30,10 @@ class RedisSettings(Settings, frozen=True):
         holds the whole URL.
     streams
         Whether predictions, decisions, orders, fills, positions and states are published.
+    cache
+        Whether the engine keeps its cache in database 0 there, and knows its orders after a
+        restart. Live only: on paper the exchange itself begins anew. What it brings back is
+        compared with the journal.
     keep_events
         About so many events stay in the stream.
     keep_hours
@@ -45,6 +49,7 @@ class RedisSettings(Settings, frozen=True):
 
     url: str = "redis://127.0.0.1:6379"
     streams: bool = True
+    cache: bool = False
     keep_events: Annotated[int, msgspec.Meta(ge=1_000, le=100_000_000)] = 100_000
     keep_hours: Annotated[float, msgspec.Meta(ge=0.1, le=87_600)] | None = None
     queue_size: Annotated[int, msgspec.Meta(ge=100, le=10_000_000)] = 50_000
@@ -61,6 +66,11 @@ class RedisSettings(Settings, frozen=True):
             raise ValueError(f"url {why}, {_WANTED}")
         if urlsplit(self.url).password:
             raise ValueError(f"url holds a password, {_WANTED}")
+        if self.cache and database_of(self.url):
+            raise ValueError(
+                "url names another database than 0, must not where cache is true: the engine keeps "
+                "its cache in database 0 of the server"
+            )
 
     def reveal_url(self) -> str:
         """Return the URL, its password included.
@@ -88,3 +98,8 @@ def url_fault(url: str) -> str:
         return "holds something after ? or #"
     path = parts.path.strip("/")
     return "" if not path or path.isdecimal() else "names a database that is no number"
+
+
+def database_of(url: str) -> int:
+    """Return the number of the database that a URL of Redis names; 0 if it names none."""
+    return int(urlsplit(url).path.strip("/") or 0)

@@ -15,6 +15,8 @@ from aitb_nautilus.risk.actor import GuardedActor
 from aitb_nautilus.risk.capture import capture_fact
 from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.journal_chain import Row
+from aitb_nautilus.run.cache_door import CacheDoor
+from aitb_nautilus.run.engine_cache import EngineCache
 from aitb_nautilus.run.node_redis import Note
 from aitb_nautilus.run.preparation import Preparation
 from aitb_nautilus.run.redis_server import client_of, reach
@@ -55,15 +57,24 @@ class Streaming:
         self._publisher: StreamPublisher | None = None
         self._note: Note | None = None
         self._next_status = 0
-        self._actor: StreamActor | None = None
-        if settings.streams:
-            self._actor = StreamActor(Settings(), run.context, "aitb_stream-001")
-            self._actor.streaming = self
+        self._door: CacheDoor | None = None
+        if settings.cache and run.mode == "live":
+            self._door = CacheDoor(settings.reveal_url(), settings.timeout_secs)
+        self._actor = StreamActor(Settings(), run.context, "aitb_stream-001")
+        self._actor.streaming = self
 
     @property
     def actors(self) -> Sequence[Any]:
         """Return the actor that hears predictions and brings the time."""
-        return () if self._actor is None else (self._actor,)
+        return (self._actor,)
+
+    def engine_cache(self, account: str) -> EngineCache | None:
+        """Return where the engine keeps its cache of an account; None: nowhere."""
+        if self._door is None:
+            return None
+        return EngineCache(
+            self._settings.reveal_url(), self._door.port, account, self._settings.timeout_secs
+        )
 
     @contextmanager
     def publishing(self, run_id: str, note: Note) -> Iterator[None]:
@@ -76,21 +87,31 @@ class Streaming:
         note
             Told of what happens to the stream, in the thread of the block.
         """
-        if not self._settings.streams:
-            yield
-            return
-        key = stream_key(self._run.desk.config.trader.id)
-        publisher = StreamPublisher(
-            partial(client_of, self._settings, self._where), key, run_id, self._settings
-        )
-        self._publisher, self._note = publisher, note
-        publisher.start()
+        self._note = note
+        if self._settings.streams:
+            self._publisher = self._begin(run_id)
+        open_s = 0.0
         try:
             yield
+            open_s = _PATIENCE_S
         finally:
-            publisher.close(_PATIENCE_S)
-            self._publisher = None
-            for level, line in publisher.news():
+            publisher, self._publisher = self._publisher, None
+            if self._door is not None:
+                self._door.shut(open_s)
+            if publisher is not None:
+                publisher.close(_PATIENCE_S)
+            self._say_news(publisher, note)
+
+    def _begin(self, run_id: str) -> StreamPublisher:
+        key = stream_key(self._run.desk.config.trader.id)
+        connect = partial(client_of, self._settings, self._where)
+        publisher = StreamPublisher(connect, key, run_id, self._settings)
+        publisher.start()
+        return publisher
+
+    def _say_news(self, publisher: StreamPublisher | None, note: Note) -> None:
+        for source in (publisher, self._door):
+            for level, line in () if source is None else source.news():
                 note(level, line, _COMPONENT)
 
     def tell(self, rows: Sequence[Row]) -> None:
@@ -112,10 +133,10 @@ class Streaming:
     def look(self, now: int) -> None:
         """Say how the node stands, if it is time; and how the stream does; now, ns UTC."""
         publisher, note = self._publisher, self._note
-        if publisher is None or note is None:
+        if note is not None:
+            self._say_news(publisher, note)
+        if publisher is None:
             return
-        for level, line in publisher.news():
-            note(level, line, _COMPONENT)
         if now >= self._next_status:
             self._next_status = now + round(self._settings.status_secs * 1e9)
             publisher.put("status", now, self._standing(publisher.lost))

@@ -31,6 +31,7 @@ def settings(**values: Any) -> RedisSettings:
         ({"url": "redis://h/words"}, "redis: url names a database that is no number"),
         ({"url": "redis://h?socket_timeout=9"}, "redis: url holds something after ?"),
         ({"url": "redis://:geheim@h"}, "redis: url holds a password"),
+        ({"url": "redis://h/3", "cache": True}, "redis: url names another database than 0"),
         ({"url": "env:1"}, "redis: must be a reference"),
         ({"keep_events": 3}, "redis.keep_events"),
         ({"queue_size": 0}, "redis.queue_size"),
