@@ -249,3 +249,44 @@ def test_reading_the_catalog_does_not_load_what_it_does_not_need(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+QUOTES = """event_time,bid,bid_qty,ask,ask_qty
+1700000000000,100.10,1.0,100.20,2.0
+1700000000500,100.20,1.5,100.30,0.5
+"""
+TRADES = "time,price,qty\n" + "".join(
+    f"{1_700_000_000_000 + 400 * n},{100 + n % 3}.0,0.5\n" for n in range(20)
+)
+
+
+def test_quotes_are_imported_listed_and_named_in_the_answer(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, catalog: Path
+) -> None:
+    path = tmp_path / "BTCUSDT-quotes.csv"
+    path.write_text(QUOTES)
+    words = ("import", path, "--kind", "quotes", "--market", "perpetual", "--catalog", catalog)
+    told = run_json(capsys, *words)
+    assert (told["kind"], told["rows_added"]) == ("quotes", 2)
+    assert told["series"][0]["instrument_id"] == "BTCUSDT-PERP.BINANCE"
+    assert told["series"][0]["first"] == "2023-11-14T22:13:20Z"
+    listed = run_json(capsys, "list", "--catalog", catalog)
+    assert listed["quotes"][0]["rows"] == 2
+    code, out, _ = run(capsys, "list", "--catalog", catalog)
+    assert code == 0
+    assert "quotes" in out
+
+
+def test_trades_become_bars_of_the_interval_that_must_be_given(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, catalog: Path
+) -> None:
+    path = tmp_path / "BTCUSDT-trades.csv"
+    path.write_text(TRADES)
+    words = ("import", path, "--kind", "trades", "--catalog", catalog)
+    code, _, err = run(capsys, *words)
+    assert code == 2
+    assert "was given no --interval" in err
+    told = run_json(capsys, *words, "--interval", "1s")
+    assert told["series"][0]["bar_type"] == "BTCUSDT.BINANCE-1-SECOND-LAST-EXTERNAL"
+    # 20 trades in 7.6 s make 8 bars, of which the first and the last are left out.
+    assert told["rows_added"] == 6
