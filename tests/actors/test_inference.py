@@ -218,6 +218,44 @@ def test_worker_answers_through_the_engines_clock(registry: Registry) -> None:
     assert ear.late == []
 
 
+@pytest.mark.parametrize(
+    ("how", "features", "inferences"),
+    [("inline", 9 - RETURN.warmup, 9 - RETURN.warmup), ("worker", 9 - RETURN.warmup, None)],
+)
+def test_rows_and_answers_are_timed_where_they_are_made_at_their_bar(
+    registry: Registry, how: str, features: int, inferences: int | None
+) -> None:
+    put_for(registry, "m", RETURN, (BTC,))
+    context = make_context()
+    actor = actor_of("m", context=context, inference=how)
+    ear = Ear(Settings(), context, "ear-001")
+
+    def wait() -> None:
+        end = time.monotonic() + 20
+        workers = actor._workers
+        while how == "worker" and time.monotonic() < end:
+            if len(workers._workers[0]._answers) >= len(workers):
+                break
+            time.sleep(0.001)
+
+    run(context, [[bar] for bar in bars_of({BTC: frame(8, 1, 30_000.0)})], [actor, ear], wait)
+    of = context.latencies.of
+    assert of["feature"].count == features
+    assert of["inference"].count == (len(ear.heard) if inferences is None else inferences)
+    assert of["inference"].count > 0
+    assert of["inference"].below_zero == 0
+
+
+def test_answers_that_were_looked_up_are_not_timed(registry: Registry) -> None:
+    put_for(registry, "m", RETURN, (BTC,))
+    context, frames = make_context(), {BTC: frame(8, 1, 30_000.0)}
+    actor = actor_of("m", context=context)
+    actor.foresee(frames)
+    run(context, [bars_of(frames)], [actor, ear := Ear(Settings(), context, "ear-001")])
+    assert ear.heard
+    assert context.latencies.of["feature"].count == 0
+
+
 @pytest.fixture
 def _held_back() -> Iterator[None]:
     """Let no other thread have a turn while the engine computes."""
