@@ -15,32 +15,32 @@ __all__ = ["MeasuredWay"]
 
 
 class MeasuredWay:
-    """Say when the commands to one venue arrive: each after its own time, none before another.
+    """Say when the commands of one instrument arrive at the venue.
 
-    A connection keeps the order of what is sent over it, so what is sent later waits for what is
-    slower before it.
+    What is decided at one moment goes together: it waited for the same bar. What is decided later
+    draws a time of its own, and never arrives before what was sent earlier, as a connection keeps
+    the order of what is sent over it. Instruments do not wait for each other: else those of one
+    moment would all be as late as the slowest of them.
 
     Parameters
     ----------
     draw
         Returns the next latency, ns.
+    opens_at
+        When the market hears what comes at a time, ns UTC; None: at once.
     """
 
-    def __init__(self, draw: Callable[[], int]) -> None:
+    def __init__(
+        self, draw: Callable[[], int], opens_at: Callable[[int], int] | None = None
+    ) -> None:
         self._draw = draw
+        self._opens_at = opens_at
+        self._sent = -1
         self._last = 0
 
-    def over(self, opens_at: Callable[[int], int] | None) -> Callable[[int], int]:
-        """Return what says when a command leaves for the engine, ns UTC.
-
-        Parameters
-        ----------
-        opens_at
-            When the market of an instrument hears what comes at a time; None: at once.
-        """
-
-        def leaves_at(now: int) -> int:
+    def leaves_at(self, now: int) -> int:
+        """Return when a command that is sent at `now` leaves for the engine, ns UTC."""
+        if now != self._sent:
+            self._sent = now
             self._last = max(self._last, now + self._draw() - ARRIVAL_NS)
-            return self._last if opens_at is None else opens_at(self._last)
-
-        return leaves_at
+        return self._last if self._opens_at is None else self._opens_at(self._last)

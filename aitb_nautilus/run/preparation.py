@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -164,10 +164,7 @@ def prepare(desk: Desk, run_state: RunState) -> Preparation:
     funding: dict[str, tuple[TimeArray, FloatArray]] = {}
     quotes: dict[str, Quotes] = {}
     paid = paid_latencies(desk, {assembly.spec_of(text).venue for text in assembly.bar_types})
-    ways = {
-        name: MeasuredWay(one.draws(desk.config.backtest.latency_seed))
-        for name, one in paid.items()
-    }
+    draws = {n: one.draws(desk.config.backtest.latency_seed) for n, one in paid.items()}
     before = bars_before(desk, assembly)
     series, data = [], []
     for bar_type in assembly.bar_types:
@@ -187,7 +184,7 @@ def prepare(desk: Desk, run_state: RunState) -> Preparation:
         if on_quotes:
             quotes[instrument_id], record = _quotes(desk, spec, one)
             data.append(record)
-        _let_hear(context, one, ways.get(spec.venue), on_quotes=on_quotes)
+        _let_hear(context, one, draws.get(spec.venue), on_quotes=on_quotes)
         first, last = int(frame.ts_close[0]), int(frame.ts_close[-1])
         earlier = past_in_catalog(source, bar_type, first - one.interval_ns, before)
         if len(earlier):
@@ -250,11 +247,11 @@ def _engines_part(venue: VenueSettings, *, is_paid: bool) -> VenueSettings:
 
 
 def _let_hear(
-    context: Context, series: Series, way: MeasuredWay | None, *, on_quotes: bool
+    context: Context, series: Series, draw: Callable[[], int] | None, *, on_quotes: bool
 ) -> None:
     """Say when commands for an instrument are heard; at once, if nothing is said."""
     opens_at = None if on_quotes else series.heard_at
-    heard_at = opens_at if way is None else way.over(opens_at)
+    heard_at = opens_at if draw is None else MeasuredWay(draw, opens_at).leaves_at
     if heard_at is not None:
         context.heard_at[str(series.instrument_id)] = heard_at
 

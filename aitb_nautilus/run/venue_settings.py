@@ -50,8 +50,8 @@ class VenueSettings(Settings, frozen=True):
         same fills; with quotes they do not.
     latency
         ``run:ID``: a back-test pays what that run on paper or live measured of the way of its
-        orders, one drawn for each command, in place of `latency_ms`. ID is the name of a folder
-        under ``backtest.runs``, or a folder.
+        orders, drawn anew for each moment and instrument, in place of `latency_ms`. ID is the name
+        of a folder under ``backtest.runs``, or a folder.
     slippage_bps
         How much worse than the reference price a taker fills, in basis points of it.
     limit_fill

@@ -189,15 +189,26 @@ def test_draws_have_the_quantiles_of_what_was_measured(lab: Lab) -> None:
     assert drawn[-1] <= times[-1]
 
 
-def test_no_command_overtakes_another(lab: Lab) -> None:
-    del lab
+def test_what_is_sent_later_never_arrives_before() -> None:
     times = iter([500 * MS, 100 * MS, 700 * MS])
-    leaves_at = MeasuredWay(lambda: next(times)).over(None)
-    assert [leaves_at(now) + 1_000 for now in (0, 10 * MS, 20 * MS)] == [
+    way = MeasuredWay(lambda: next(times))
+    assert [way.leaves_at(now) + 1_000 for now in (0, 10 * MS, 20 * MS)] == [
         500 * MS,
         500 * MS,
         720 * MS,
     ]
+
+
+def test_what_is_sent_at_one_moment_arrives_together_and_draws_once() -> None:
+    times = iter([500 * MS, 100 * MS])
+    way = MeasuredWay(lambda: next(times))
+    assert [way.leaves_at(7), way.leaves_at(7)] == [7 + 500 * MS - 1_000] * 2
+    assert way.leaves_at(900 * MS) == 1_000 * MS - 1_000
+
+
+def test_closed_market_hears_it_when_it_opens() -> None:
+    way = MeasuredWay(lambda: 5 * MS, lambda now: max(now, 9 * MS))
+    assert [way.leaves_at(now) for now in (0, 20 * MS)] == [9 * MS, 25 * MS - 1_000]
 
 
 def test_cancel_of_an_order_on_its_way_arrives_after_it(lab: Lab) -> None:
