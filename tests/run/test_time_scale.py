@@ -69,8 +69,8 @@ class Stubborn(GuardedStrategy):
     (tmp_path / "desk.toml").write_text(
         """
 [risk]
-max_order_notional = 1
-max_position_notional = 1
+max_order_notional = 1_000
+max_position_notional = 1_000
 [[venues]]
 name = "BINANCE"
 starting_balance = "1 USDT"
