@@ -29,12 +29,14 @@ _FOLD_S = 1.0
 
 
 class Follower:
-    """Force the log of an SQLite file in WAL mode to the disk, behind the thread that writes it.
+    """Force a log to the disk, behind the thread that writes it.
 
     Parameters
     ----------
-    path
-        Of the file; its log must be there.
+    log
+        The file.
+    folds
+        The SQLite file in WAL mode whose log it is, which takes it over now and then; None: nobody.
 
     Attributes
     ----------
@@ -48,12 +50,12 @@ class Follower:
         If the log cannot be opened.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, log: Path, folds: Path | None = None) -> None:
         self.failure = ""
-        self._path = path
-        self._log = os.open(path.with_name(f"{path.name}-wal"), os.O_RDWR | os.O_CLOEXEC)
+        self._folds = folds
+        self._log = os.open(log, os.O_RDWR | os.O_CLOEXEC)
         self._is_due = self._is_closing = False
-        self._thread = threading.Thread(target=self._follow, name=f"disk-{path.name}", daemon=True)
+        self._thread = threading.Thread(target=self._follow, name=f"disk-{log.name}", daemon=True)
         self._thread.start()
 
     def soon(self) -> None:
@@ -81,15 +83,16 @@ class Follower:
                 turns += 1
                 try:
                     self.now()
-                    if turns % _FOLD_EVERY == 0:
-                        self._fold()
+                    if self._folds is not None and turns % _FOLD_EVERY == 0:
+                        _fold(self._folds)
                 except (OSError, sqlite3.Error) as e:
                     self.failure = self.failure or f"the disk failed: {e}"
             if is_last:
                 return
             time.sleep(_PAUSE_S)
 
-    def _fold(self) -> None:
-        """Carry the log into the file as far as that holds up nobody."""
-        with closing(sqlite3.connect(self._path, timeout=_FOLD_S)) as database:
-            database.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+def _fold(path: Path) -> None:
+    """Carry the log into the file as far as that holds up nobody."""
+    with closing(sqlite3.connect(path, timeout=_FOLD_S)) as database:
+        database.execute("PRAGMA wal_checkpoint(PASSIVE)")

@@ -137,7 +137,7 @@ class Journal:
         try:
             self._begin(opened, ts)
             if durable and on_disk == "soon":
-                self._follower = Follower(path)
+                self._follower = Follower(path.with_name(f"{path.name}-wal"), folds=path)
                 self._follower.now()
         except (sqlite3.Error, OSError) as e:
             self._release()

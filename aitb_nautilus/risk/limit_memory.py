@@ -187,6 +187,7 @@ class LimitMemory:
         self._limits = limits
         self._looks = looks
         self._written: dict[tuple[str, str], Memory] = {}
+        self._terms: dict[tuple[str, str], str] = {}
         own = [one for one in limits if one.memory is not None]
         self.at_order: list[_Remembers] = [one for one in own if one.counts]
         closing = [one for one in own if _hears(one, "hear_close")]
@@ -297,7 +298,8 @@ class LimitMemory:
             if self._written.get(key) != memory:
                 changed[key] = memory
                 text = msgspec.json.encode(memory).decode()
-                rows.append(MemoryRow(*key, _terms(one), text, ts))
+                terms = self._terms.get(key) or self._terms.setdefault(key, _terms(one))
+                rows.append(MemoryRow(*key, terms, text, ts))
         if rows:
             try:
                 self.keeper.remember(rows)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Sequence
-from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,8 +18,10 @@ import msgspec
 
 from aitb_nautilus.errors import DataError
 from aitb_nautilus.files import sync_folder
+from aitb_nautilus.risk import memory_log
 from aitb_nautilus.risk.disk import Follower, OnDisk
 from aitb_nautilus.risk.limit_memory import MemoryRow
+from aitb_nautilus.risk.memory_log import MemoryLog
 from aitb_nautilus.risk.state_lock import unwritable
 from aitb_nautilus.risk.trading_states import Halt, Resume, StateScope
 
@@ -29,6 +30,10 @@ __all__ = ["Change", "StateFile"]
 _APPLICATION_ID = 0x41495453
 """``AITS``: tells a state file from any other SQLite file."""
 _CHANGES = "SELECT ts, scope, scope_id, level, flatten, cause, who, reason FROM changes"
+_MEMORIES = "SELECT limit_name, scope, terms, memory, ts FROM memories"
+_REMEMBER = (
+    "INSERT OR REPLACE INTO memories (limit_name, scope, terms, memory, ts) VALUES (?, ?, ?, ?, ?)"
+)
 _WAIT_S = 0.2
 """How long a write waits for a stranger who locked the file: the node waits as long."""
 
@@ -70,6 +75,8 @@ _STEPS: tuple[tuple[str, ...], ...] = (
     PRIMARY KEY (limit_name, scope)
 ) STRICT""",
     ),
+    # From here on memories may stand in a log beside the file, which an older program overlooks.
+    (),
 )
 """What brings a file from each version to the next; a new file takes all of them. A step that was
 once released is never changed: a new version adds one."""
@@ -105,7 +112,8 @@ class StateFile:
     path
         Of the file; it is made if it is not there.
     by_node
-        Whether the trader's node makes the changes; else it is told of them at its next start.
+        Whether the trader's node makes the changes; else it is told of them at its next start. A
+        node keeps what limits remember in a log first, see `memory_log`.
     memories
         Whether what limits remember is on the disk before `remember` returns, or soon after.
 
@@ -121,6 +129,7 @@ class StateFile:
         self.path = path
         self._name = str(path)
         self._by_node = by_node
+        self._log: MemoryLog | None = None
         self._follower: Follower | None = None
         try:
             # Made by one thread and closed by another one, never used by two at a time.
@@ -132,10 +141,11 @@ class StateFile:
         try:
             self._bring_forward()
             self._identity = self._look()
-            if memories == "soon":
-                self._database.execute("PRAGMA synchronous = NORMAL")
-                self._database.execute("PRAGMA user_version")  # makes the log
-                self._follower = Follower(path)
+            if by_node:
+                self._log = MemoryLog(path)
+                self._take_over(self._log)
+                if memories == "soon":
+                    self._follower = Follower(self._log.path)
         except (sqlite3.Error, OSError) as e:
             self._database.close()
             raise unwritable(path, str(e)) from e
@@ -199,11 +209,20 @@ class StateFile:
         self._write([taken, *([] if left is None else [self._added(left)]), self._changed(resume)])
 
     def memories(self) -> list[MemoryRow]:
-        """Return what limits remember, by name."""
-        rows = self._rows(
-            "SELECT limit_name, scope, terms, memory, ts FROM memories ORDER BY limit_name, scope"
-        )
-        return [MemoryRow(*row) for row in rows]
+        """Return what limits remember, by name.
+
+        Raises
+        ------
+        StateError
+            If it cannot be read.
+        """
+        rows = [MemoryRow(*row) for row in self._rows(_MEMORIES)]
+        try:
+            newer = memory_log.read(self.path)
+        except (OSError, msgspec.MsgspecError) as e:
+            raise unwritable(memory_log.path_of(self.path), str(e)) from e
+        found = {(row.limit, row.scope): row for row in (*rows, *newer)}
+        return [found[key] for key in sorted(found)]
 
     def remember(self, rows: Sequence[MemoryRow]) -> None:
         """Write what limits remember, all or none; it is on the disk when this returns, or soon.
@@ -213,20 +232,34 @@ class StateFile:
         StateError
             If it cannot be written; nothing is changed then.
         """
-        # One statement, which is its own transaction: an order waits for it.
-        places = ", ".join(["(?, ?, ?, ?, ?)"] * len(rows))
-        statement = (
-            "INSERT OR REPLACE INTO memories (limit_name, scope, terms, memory, ts) "  # noqa: S608
-            f"VALUES {places}"
-        )
-        values = chain.from_iterable((r.limit, r.scope, r.terms, r.memory, r.ts) for r in rows)
-        self._write([(statement, tuple(values))], waits=False)
+        log, follower = self._log, self._follower
+        if log is None:
+            self._remember(rows)
+            return
+        try:
+            if follower is not None and follower.failure:
+                raise unwritable(log.path, follower.failure)
+            log.append(rows)
+            if follower is not None:
+                follower.soon()
+            else:
+                os.fdatasync(log.handle)
+        except OSError as e:
+            raise unwritable(log.path, e.strerror or str(e)) from e
+        if log.is_full:
+            self._take_over(log)
 
     def close(self) -> None:
         """Let the file go."""
-        if self._follower is not None:
-            self._follower.close()
-        self._database.close()
+        try:
+            if self._log is not None:
+                if self._follower is not None:
+                    self._follower.close()
+                self._take_over(self._log)
+        finally:
+            if self._log is not None:
+                self._log.close()
+            self._database.close()
 
     def __enter__(self) -> Self:
         return self
@@ -248,38 +281,35 @@ class StateFile:
             (*_values(change), int(self._by_node)),
         )
 
-    def _write(
-        self, statements: Sequence[tuple[str, Sequence[Any]]], *, waits: bool = True
-    ) -> None:
-        """Carry out statements, all or none, and wait for the disk unless that may come later."""
-        follower = self._follower
+    def _take_over(self, log: MemoryLog) -> None:
+        """Put what the log holds into the file, and then forget it there."""
+        rows = memory_log.read(self.path)
+        if rows:
+            self._remember(rows)
+        log.clear()
+
+    def _remember(self, rows: Sequence[MemoryRow]) -> None:
+        self._write([(_REMEMBER, (r.limit, r.scope, r.terms, r.memory, r.ts)) for r in rows])
+
+    def _write(self, statements: Sequence[tuple[str, Sequence[Any]]]) -> None:
+        """Carry out statements, all or none."""
+        database = self._database
         try:
             if self._look() != self._identity:
                 raise unwritable(self.path, f"{self.path.name} was replaced by another file")
-            if follower is not None and follower.failure:
-                raise unwritable(self.path, follower.failure)
-            self._carry_out(statements)
-            if follower is not None:
-                (follower.now if waits else follower.soon)()
+            database.execute("BEGIN IMMEDIATE")
+            try:
+                for statement, values in statements:
+                    database.execute(statement, values)
+                database.execute("COMMIT")
+            except BaseException:
+                if database.in_transaction:
+                    database.execute("ROLLBACK")
+                raise
         except OSError as e:
             raise unwritable(self.path, f"{self.path.name} is gone: {e.strerror}") from e
         except (sqlite3.Error, UnicodeEncodeError) as e:
             raise unwritable(self.path, str(e)) from e
-
-    def _carry_out(self, statements: Sequence[tuple[str, Sequence[Any]]]) -> None:
-        database = self._database
-        if len(statements) == 1:  # its own transaction
-            database.execute(*statements[0])
-            return
-        database.execute("BEGIN IMMEDIATE")
-        try:
-            for statement, values in statements:
-                database.execute(statement, values)
-            database.execute("COMMIT")
-        except BaseException:
-            if database.in_transaction:
-                database.execute("ROLLBACK")
-            raise
 
     def _rows(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
         try:
