@@ -204,7 +204,8 @@ class BarGate(GuardedActor):
         if not self._past_told:
             return
         if not self.is_warm:
-            self._tell_past(self._ready())
+            # As a whole: the order of the past is no matter of whose history answers first.
+            self._tell_past(self._ready(whole=True))
             if not self._inquiries and self._order.hole(self.now(), _START_WAIT_NS) is None:
                 self._become_warm()
             return
@@ -219,8 +220,11 @@ class BarGate(GuardedActor):
             self.past.add(bar)
             yield bar
 
-    def _ready(self) -> Iterator[BarClosed]:
-        while not self.run_state.stop_reason and (bar := self._order.next()) is not None:
+    def _ready(self, *, whole: bool = False) -> Iterator[BarClosed]:
+        while not self.run_state.stop_reason:
+            bar = self._order.next(whole=whole)
+            if bar is None:
+                return
             yield bar
 
     def _tell_one(self, bar: BarClosed) -> None:

@@ -62,8 +62,14 @@ class BarOrder:
         pending[ts] = bar
         return ""
 
-    def next(self) -> BarClosed | None:
-        """Return the next bar in order and forget it; None while it is not there."""
+    def next(self, *, whole: bool = False) -> BarClosed | None:
+        """Return the next bar in order and forget it; None while it is not there.
+
+        Parameters
+        ----------
+        whole
+            Whether to wait until every instrument that has a bar of that time has brought it.
+        """
         found: BarClosed | None = None
         for name, length in self.interval_ns.items():
             bar = self._pending[name].get(self.last[name] + length)
@@ -71,8 +77,10 @@ class BarOrder:
                 found = bar
         if found is None:
             return None
-        if any(self.last[name] + length < found.ts for name, length in self.interval_ns.items()):
-            return None
+        for name, length in self.interval_ns.items():
+            due = self.last[name] + length
+            if due < found.ts or (whole and due == found.ts and due not in self._pending[name]):
+                return None
         name = found.instrument_id
         del self._pending[name][found.ts]
         self.last[name], self._told[name] = found.ts, found

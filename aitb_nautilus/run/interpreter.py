@@ -1,4 +1,4 @@
-"""What a node asks of the interpreter: quick turns of threads, and garbage on one thread alone.
+"""What a node asks of its process: quick turns of threads, garbage on one thread, small pages.
 
 An object of the engine that another thread drops raises there, or ends the process. Python looks
 for cycles on whichever thread happens to allocate next, such as one that writes tables or answers
@@ -7,15 +7,17 @@ a command; so in a node nobody looks but the thread that owns the engine.
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["GarbageTurns", "garbage_by_turns", "switching"]
+__all__ = ["GarbageTurns", "garbage_by_turns", "small_pages", "switching"]
 
 _WHOLE_S = 60.0
+_PR_SET_THP_DISABLE = 41
 
 
 class GarbageTurns:
@@ -57,6 +59,29 @@ def garbage_by_turns() -> Iterator[None]:
         gc.unfreeze()
         if was_enabled:
             gc.enable()
+
+
+@contextmanager
+def small_pages() -> Iterator[None]:
+    """Let Linux make no huge pages of the process's memory while the block runs.
+
+    The allocators of the engine and of Arrow allow them. The kernel then turns two megabytes of
+    which a little was touched once into two that are resident, now and then, for hours: memory
+    that grows, and nothing has grown.
+
+    References
+    ----------
+    prctl(2), PR_SET_THP_DISABLE.
+    """
+    if sys.platform != "linux":
+        yield
+        return
+    prctl = ctypes.CDLL(None).prctl
+    prctl(_PR_SET_THP_DISABLE, 1, 0, 0, 0)
+    try:
+        yield
+    finally:
+        prctl(_PR_SET_THP_DISABLE, 0, 0, 0, 0)
 
 
 @contextmanager

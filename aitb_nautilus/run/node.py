@@ -26,7 +26,7 @@ from aitb_nautilus.risk.taking_over import settle_on
 from aitb_nautilus.run.backtest_traded import balances_at
 from aitb_nautilus.run.commands import NodeCommands
 from aitb_nautilus.run.ending import what_ended
-from aitb_nautilus.run.interpreter import GarbageTurns, garbage_by_turns, switching
+from aitb_nautilus.run.interpreter import GarbageTurns, garbage_by_turns, small_pages, switching
 from aitb_nautilus.run.journalling import RunJournal, journalled
 from aitb_nautilus.run.last_run import LastRun, LastRunFile, history_of
 from aitb_nautilus.run.load import Desk, load_config
@@ -170,7 +170,8 @@ class _NodeRun:
             publishing = self._redis.publishing(writer.folder.name, self._log.note)
             journal = journalled(self._run, writer.folder, self._redis.tell)
             recording = recorded(self._run, writer.folder, self._log.note)
-            with publishing, self._commands, journal as self._journal, recording:
+            small = small_pages()
+            with small, publishing, self._commands, journal as self._journal, recording:
                 self._loaded = time.perf_counter()
                 self._recovery = self._recover_from()
                 try:

@@ -46,6 +46,8 @@ from aitb_nautilus.settings import Settings
 __all__ = ["BuiltNode", "build_node"]
 
 _CACHED = 1_000
+_SURELY_OLD_MS = 6_000
+"""Binance refuses a command that is older than five seconds."""
 
 
 class BuiltNode(msgspec.Struct, frozen=True):
@@ -113,8 +115,7 @@ def build_node(
             environment=Environment.SANDBOX if is_paper else Environment.LIVE,
             trader_id=TraderId(config.trader.id),
             logging=_logging(log_folder),
-            # A sandbox is born with this run: there is nothing to reconcile.
-            exec_engine=LiveExecutionEngineConfig(reconciliation=not is_paper),
+            exec_engine=_exec_engine(None if is_paper else config.live.order_check_secs),
             risk_engine=LiveRiskEngineConfig(
                 max_order_submit_rate=rate,
                 max_order_modify_rate=rate,
@@ -177,6 +178,30 @@ def build_node(
     if not is_paper:
         _claim(preparation.strategies)
     return BuiltNode(node, node.cache, node.portfolio, gate, warden, recorder)
+
+
+def _exec_engine(check_secs: float | None) -> LiveExecutionEngineConfig:
+    """Let the engine compare its orders with those of the venue; None: with a sandbox, never.
+
+    What it hears of no more, it asks for by its id: the stream of a venue may lose a message, and
+    an answer may say nothing of whether an order was taken. It is not given up before the venue
+    would have refused it as too old.
+    """
+    if check_secs is None:
+        # A sandbox is born with this run: there is nothing to reconcile.
+        return LiveExecutionEngineConfig(reconciliation=False)
+    return LiveExecutionEngineConfig(
+        reconciliation_startup_delay_secs=check_secs,
+        inflight_check_interval_ms=1_000,
+        inflight_check_threshold_ms=_SURELY_OLD_MS,
+        inflight_check_retries=2,
+        open_check_interval_secs=check_secs,
+        open_check_open_only=False,  # with open ones alone nothing is ever asked for by its id
+        open_check_lookback_mins=60,
+        open_check_threshold_ms=2_000,
+        max_single_order_queries_per_cycle=20,
+        open_check_missing_retries=max(2, math.ceil(_SURELY_OLD_MS / 1_000 / check_secs)),
+    )
 
 
 def _claim(strategies: Sequence[GuardedStrategy]) -> None:

@@ -89,6 +89,9 @@ class LiveSettings(Settings, frozen=True):
     balance_tolerance_frac
         By how much of it the account's balance may differ, after a restart, from what the journal
         comes to: funding is no record of the journal. More binds the trader to reducing.
+    order_check_secs
+        How often the venue is asked, while a live run goes on, which orders are open. What it does
+        not name any more is asked for by its id, so that a lost message is found.
     snapshot_secs
         How often the tables of the run folder are written while the run goes on.
     on_disk
@@ -111,6 +114,7 @@ class LiveSettings(Settings, frozen=True):
     holes: Literal["halt", "accept"] = "halt"
     recovery_secs: Annotated[float, msgspec.Meta(ge=1, le=600)] = 6.0
     balance_tolerance_frac: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.01
+    order_check_secs: Annotated[float, msgspec.Meta(ge=1, le=600)] = 5.0
     snapshot_secs: Annotated[float, msgspec.Meta(ge=1, le=86_400)] = 60.0
     on_disk: OnDisk = "soon"
     switch_interval_ms: Annotated[float, msgspec.Meta(ge=0.05, le=5)] = 0.5

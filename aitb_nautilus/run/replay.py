@@ -166,18 +166,23 @@ class _BarCheck:
         has_bars = (recorded.run.path / "bars.parquet").exists()
         known = recorded.bars() if has_bars or recorded.run.record.mode == "backtest" else ()
         self._bars: Iterator[BarClosed] = iter(known)
+        self._ahead: BarClosed | None = next(self._bars, None)
+        self._due: dict[str, BarClosed] = {}
         self._is_complete = recorded.run.record.status == "complete"
 
     def __call__(self, bar: BarClosed, is_past: bool) -> None:
-        was = next(self._bars, None)
-        if was is None and (not self._is_complete or is_past):
+        about = bar.instrument_id
+        if not self._due:
+            self._due = self._next_time()
+        if not self._due and (not self._is_complete or is_past):
             return  # A run that was killed had not written its tables.
+        was = self._due.pop(about, None)
         if was == bar:
             self._findings.counts["data"] += 1
             return
-        about = bar.instrument_id
-        if was is None or (was.instrument_id, was.ts) != (about, bar.ts):
-            text = "" if was is None else f"{was.instrument_id} {iso(was.ts)}"
+        if was is None or was.ts != bar.ts:
+            other = was or next(iter(self._due.values()), None)
+            text = "" if other is None else f"{other.instrument_id} {iso(other.ts)}"
             now = f"{about} {iso(bar.ts)}"
             self._findings.differ("data", bar.ts, "bar", about=about, recorded=text, replayed=now)
             return
@@ -187,6 +192,16 @@ class _BarCheck:
                 self._findings.differ(
                     "data", bar.ts, name, about=about, recorded=repr(a), replayed=repr(b)
                 )
+
+    def _next_time(self) -> dict[str, BarClosed]:
+        """Return all bars of the next time: which of them came first no table tells."""
+        due: dict[str, BarClosed] = {}
+        while (bar := self._ahead) is not None:
+            if due and (bar.instrument_id in due or bar.ts != next(iter(due.values())).ts):
+                break
+            due[bar.instrument_id] = bar
+            self._ahead = next(self._bars, None)
+        return due
 
 
 def header_of(path: Path) -> Header:

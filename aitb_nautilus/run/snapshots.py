@@ -116,3 +116,4 @@ class Snapshots:
             for name, table in standing.results.tables.items():
                 self._writer.table(name, table)
         self._writer.table("predictions", standing.predictions)
+        pa.default_memory_pool().release_unused()  # the next ones are a minute away

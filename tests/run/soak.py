@@ -50,6 +50,8 @@ class Sample(msgspec.Struct, frozen=True):
         Since the node was warm.
     rss_mb, pss_mb, private_mb
         Resident memory, with its part of what is shared, and what it alone has written to.
+    huge_mb
+        Of it in pages of two megabytes.
     cpu_s
         Seconds of the processor so far.
     run_mb
@@ -60,6 +62,7 @@ class Sample(msgspec.Struct, frozen=True):
     rss_mb: float
     pss_mb: float
     private_mb: float
+    huge_mb: float
     files: int
     threads: int
     cpu_s: float
@@ -158,6 +161,7 @@ def look(pid: int, began: float, run: Path) -> Sample:
         rss_mb=sizes["Rss"],
         pss_mb=sizes["Pss"],
         private_mb=sizes["Private_Dirty"],
+        huge_mb=sizes["AnonHugePages"],
         files=len(os.listdir(proc / "fd")),
         threads=int(fields[17]),
         cpu_s=ticks / os.sysconf("SC_CLK_TCK"),

@@ -109,3 +109,19 @@ def test_any_arrival_gives_each_bar_once_in_the_order_of_time(seed: int) -> None
     assert [ts for _, ts in told] == sorted(b.ts for b in bars)
     assert sorted(told) == sorted((b.instrument_id, b.ts) for b in bars)
     assert order.waiting == 0
+
+
+def test_time_is_told_as_a_whole_when_that_is_wanted() -> None:
+    order = BarOrder({"A": 60, "B": 60}, {"A": 600, "B": 600})
+    order.take(bar("B", 660))
+    assert order.next(whole=True) is None
+    order.take(bar("A", 660))
+    assert [order.next(whole=True), order.next(whole=True)] == [bar("A", 660), bar("B", 660)]
+
+
+def test_instrument_with_longer_bars_is_not_waited_for_at_times_without_one() -> None:
+    order = BarOrder({"A": 60, "B": 120}, {"A": 600, "B": 600})
+    order.take(bar("A", 660))
+    assert order.next(whole=True) == bar("A", 660)
+    order.take(bar("A", 720))
+    assert order.next(whole=True) is None

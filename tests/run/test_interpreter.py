@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from aitb_nautilus.run.interpreter import GarbageTurns, garbage_by_turns
+from aitb_nautilus.run.interpreter import GarbageTurns, garbage_by_turns, small_pages
 
 
 class Owned:
@@ -80,3 +82,14 @@ def test_all_generations_have_their_turn_once_a_minute(
         monkeypatch.setattr("aitb_nautilus.run.interpreter.time.monotonic", lambda: later)
         turns.take()
         assert len(dropped) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such pages")
+def test_memory_is_in_small_pages_while_a_node_runs() -> None:
+    def allows_huge_pages() -> bool:
+        return "THP_enabled:\t1" in Path("/proc/self/status").read_text()
+
+    before = allows_huge_pages()
+    with small_pages():
+        assert not allows_huge_pages()
+    assert allows_huge_pages() == before

@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from aitb_nautilus.errors import DataError
@@ -121,6 +123,30 @@ def test_gap_ends_the_replay_and_is_said(done: Outcome, tmp_path: Path) -> None:
     again = replay(folder)
     assert again.differences == 0
     assert "7 inputs" in again.remarks[0]
+
+
+def test_which_bar_of_one_time_came_first_is_no_difference(done: Outcome, tmp_path: Path) -> None:
+    folder = copy_of(done.folder, tmp_path)
+    path = folder / "bars.parquet"
+    table = pq.read_table(path)
+    order = [("ts", "ascending"), ("instrument_id", "descending")]
+    turned = table.sort_by(order)
+    assert turned != table
+    pq.write_table(turned, path)
+    again = replay(folder)
+    assert (again.differences, again.is_whole) == (0, True)
+
+
+def test_bar_that_the_folder_has_not_is_a_difference_of_the_data(
+    done: Outcome, tmp_path: Path
+) -> None:
+    folder = copy_of(done.folder, tmp_path)
+    path = folder / "bars.parquet"
+    table = pq.read_table(path)
+    pq.write_table(pa.concat_tables([table.slice(0, 100), table.slice(101)]), path)
+    again = replay(folder)
+    assert again.divergence is not None
+    assert (again.divergence.layer, again.divergence.what) == ("data", "bar")
 
 
 def test_run_without_a_recording_says_how_to_have_one(lab: Lab) -> None:
