@@ -74,7 +74,8 @@ class RecordedRun:
                 )
         self.specs = [specs[i] for i in self.run.record.instruments]
         self.lots: dict[str, LotRules] = lot_rules(specs.values())
-        self._has_no_quotes = self.run.record.mode == "backtest"
+        on_bars = self.config.backtest.fills == "bars"
+        self._has_no_quotes = self.run.record.mode == "backtest" and on_bars
 
     def bars(self) -> Iterator[BarClosed]:
         """Yield all bars that the run heard, in that order, those of its past among them.

@@ -10,6 +10,7 @@ import pytest
 from aitb_nautilus.errors import AitbError, DataError
 from aitb_nautilus.run.backtest import backtest
 from aitb_nautilus.run.replay import replay
+from aitb_nautilus.run.what_if import what_if
 from tests.run.desk_lab import MINUTE, T0, A, Lab, Outcome, buy, flat, sell
 
 MS = 1_000_000
@@ -141,3 +142,12 @@ def test_recorded_run_on_quotes_is_decided_again_as_it_was(lab: Lab) -> None:
     found = replay(record.folder)
     assert found.divergence is None
     assert found.is_whole
+
+
+def test_limits_that_looked_at_quotes_are_asked_again_under_others(lab: Lab) -> None:
+    book = {"max_quote_age_ms": 60_000, "max_spread_frac": 0.0005}
+    outcome = run(lab, {1: [buy(1)], 2: [buy(1)]}, risk={"book": book})
+    same = what_if(outcome.folder, changes=["risk.max_leverage=4"])
+    assert (same.decisions, same.differences, same.not_applied, same.orders) == (2, [], [], [])
+    wider = what_if(outcome.folder, changes=["risk.book.max_spread_frac=0.002"])
+    assert (wider.differences, len(wider.orders)) == ([], 2)
