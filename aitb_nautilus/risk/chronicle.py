@@ -7,11 +7,11 @@ what reduces one is sent all the same.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Protocol
 
-from aitb_nautilus.messages import CancelIntent, Fill, Intent, OrderUpdate
+from aitb_nautilus.messages import BarClosed, Fill, Intent, OrderUpdate
 from aitb_nautilus.risk.book import ZERO, Order
 from aitb_nautilus.risk.decision import Decision
 from aitb_nautilus.risk.firewall import Unexplained
@@ -39,18 +39,37 @@ from aitb_nautilus.risk.warming import WARM_UP
 
 __all__ = ["Chronicle", "Pen"]
 
+_CANCEL_WISHED = Intended(action="cancel")
+_CANCEL_SENT = Sent(action="cancel")
+
 
 class Pen(Protocol):
     """What a chronicle writes with: a `Journal`, or what compares with one; parameters as there."""
 
     def append(
-        self, body: Body, ts: int, strategy_id: str, instrument_id: str, client_order_id: str, /
+        self,
+        body: Body,
+        ts: int,
+        strategy_id: str,
+        instrument_id: str,
+        client_order_id: str,
+        /,
+        *,
+        before: Body | None = None,
     ) -> object:
         """Write a record, and with it all that were noted."""
         ...
 
     def note(
-        self, body: Body, ts: int, strategy_id: str, instrument_id: str, client_order_id: str, /
+        self,
+        body: Body,
+        ts: int,
+        strategy_id: str,
+        instrument_id: str,
+        client_order_id: str,
+        /,
+        *,
+        before: Body | None = None,
     ) -> None:
         """Let a record wait for the next one that is written."""
         ...
@@ -108,22 +127,21 @@ class Chronicle:
         clock, hearing = self._guard.clock, self._guard.hearing
         quote = hearing.quotes.get(instrument_id)
         outcome = "refused"
-        if decision.allowed:
+        if decision.quantity > 0:
             outcome = "shrunk" if decision.limit else "allowed"
-        who = decision.strategy_id, instrument_id, client_order_id
-        self._note(Intended.of(intent), decision.ts, *who)
         self._note(
+            # With more names than these Python makes a dictionary, at five times the cost.
             Decided(
-                outcome=outcome,  # type: ignore[arg-type]  # one of the three
-                action=action,
-                wanted=wanted,
-                quantity=decision.quantity,
-                reducing=decision.reducing,
-                limit=decision.limit,
-                line=decision.line,
-                state=self._guard.states.level(decision.strategy_id, instrument_id),
-                equity=ledger.equity(),
-                mark=ledger.marks.get(instrument_id),
+                outcome,  # type: ignore[arg-type]  # one of the three
+                action,
+                wanted,
+                decision.quantity,
+                decision.reducing,
+                decision.limit,
+                decision.line,
+                self._guard.states.level(decision.strategy_id, instrument_id),
+                ledger.equity(),
+                ledger.marks.get(instrument_id),
                 position=ZERO if held is None else held.quantity,
                 open_orders=ledger.open_order_count(),
                 whole=decision.whole,
@@ -135,21 +153,21 @@ class Chronicle:
                     if quote is None
                     else (quote.ts, quote.bid, quote.ask, quote.bid_size, quote.ask_size)
                 ),
-                references=tuple(
-                    (bar.instrument_id, bar.ts, bar.close) for bar in hearing.references.values()
-                ),
+                references=_said(hearing.references) if hearing.references else (),
                 foretold=hearing.foretold,
                 heard=ledger.heard,
             ),
             decision.ts,
-            *who,
+            decision.strategy_id,
+            instrument_id,
+            client_order_id,
+            before=Intended.of(intent),
         )
 
-    def cancelling(self, intent: CancelIntent, order: Order, ts: int) -> None:
+    def cancelling(self, order: Order, ts: int) -> None:
         """Write that a cancel is about to leave; nothing can hold it back."""
         who = order.strategy_id, order.instrument_id, order.client_order_id
-        self._note(Intended.of(intent), ts, *who)
-        self._append(Sent(action="cancel"), ts, *who)
+        self._append(_CANCEL_SENT, ts, *who, before=_CANCEL_WISHED)
 
     def sent(self, leaving: Sequence[tuple[Order, Sent]], ts: int) -> str:
         """Write that commands are about to leave together: all of them, or nothing.
@@ -259,23 +277,39 @@ class Chronicle:
         self._append(body, resume.ts, *_of_scope(resume.scope), "")
 
     def _append(
-        self, body: Body, ts: int, strategy_id: str, instrument_id: str, client_order_id: str
+        self,
+        body: Body,
+        ts: int,
+        strategy_id: str,
+        instrument_id: str,
+        client_order_id: str,
+        *,
+        before: Body | None = None,
     ) -> str:
         if self.journal is None:
             return ""
         try:
-            self.journal.append(body, ts, strategy_id, instrument_id, client_order_id)
+            self.journal.append(
+                body, ts, strategy_id, instrument_id, client_order_id, before=before
+            )
         except Exception as e:
             return self._failed(e)
         return ""
 
     def _note(
-        self, body: Body, ts: int, strategy_id: str, instrument_id: str, client_order_id: str
+        self,
+        body: Body,
+        ts: int,
+        strategy_id: str,
+        instrument_id: str,
+        client_order_id: str,
+        *,
+        before: Body | None = None,
     ) -> None:
         if self.journal is None:
             return
         try:
-            self.journal.note(body, ts, strategy_id, instrument_id, client_order_id)
+            self.journal.note(body, ts, strategy_id, instrument_id, client_order_id, before=before)
         except Exception as e:
             self._failed(e)
 
@@ -291,6 +325,10 @@ class Chronicle:
             failure.__cause__ = error
         self.failures.append(failure)
         return failure.paragraph()
+
+
+def _said(references: Mapping[str, BarClosed]) -> tuple[tuple[str, int, float], ...]:
+    return tuple((bar.instrument_id, bar.ts, bar.close) for bar in references.values())
 
 
 def _of_scope(scope: StateScope) -> tuple[str, str]:

@@ -21,13 +21,13 @@ import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 from msgspec.structs import replace
 
 from aitb_nautilus.risk.disk import Follower, OnDisk
-from aitb_nautilus.risk.journal_chain import GENESIS, Entry, Row, chained, fits
+from aitb_nautilus.risk.journal_chain import ENTRY_FIELDS, GENESIS, Row, fits
 from aitb_nautilus.risk.journal_file import COLUMNS, JournalError, WriterLock, open_for_writing
 from aitb_nautilus.risk.journal_gaps import Missing
 from aitb_nautilus.risk.journal_records import Body, Closed, Opened
@@ -117,9 +117,9 @@ class Journal:
         self.path = path
         self._tell = tell
         self._durable = durable
-        self._batch = batch
         self._mutex = threading.Lock()
-        self._waiting: list[Entry] = []
+        self._waiting: list[Any] = []  # as `chained` takes it
+        self._full = batch * ENTRY_FIELDS
         self._missing = Missing()
         self._last_ts = ts
         self._files: dict[str, tuple[int, int]] = {}
@@ -153,6 +153,8 @@ class Journal:
         strategy_id: str = "",
         instrument_id: str = "",
         client_order_id: str = "",
+        *,
+        before: Body | None = None,
     ) -> int:
         """Write a record, and with it all that wait.
 
@@ -164,6 +166,8 @@ class Journal:
             When it happened, ns UTC.
         strategy_id, instrument_id, client_order_id
             Whom it concerns; empty where it concerns all, or none.
+        before
+            What else to write of the same, as the record before it.
 
         Returns
         -------
@@ -177,11 +181,16 @@ class Journal:
             If it cannot be written now. It is lost then, with all that waited, and counted.
         """
         with self._mutex:
-            self._wait((ts, body.kind, strategy_id, instrument_id, client_order_id, body))
-            if self._durable or len(self._waiting) >= self._batch:
+            if not (self._is_open and 0 <= ts <= _LATEST):
+                raise self._unwritable(ts)
+            if before is not None:
+                self._waiting += (ts, strategy_id, instrument_id, client_order_id, before)
+            self._waiting += (ts, strategy_id, instrument_id, client_order_id, body)
+            if self._durable or len(self._waiting) >= self._full:
                 self._write_waiting()
                 return self._seq
-            return self._seq + len(self._waiting) + self.broken
+            gap = 1 if self._missing.why else 0
+            return self._seq + len(self._waiting) // ENTRY_FIELDS + gap
 
     def note(
         self,
@@ -190,6 +199,8 @@ class Journal:
         strategy_id: str = "",
         instrument_id: str = "",
         client_order_id: str = "",
+        *,
+        before: Body | None = None,
     ) -> None:
         """Let a record wait for the next `append` or `flush`; parameters as there.
 
@@ -199,8 +210,12 @@ class Journal:
             If too many wait, and they cannot be written now.
         """
         with self._mutex:
-            self._wait((ts, body.kind, strategy_id, instrument_id, client_order_id, body))
-            if len(self._waiting) >= self._batch:
+            if not (self._is_open and 0 <= ts <= _LATEST):
+                raise self._unwritable(ts)
+            if before is not None:
+                self._waiting += (ts, strategy_id, instrument_id, client_order_id, before)
+            self._waiting += (ts, strategy_id, instrument_id, client_order_id, body)
+            if len(self._waiting) >= self._full:
                 self._write_waiting()
 
     def flush(self) -> None:
@@ -231,7 +246,7 @@ class Journal:
                 missing.count,
                 missing.first_ts,
                 missing.last_ts,
-                len(self._waiting),
+                len(self._waiting) // ENTRY_FIELDS,
                 self._seq,
                 self._head.hex(),
             )
@@ -254,7 +269,9 @@ class Journal:
         if not self._is_open:
             return
         try:
-            self.append(Closed(why=why), self._last_ts if ts is None else ts)
+            if ts is None:
+                ts = self._waiting[-ENTRY_FIELDS] if self._waiting else self._last_ts
+            self.append(Closed(why=why), ts)
             self.flush()
         finally:
             self._release()
@@ -273,42 +290,39 @@ class Journal:
         if self._durable:
             self._files = self._identities()
 
-    def _wait(self, entry: Entry) -> None:
+    def _unwritable(self, ts: int) -> Exception:
         if not self._is_open:
-            raise JournalError(str(self.path), "was closed", "must be open to be written")
-        ts = entry[0]
-        if not 0 <= ts <= _LATEST:
-            raise ValueError(f"ts was {ts}, must be ns since 1970 in 63 bits")
-        self._last_ts = ts
-        self._waiting.append(entry)
+            return JournalError(str(self.path), "was closed", "must be open to be written")
+        return ValueError(f"ts was {ts}, must be ns since 1970 in 63 bits")
 
     def _write_waiting(self) -> None:
         """Put what waits on the chain and into the file: all of it or nothing."""
-        entries, self._waiting = self._waiting, []
+        waiting, self._waiting = self._waiting, []
+        self._last_ts = waiting[-ENTRY_FIELDS] if waiting else self._last_ts
+        told: list[Row] | None = None if self._tell is None else []
         try:
             self._look_at_files()
             if self._missing.why:
                 # A commit that failed may have reached the file all the same.
                 self._seq, self._head = self._end()
-            rows = chained(self._head, self._seq, [*self._missing.gap(), *entries])
-            insert(self._database, rows)
+            entries = [*self._missing.gap(), *waiting] if self._missing.count else waiting
+            self._seq, self._head = insert(self._database, self._head, self._seq, entries, told)
         except (sqlite3.Error, UnicodeEncodeError, JournalError) as e:
             why = e.found if isinstance(e, JournalError) else str(e)
-            self._missing.add(entries, why)
+            self._missing.add(waiting, why)
             raise self._failure(why) from e
         except Exception as e:
             # A body that cannot be said must not keep all others from being written.
-            self._missing.add(entries, f"{type(e).__name__}: {e}")
+            self._missing.add(waiting, f"{type(e).__name__}: {e}")
             raise
         except BaseException:
-            self._waiting = entries
+            self._waiting = waiting
             raise
-        self._seq, self._head = rows[-1][0], rows[-1][-1]
         self._missing = Missing()
         if self._follower is not None:
             self._follower.soon()
         if self._tell is not None:
-            self._tell(rows)
+            self._tell(told or ())
 
     def _end(self) -> tuple[int, bytes]:
         """Return number and hash of the last record of the file."""

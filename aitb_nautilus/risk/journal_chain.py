@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -12,7 +12,9 @@ import msgspec
 from aitb_nautilus.risk.journal_records import KINDS, Body
 
 __all__ = [
+    "ENTRY_FIELDS",
     "GENESIS",
+    "ROW_FIELDS",
     "Entry",
     "Fields",
     "Record",
@@ -27,12 +29,14 @@ __all__ = [
 GENESIS = bytes(32)
 """The hash before the first record."""
 
-type Entry = tuple[int, str, str, str, str, Body]
-"""Time, kind, strategy, instrument, order and body of a record that has no place yet."""
+type Entry = tuple[int, str, str, str, Body]
+"""Time, strategy, instrument, order and body of a record that has no place yet."""
+ENTRY_FIELDS = 5
 type Fields = tuple[int, int, str, str, str, str, str]
 """Number, time, kind, strategy, instrument, order, and body as JSON."""
 type Row = tuple[int, int, str, str, str, str, str, bytes]
 """The same, and the hash."""
+ROW_FIELDS = 8
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -104,7 +108,7 @@ def link(previous: bytes, fields: Fields) -> bytes:
     return hashlib.sha256(previous + _encode((*fields[:-1], msgspec.Raw(fields[-1])))).digest()
 
 
-def chained(previous: bytes, last: int, entries: Iterable[Entry]) -> list[Row]:
+def chained(previous: bytes, last: int, entries: Sequence[Any]) -> list[Any]:
     """Return records with their numbers and hashes; `link`, for many, and quicker.
 
     Parameters
@@ -112,16 +116,27 @@ def chained(previous: bytes, last: int, entries: Iterable[Entry]) -> list[Row]:
     previous, last
         Hash and number of the record before them.
     entries
-        Records that have no place yet.
+        Records that have no place yet: the fields of one `Entry` after those of another. A tuple
+        for each would be one more thing for the garbage collector to look at, again and again.
+
+    Returns
+    -------
+    list
+        The fields of one `Row` after those of another, as a statement of many rows takes them.
     """
-    sha256, encode, raw = hashlib.sha256, _encode, msgspec.Raw
-    rows: list[Row] = []
-    for seq, (ts, kind, strategy, instrument, order, body) in enumerate(entries, last + 1):
-        text = encode_body(body)
+    sha256, encode, raw, seq = hashlib.sha256, _encode, msgspec.Raw, last
+    values: list[Any] = []
+    for ts, strategy, instrument, order, body in zip(*[iter(entries)] * ENTRY_FIELDS, strict=True):
+        seq += 1
+        try:
+            text = encode(body)
+        except UnicodeEncodeError:
+            text = encode_body(body).encode()
+        kind = body.kind
         whole = encode((seq, ts, kind, strategy, instrument, order, raw(text)))
         previous = sha256(previous + whole).digest()
-        rows.append((seq, ts, kind, strategy, instrument, order, text, previous))
-    return rows
+        values += (seq, ts, kind, strategy, instrument, order, text.decode(), previous)
+    return values
 
 
 def fits(previous: bytes, row: Row) -> bool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import batched
+from typing import Any
 
-from aitb_nautilus.risk.journal_chain import Entry
+from aitb_nautilus.risk.journal_chain import ENTRY_FIELDS, Entry
 from aitb_nautilus.risk.journal_records import Gap, Sent
 
 __all__ = ["Missing"]
@@ -32,20 +34,22 @@ class Missing:
         self.last_ts = 0
         self.sent: list[str] = []
 
-    def add(self, entries: Sequence[Entry], why: str) -> None:
-        """Count what was lost; the first reason stays."""
+    def add(self, waiting: Sequence[Any], why: str) -> None:
+        """Count what was lost, given as `chained` takes it; the first reason stays."""
         self.why = self.why or why
+        entries = list(batched(waiting, ENTRY_FIELDS, strict=True))
         if entries and not self.count:
             self.first_ts = entries[0][0]
         if entries:
             self.last_ts = entries[-1][0]
         self.count += len(entries)
-        self.sent += [e[4] for e in entries if e[1] == Sent.kind][: _SENT_KEPT - len(self.sent)]
+        sent = [order for _, _, _, order, body in entries if isinstance(body, Sent)]
+        self.sent += sent[: _SENT_KEPT - len(self.sent)]
 
-    def gap(self) -> list[Entry]:
-        """Return the record that says what is missing; none if nothing is."""
+    def gap(self) -> Entry | tuple[()]:
+        """Return the record that says what is missing; nothing if nothing is."""
         if not self.count:
-            return []
+            return ()
         gap = Gap(
             lost=self.count,
             first_ts=self.first_ts,
@@ -53,4 +57,4 @@ class Missing:
             why=self.why,
             sent=tuple(self.sent),
         )
-        return [(self.last_ts, Gap.kind, "", "", "", gap)]
+        return (self.last_ts, "", "", "", gap)

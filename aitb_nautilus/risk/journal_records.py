@@ -140,7 +140,7 @@ class Intended(Body, frozen=True):
                 return cls(action="cancel", because=because)
 
 
-class Decided(Body, frozen=True):
+class Decided(Body, frozen=True, kw_only=False):
     """The guard decided on a wish, and on what it looked at.
 
     Attributes

@@ -169,9 +169,19 @@ class JournalAgain:
         self._intent: tuple[str, str] | None = None
 
     def append(
-        self, body: Body, ts: int, strategy_id: str, instrument_id: str, client_order_id: str, /
+        self,
+        body: Body,
+        ts: int,
+        strategy_id: str,
+        instrument_id: str,
+        client_order_id: str,
+        /,
+        *,
+        before: Body | None = None,
     ) -> None:
         """Compare a record with the next one that was written."""
+        if before is not None:
+            self.append(before, ts, strategy_id, instrument_id, client_order_id)
         findings = self._findings
         if findings.is_done:
             return

@@ -213,7 +213,7 @@ class OrderSender:
             if intent.client_order_id in self._context.ledger.orders:  # else it never left
                 self._port.cancel(intent.client_order_id)
 
-        self._chronicle.cancelling(intent, order, self._now())
+        self._chronicle.cancelling(order, self._now())
         self._departures.send(order.instrument_id, send)
 
     def modify(self, intent: ModifyIntent) -> Decision | None:

@@ -12,6 +12,7 @@ import sys
 import threading
 from contextlib import closing
 from decimal import Decimal
+from itertools import batched
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,7 @@ from aitb_nautilus.risk.journal_records import (
     Intended,
     Opened,
     Resumed,
+    Sent,
 )
 from tests.journal_samples import (
     BTC,
@@ -119,6 +121,33 @@ def test_noted_records_wait_for_the_next_append_or_flush(path: Path) -> None:
         assert (count(path), journal.state.waiting) == (1, 1)
         journal.flush()
         assert (count(path), journal.state.waiting) == (2, 0)
+
+
+@MODES
+def test_what_stands_before_a_record_is_written_with_it(path: Path, durable: bool) -> None:
+    wished, cancel = Intended(action="cancel"), Sent(action="cancel")
+    with Journal(path, OPENED, T0, durable=durable) as journal:
+        journal.note(Decided(outcome="allowed"), T0 + 1, EMA, BTC, "o1", before=wished)
+        assert journal.append(cancel, T0 + 2, EMA, BTC, "o1", before=wished) == 5
+    found = list(read(path))[1:-1]
+    assert [r.body for r in found] == [wished, Decided(outcome="allowed"), wished, cancel]
+    assert [r.ts - T0 for r in found] == [1, 1, 2, 2]
+    assert {(r.strategy_id, r.instrument_id, r.client_order_id) for r in found} == {
+        (EMA, BTC, "o1")
+    }
+
+
+@pytest.mark.parametrize("records", [99, 100, 101, 250])
+def test_records_of_one_commit_are_one_chain_however_many_they_are(
+    path: Path, records: int
+) -> None:
+    with Journal(path, OPENED, T0, durable=False, batch=records) as journal:
+        for number in range(records):
+            journal.note(Halted(reason=str(number)), T0)
+        assert count(path) == 1 + records
+    assert verify(path).whole
+    reasons = [r.body.reason for r in read(path) if isinstance(r.body, Halted)]
+    assert reasons == [str(number) for number in range(records)]
 
 
 def test_fast_journal_writes_a_batch_at_a_time(path: Path) -> None:
@@ -411,8 +440,8 @@ def test_messages_become_records() -> None:
 
 @given(st.lists(records(), max_size=5), st.binary(min_size=32, max_size=32))
 def test_many_are_chained_as_one_is(bodies: list[Body], previous: bytes) -> None:
-    entries = [(7, body.kind, "s", "i", "o", body) for body in bodies]
-    rows = chained(previous, 41, entries)
+    entries = [field for body in bodies for field in (7, "s", "i", "o", body)]
+    rows = list(batched(chained(previous, 41, entries), 8, strict=True))
     assert [row[0] for row in rows] == list(range(42, 42 + len(bodies)))
     for row in rows:
         assert row[-1] == link(previous, row[:-1])
