@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from aitb_nautilus.observe import formats
+from aitb_nautilus.observe.ladder_words import ladder_peak, ladder_sentence
 from aitb_nautilus.observe.report_html import Child, Html, el, table
 from aitb_nautilus.observe.report_parts import card
 from aitb_nautilus.observe.report_strips import bars, spark
@@ -24,7 +25,7 @@ def limits_cards(run: Run) -> Html | None:
     risk = run.record.risk
     if risk is None:
         return None
-    cards: list[Child] = [_usage(run, risk), _refusals(run), _ladder(risk)]
+    cards: list[Child] = [_usage(run, risk), _refusals(run), _ladder(run.record, risk)]
     return el("div", cards, class_="stack")
 
 
@@ -172,12 +173,14 @@ def _groups(run: Run, record: RunRecord) -> list[list[Child]]:
     return rows
 
 
-def _ladder(risk: RiskRecord) -> Html | None:
+def _ladder(record: RunRecord, risk: RiskRecord) -> Html | None:
     if not any(usage.limit.startswith("risk.drawdown.") for usage in risk.usages):
         return None
+    both = ladder_sentence(record)
+    note = el("footer", both) if both else None
     if not risk.ladder:
         said = "The drawdown never reached a step of the ladder."
-        return card(None, "Drawdown ladder", el("p", said, class_="empty"))
+        return card(None, "Drawdown ladder", el("p", said, class_="empty"), note)
     steps: list[list[Child]] = [
         [
             step.step,
@@ -195,14 +198,9 @@ def _ladder(risk: RiskRecord) -> Html | None:
         None,
         "Drawdown ladder",
         folded,
-        about=f"When the drawdown at the bars' closes was beyond a step, {_peak(risk)}.",
+        note,
+        about=f"When the drawdown at the bars' closes was beyond a step, {ladder_peak(risk)}.",
     )
-
-
-def _peak(risk: RiskRecord) -> str:
-    if risk.ladder_days is None:
-        return "from the highest equity so far"
-    return f"from the highest equity of the last {risk.ladder_days:g} days"
 
 
 def _limit(value: float) -> str:

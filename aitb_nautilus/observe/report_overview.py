@@ -99,7 +99,7 @@ def tiles(record: RunRecord, stats: Stats) -> Html:
             f"{record.currency}, after all costs",
             tone(net),
         ),
-        tile("Max drawdown", text["max_drawdown"], fell),
+        tile("Max drawdown", text["max_drawdown"], fell + _by_ladder(record)),
         tile("Sharpe", text["sharpe"], f"Sortino {text['sortino']}, Calmar {text['calmar']}"),
         tile("Annual return", text["annual_return"], f"Volatility {text['annual_volatility']}"),
         tile("Trades", text["trades"], f"{text['win_rate']} won, {text['open_trades']} still open"),
@@ -108,6 +108,15 @@ def tiles(record: RunRecord, stats: Stats) -> Html:
         tile("Time in market", text["exposure_share"], f"Turnover {text['turnover']} the equity"),
     ]
     return el("dl", shown, class_="tiles", aria_label="Key figures")
+
+
+def _by_ladder(record: RunRecord) -> str:
+    """Return the drawdown that the ladder limits, where it is another one."""
+    risk = record.risk
+    if risk is None or risk.ladder_deepest is None or risk.ladder_days is None:
+        return ""
+    deepest = formats.percent(risk.ladder_deepest.value)
+    return f"; {deepest} within {risk.ladder_days:g} days, which the ladder limits"
 
 
 def all_figures(record: RunRecord, stats: Stats) -> Html:

@@ -177,20 +177,43 @@ def _leverage(run: Run) -> Html:
 
 def _drawdown(run: Run, risk: RiskRecord) -> Html:
     ends, values = times(run.risk, "ts"), floats(run.risk, "drawdown_frac")
-    tips = [
-        f"{formats.moment(end)}\n{formats.percent(value)} below the peak"
-        for end, value in zip(ends.tolist(), values.tolist(), strict=True)
-    ]
+    ladder = _ladder_drawdown(run, risk)
+    lines = [f"{formats.percent(value)} below the peak" for value in values.tolist()]
+    curves, key = [Curve(-values, "loss", is_area=True)], None
+    if ladder is not None:
+        late = f"below that of {risk.ladder_days:g} days"
+        lines = [
+            f"{line}\n{formats.percent(value)} {late}"
+            for line, value in zip(lines, ladder.tolist(), strict=True)
+        ]
+        curves.append(Curve(-ladder, "ink"))
+        peak = f"Below the highest equity of {risk.ladder_days:g} days, as the ladder counts"
+        key = legend([("Below the highest equity so far", "--loss", ""), (peak, "--ink", "")])
+    tips = [f"{formats.moment(end)}\n{line}" for end, line in zip(ends, lines, strict=True)]
     prefix = "risk.drawdown."
     levels = [
         Level(-u.maximum, u.limit.removeprefix(prefix).removesuffix("_frac"))
         for u in risk.usages
-        if u.limit.startswith(prefix) and risk.ladder_days is None
+        if u.limit.startswith(prefix)
     ]
-    curves = [Curve(-values, "loss", is_area=True)]
     chart = strip(ends, curves, tips, "Drawdown over time", levels=levels)
     about = "Fall of equity below its peak, the deepest"
-    return card(None, "Drawdown", chart, about=f"{about}{', and the ladder.' if levels else '.'}")
+    about += ", and the ladder." if levels else "."
+    return card(None, "Drawdown", key, chart, about=about)
+
+
+def _ladder_drawdown(run: Run, risk: RiskRecord) -> Floats | None:
+    """Return the drawdown as the ladder counts it; None if it counts as all do.
+
+    How near each step was is kept over time, as a part of the step.
+    """
+    step = next((u for u in risk.usages if u.limit.startswith("risk.drawdown.")), None)
+    if step is None or risk.ladder_days is None:
+        return None
+    parts = run.risk_parts
+    own = np.asarray(texts(parts, "name"), dtype=object) == step.limit
+    below: Floats = floats(parts, "value")[own] * step.maximum
+    return below
 
 
 def _volatility(run: Run, risk: RiskRecord) -> Html:

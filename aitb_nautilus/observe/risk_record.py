@@ -130,6 +130,8 @@ class RiskRecord(msgspec.Struct, frozen=True, kw_only=True):
         Keys of limits that are set and whose usage is not measured.
     ladder_days
         The ladder counts from the highest equity of so many days; None: of all time.
+    ladder_deepest
+        The deepest drawdown as the ladder counts it, at a close; None without a ladder.
     """
 
     stretch: str
@@ -143,3 +145,4 @@ class RiskRecord(msgspec.Struct, frozen=True, kw_only=True):
     ladder: list[LadderStep]
     ladder_days: float | None
     attribution: list[Attribution]
+    ladder_deepest: Peak | None = None

@@ -21,6 +21,7 @@ from aitb_nautilus.observe.differences import (
     remarks,
     run_names,
 )
+from aitb_nautilus.observe.ladder_words import ladder_sentence
 from aitb_nautilus.observe.latency_words import print_latency
 from aitb_nautilus.observe.model_words import model_line
 from aitb_nautilus.observe.run_folder import Run
@@ -228,12 +229,15 @@ def _print_notes(record: RunRecord, console: Console) -> None:
         console.print(Text("What is modelled and what is not", style="bold"))
         for line in lines:
             console.print(_bullet(line))
-    if record.halts or record.refused or record.limits:
+    if record.halts or record.refused or record.limits or ladder_sentence(record):
         console.print()
         console.print(Text("Risk limits", style="bold"))
         for halt in record.halts:
             place = f" ({halt.scope})" if halt.scope else ""
             console.print(_bullet(f"Halted {formats.minute(halt.ts)}{place}: {halt.reason}"))
+        both = ladder_sentence(record)
+        if both:
+            console.print(_bullet(both))
         if record.refused:
             orders = "order" if record.refused == 1 else "orders"
             console.print(_bullet(f"{formats.count(record.refused)} {orders} refused."))

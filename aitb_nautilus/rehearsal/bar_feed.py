@@ -62,7 +62,7 @@ class BookModel(Settings, frozen=True):
             raise ValueError(f"spread_ticks was {self.spread_ticks}, must be at least 1")
 
 
-def scaled_interval_ms(interval_ns: int, speed: int) -> int:
+def scaled_interval_ms(interval_ns: int, speed: int, *, spot: bool = False) -> int:
     """Return the length of a bar on the exchange's clock, ms.
 
     Raises
@@ -71,18 +71,20 @@ def scaled_interval_ms(interval_ns: int, speed: int) -> int:
         If Binance has no kline of that length, with the speeds that would do.
     """
     length, rest = divmod(interval_ns, speed * 1_000_000)
-    if rest == 0 and interval_name(length) is not None:
+    if rest == 0 and interval_name(length, spot=spot) is not None:
         return length
     possible = [
         n
         for n in range(1, interval_ns // 1_000_000_000 + 1)
-        if interval_ns % (n * 1_000_000) == 0 and interval_name(interval_ns // n // 1_000_000)
+        if interval_ns % (n * 1_000_000) == 0
+        and interval_name(interval_ns // n // 1_000_000, spot=spot)
     ]
+    product = "spot" if spot else "perpetuals"
     raise ConfigError(
         "rehearsal speed",
         f"was {speed} for bars of {interval_ns // 1_000_000_000} s",
-        f"must be one of {', '.join(map(str, possible))}",
-        "Binance names no kline of the length that this speed would make",
+        f"must be one of {', '.join(map(str, possible))}" if possible else "cannot be rehearsed",
+        f"Binance names no kline of {product} of the length that this speed would make",
     )
 
 

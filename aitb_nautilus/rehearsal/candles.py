@@ -37,11 +37,13 @@ INTERVALS_MS = {
     "1d": _DAY,
 }
 """The fixed kline intervals of Binance, ms (``1s`` is offered on spot only)."""
+_SPOT_ONLY = ("1s",)
 
 
-def interval_name(ms: int) -> str | None:
-    """Return Binance's name of a kline length, or None if it has none."""
-    return next((name for name, length in INTERVALS_MS.items() if length == ms), None)
+def interval_name(ms: int, *, spot: bool = False) -> str | None:
+    """Return Binance's name of a kline length, or None if it has none for the product."""
+    named = INTERVALS_MS.items()
+    return next((n for n, length in named if length == ms and (spot or n not in _SPOT_ONLY)), None)
 
 
 @dataclass

@@ -183,7 +183,7 @@ def _exchange(settings: RehearsalSettings, clock: Clock) -> Exchange[Any]:
 
 def _timeline(settings: RehearsalSettings, sources: Sequence[Source], clock: Clock) -> Timeline:
     begins = [source.start_ns for source in sources]
-    grid = max(scaled_interval_ms(source.interval_ns, settings.speed) for source in sources) * MS
+    grid = max(_interval_ms(settings, source) for source in sources) * MS
     now = clock.now_ns()
     recorded = min(begins) - min(begins) % (grid * settings.speed)
     exchange = now - now % grid
@@ -193,11 +193,16 @@ def _timeline(settings: RehearsalSettings, sources: Sequence[Source], clock: Clo
     return Timeline(recorded, exchange, settings.speed)
 
 
+def _interval_ms(settings: RehearsalSettings, source: Source) -> int:
+    spot = settings.product == "spot"
+    return scaled_interval_ms(source.interval_ns, settings.speed, spot=spot)
+
+
 def _list_source(
     settings: RehearsalSettings, source: Source, timeline: Timeline, venue: Venue
 ) -> Iterator[Event]:
     rules = Rules(source.spec, Decimal(settings.maker_fee), Decimal(settings.taker_fee))
-    interval_ms = scaled_interval_ms(source.interval_ns, settings.speed)
+    interval_ms = _interval_ms(settings, source)
     if isinstance(source, RecordedSource):
         venue.list_symbol(rules, Candles(rules, interval_ms))
         return recorded_events(rules, source.path, timeline, interval_ms)

@@ -54,6 +54,8 @@ from nautilus_trader.adapters.okx import (
 from nautilus_trader.model import AccountId, AccountType
 
 from aitb_nautilus.errors import ConfigError
+from aitb_nautilus.market.intervals import Interval
+from aitb_nautilus.rehearsal.candles import INTERVALS_MS, interval_name
 from aitb_nautilus.run.config import VenueSettings
 from aitb_nautilus.run.preparation import Preparation
 
@@ -80,11 +82,15 @@ def clients_of(preparation: Preparation) -> dict[str, Clients]:
     Raises
     ------
     ConfigError
-        As `data_client` and `execution_client`.
+        As `data_client` and `execution_client`; also if the venue has no bars of the length that
+        a component wants.
     """
     where = str(preparation.desk.path)
     speed = preparation.desk.config.rehearsal_speed
     found = {}
+    for bar_type in preparation.bar_types:
+        spec = preparation.instruments[Interval.instrument_of_bar_type(bar_type)]
+        _check_interval(preparation.venues[spec.venue], Interval.of_bar_type(bar_type), where)
     for venue in preparation.venues.values():
         if speed != 1 and venue.base_url_http is None:
             raise ConfigError(
@@ -139,6 +145,22 @@ def execution_client(venue: VenueSettings, instrument_ids: list[str], where: str
                 f'Write {key} = "env:{venue.name}_{key.upper()}" and set that variable',
             )
     return _EXECUTION[adapter](venue, instrument_ids, where)
+
+
+def _check_interval(venue: VenueSettings, interval: Interval, where: str) -> None:
+    """Refuse bars that the adapter would refuse once it is connected."""
+    if venue.adapter_name != "binance":
+        return
+    spot = _is_spot(venue)
+    if interval_name(interval.ns // 1_000_000, spot=spot) is None:
+        named = [n for n, ms in INTERVALS_MS.items() if interval_name(ms, spot=spot)]
+        raise ConfigError(
+            f"{where}: interval",
+            f"was {interval}",
+            f"must be one of {', '.join(named)}: Binance has no other bars of "
+            f"{'spot markets' if spot else 'perpetuals'}",
+            "Shorter ones can be back-tested, where the catalog has them",
+        )
 
 
 def _adapter(venue: VenueSettings, where: str) -> str:

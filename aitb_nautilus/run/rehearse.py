@@ -13,6 +13,7 @@ from aitb_nautilus.market.bars import Interval
 from aitb_nautilus.market.instruments import InstrumentSettings
 from aitb_nautilus.market.times import iso
 from aitb_nautilus.rehearsal import BarSource, RecordedSource, RehearsalSettings, Source
+from aitb_nautilus.rehearsal.bar_feed import scaled_interval_ms
 from aitb_nautilus.risk.capture import RunState
 from aitb_nautilus.run.assembly import assemble, reference_bar_types, venue_of
 from aitb_nautilus.run.config import VenueSettings
@@ -100,6 +101,9 @@ def plan_rehearsal(
     if recordings:
         made += _recorded(specs, recordings, speed)
     else:
+        for bar_type in specs:  # Before a config of such bars is written.
+            interval_ns = Interval.of_bar_type(bar_type).ns
+            scaled_interval_ms(interval_ns, speed, spot=settings.product == "spot")
         made += [_from_catalog(desk, bar_type, spec, start_ns) for bar_type, spec in specs.items()]
     return RehearsalPlan(
         settings,

@@ -60,14 +60,14 @@ def measure_risk(
     tails = measure_tails(ts, equity, held.gross, starting_equity, interval_ns)
     drawdown = drawdown_of(ts, equity, starting_equity)
     measured = list(usages(settings, facts, held))
-    steps = []
+    steps, deepest = [], None
     ladder = settings.drawdown
     if ladder is not None:
         below = drawdown
         if ladder.window_days is not None:
             below = drawdown_of(ts, equity, starting_equity, ladder.window_days)
         measured += ladder_usages(ladder, stretches, below)
-        steps = ladder_steps(ladder, ts, below)
+        steps, deepest = ladder_steps(ladder, ts, below), _peak(ts, below)
     leverage = held.gross / np.maximum(equity, 1e-12)
     traded = bool(facts.fills)
     record = RiskRecord(
@@ -82,6 +82,7 @@ def measure_risk(
         ladder=steps,
         ladder_days=None if ladder is None else ladder.window_days,
         attribution=attribute(positions),
+        ladder_deepest=deepest,
     )
     tables = {
         "risk": _risk_table(stretches, held, leverage, drawdown, tails),

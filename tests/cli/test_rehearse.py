@@ -194,10 +194,12 @@ def test_what_cannot_be_rehearsed_is_refused(
 ) -> None:
     other = CONFIG.replace("BINANCE", "BYBIT")
     (desk / "bybit.toml").write_text(other)
+    (desk / "minute.toml").write_text(CONFIG.replace('interval = "1h"', 'interval = "1m"'))
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         for words, code, said in (
-            (["desk.toml", "--speed", "7"], 3, "bars of 1h at 7-fold speed"),
+            (["desk.toml", "--speed", "7"], 3, "was 7 for bars of 3600 s, must be one of 1, 2,"),
+            (["minute.toml", "--speed", "60"], 3, "was 60 for bars of 60 s, must be one of 1"),
             (["desk.toml", "--start", "2030-01"], 4, "must have bars after 2030-01-01"),
             (["desk.toml", "--start", "soon"], 2, "'soon' is not a time"),
             (["desk.toml", "--port", port], 1, "the port is taken"),
@@ -206,6 +208,7 @@ def test_what_cannot_be_rehearsed_is_refused(
         ):
             assert main(["rehearse", *words]) == code
             assert said in " ".join(capsys.readouterr().err.split())
+    assert not (desk / "minute-x60.toml").exists()
 
 
 def test_a_person_reads_how_to_point_a_node_at_it(desk: Path) -> None:

@@ -73,8 +73,16 @@ def test_a_trade_leaves_the_level_that_it_hits_standing() -> None:
 
 def test_a_speed_that_makes_no_kline_of_binance_is_refused_with_those_that_do() -> None:
     assert scaled_interval_ms(HOUR_NS, 60) == 60_000
-    with pytest.raises(ConfigError, match=r"must be one of 1, 2, 4, 12, 20, 60, 3600"):
+    with pytest.raises(ConfigError, match=r"must be one of 1, 2, 4, 12, 20, 60\. "):
         scaled_interval_ms(HOUR_NS, 7)
+    with pytest.raises(ConfigError, match=r"must be one of 1, 2, 4, 12, 20, 60, 3600\. "):
+        scaled_interval_ms(HOUR_NS, 7, spot=True)
+
+
+def test_bars_of_a_second_are_of_spot_alone() -> None:
+    assert scaled_interval_ms(HOUR_NS // 60, 60, spot=True) == 1_000
+    with pytest.raises(ConfigError, match="was 60 for bars of 60 s, must be one of 1"):
+        scaled_interval_ms(HOUR_NS // 60, 60)
 
 
 def test_recorded_times_are_shifted_and_compressed() -> None:

@@ -137,3 +137,21 @@ def test_okx_wants_a_passphrase_as_well() -> None:
 def test_market_data_are_asked_for_without_keys() -> None:
     venue = settings(api_key="env:NO_SUCH_KEY", api_secret="env:NO_SUCH_KEY")
     assert data_client(venue, [], "desk.toml").config is not None
+
+
+@pytest.mark.parametrize(
+    ("account", "interval", "paragraph"),
+    [
+        ("margin", "1s", "interval: was 1s, must be one of 1m, 3m, 5m,"),
+        ("margin", "2m", "Binance has no other bars of perpetuals"),
+        ("cash", "10m", "must be one of 1s, 1m, 3m,"),
+    ],
+)
+def test_bars_that_binance_has_not_are_refused_before_anything_is_connected(
+    account: str, interval: str, paragraph: str, tmp_path: Path
+) -> None:
+    path = write(tmp_path, "BINANCE", account, LOCAL)
+    path.write_text(path.read_text().replace('interval = "1m"', f'interval = "{interval}"'))
+    with pytest.raises(ConfigError) as caught:
+        check_live(path)
+    assert paragraph in str(caught.value)

@@ -177,3 +177,36 @@ def test_long_run_foretells_its_losses(lab: Lab) -> None:
     assert "Did the forecasts of losses hold?" in page(outcome)
     assert outcome.table("risk")[0]["ts"] <= T0 + DAY
     assert outcome.table("risk")[-1]["ts"] == T0 + 400 * HOUR
+
+
+def test_ladder_that_counts_from_a_late_peak_is_told_beside_the_drawdown_of_all_time(
+    lab: Lab,
+) -> None:
+    falling = [*flat(110, 4), *(row for price in (108, 106, 104, 102, 100) for row in flat(price))]
+    two_minutes = {"halt_frac": 0.5, "window_days": 2 / 1_440}
+    outcome = lab.trade(falling, {2: [buy(5)]}, risk={"drawdown": two_minutes})
+    risk, stats = risk_of(outcome), outcome.record.stats
+    assert risk.ladder_deepest is not None
+    assert stats is not None
+    # 5 bought at 110.2 for 0.2755: of two closes a minute apart the later is worth 10 less.
+    high = 10_000 - 5 * 0.2 - 5 * 110.2 * 5e-4
+    assert stats.max_drawdown == pytest.approx(1 - (high - 50) / 10_000)
+    assert risk.ladder_deepest.value == pytest.approx(10 / (high - 40))
+    assert risk.ladder_deepest.ts == iso(T0 + 9 * MINUTE)
+    told = page(outcome)
+    for words in (
+        f"within {2 / 1_440:g} days, which the ladder limits",
+        "(risk.drawdown.window_days). The run",
+        "as the ladder counts",
+    ):
+        assert words in told, words
+
+
+def test_ladder_of_all_time_is_the_drawdown_of_the_run(lab: Lab) -> None:
+    falling = [*flat(110, 4), *flat(100, 4)]
+    outcome = lab.trade(falling, {2: [buy(5)]}, risk={"drawdown": {"halt_frac": 0.5}})
+    risk, stats = risk_of(outcome), outcome.record.stats
+    assert risk.ladder_deepest is not None
+    assert stats is not None
+    assert risk.ladder_deepest.value == pytest.approx(stats.max_drawdown)
+    assert "which the ladder limits" not in page(outcome)
