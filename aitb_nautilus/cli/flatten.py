@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from aitb_nautilus.cli.plumbing import json_option
 from aitb_nautilus.cli.trading_commands import command_options, order, scope_of
 from aitb_nautilus.run.command_messages import Command
 
@@ -14,12 +13,9 @@ __all__ = ["command"]
 
 
 @click.command("flatten")
-@command_options
-@click.option("--reason", default="", help="Why; kept, and shown at every refusal.")
-@click.option(
-    "--timeout", default=30.0, type=click.FloatRange(0.1, 600), help="Seconds to wait until flat."
+@command_options(
+    reason="Why; kept, and shown at every refusal.", timeout_s=30.0, until="until flat"
 )
-@json_option
 def command(
     config: Path,
     *,

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from aitb_nautilus.cli.plumbing import json_option
 from aitb_nautilus.cli.trading_commands import command_options, order, scope_of
 from aitb_nautilus.run.command_messages import Command
 
@@ -14,13 +13,10 @@ __all__ = ["command"]
 
 
 @click.command("halt")
-@command_options
 @click.option("--reducing", is_flag=True, help="Leave resting opening orders where they are.")
-@click.option("--reason", default="", help="Why; kept, and shown at every refusal.")
-@click.option(
-    "--timeout", default=10.0, type=click.FloatRange(0.1, 600), help="Seconds to wait for the node."
+@command_options(
+    reason="Why; kept, and shown at every refusal.", timeout_s=10.0, until="for the node"
 )
-@json_option
 def command(
     config: Path,
     *,

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from aitb_nautilus.cli.plumbing import json_option
 from aitb_nautilus.cli.trading_commands import command_options, order, scope_of
 from aitb_nautilus.errors import UsageError
 from aitb_nautilus.run.command_messages import Command
@@ -15,13 +14,8 @@ __all__ = ["command"]
 
 
 @click.command("resume")
-@command_options
 @click.option("--reducing", is_flag=True, help="Only as far as that: nothing opens yet.")
-@click.option("--reason", default="", help="Why it may trade again. Needed.")
-@click.option(
-    "--timeout", default=10.0, type=click.FloatRange(0.1, 600), help="Seconds to wait for the node."
-)
-@json_option
+@command_options(reason="Why it may trade again. Needed.", timeout_s=10.0, until="for the node")
 def command(
     config: Path,
     *,

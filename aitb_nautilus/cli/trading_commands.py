@@ -10,7 +10,7 @@ import click
 import msgspec
 from rich.markup import escape
 
-from aitb_nautilus.cli.plumbing import console, emit
+from aitb_nautilus.cli.plumbing import console, emit, json_option
 from aitb_nautilus.errors import UsageError
 from aitb_nautilus.risk.trading_states import TRADER, StateScope
 from aitb_nautilus.run.command_client import give
@@ -20,15 +20,37 @@ from aitb_nautilus.run.state_place import StatePlace
 __all__ = ["command_options", "order", "scope_of"]
 
 
-def command_options[F: Callable[..., Any]](function: F) -> F:
-    """Add CONFIG, ``--strategy`` and ``--instrument`` to a verb."""
-    for add in (
-        click.option("--instrument", metavar="ID", help="Only this one, such as BTCUSDT.BINANCE."),
-        click.option("--strategy", metavar="ID", help="Only this one, as the config names it."),
-        click.argument("config", type=click.Path(path_type=Path)),
-    ):
-        function = add(function)
-    return function
+def command_options[F: Callable[..., Any]](
+    *, reason: str, timeout_s: float, until: str
+) -> Callable[[F], F]:
+    """Return what adds CONFIG and the options that all commands have to a verb.
+
+    Parameters
+    ----------
+    reason
+        What is asked of a reason.
+    timeout_s, until
+        How long is waited by default, in s, and for what.
+    """
+    seconds = click.FloatRange(0.1, 600)
+
+    def add_all(function: F) -> F:
+        for add in (
+            json_option,
+            click.option(
+                "--timeout", default=timeout_s, type=seconds, help=f"Seconds to wait {until}."
+            ),
+            click.option("--reason", default="", help=reason),
+            click.option(
+                "--instrument", metavar="ID", help="Only this one, such as BTCUSDT.BINANCE."
+            ),
+            click.option("--strategy", metavar="ID", help="Only this one, as the config names it."),
+            click.argument("config", type=click.Path(path_type=Path)),
+        ):
+            function = add(function)
+        return function
+
+    return add_all
 
 
 def order(config: Path, command: Command, as_json: bool) -> int:

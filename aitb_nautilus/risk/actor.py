@@ -61,8 +61,18 @@ class GuardedActor(DataActor):
                     )
         wrap_callbacks(cls)
 
-    def __new__(cls, settings: Any, context: Context, component_id: str) -> Self:  # noqa: ARG004
-        """Give the engine an explicit config: it ignores most fields of a foreign struct."""
+    def __new__(
+        cls,
+        settings: Any,  # noqa: ARG004
+        context: Context,  # noqa: ARG004
+        component_id: str,
+        *_: Any,
+        **__: Any,
+    ) -> Self:
+        """Give the engine an explicit config: it ignores most fields of a foreign struct.
+
+        What a subclass takes beside these is hidden from the engine.
+        """
         return super().__new__(cls, DataActorConfig(actor_id=ActorId(component_id)))  # type: ignore[call-arg] # the stub lacks the engine's __new__
 
     def __init__(self, settings: Any, context: Context, component_id: str) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -83,10 +83,6 @@ class AmbiguousBars(GuardedActor):
     touch_venues
         Venues where a limit order fills on touch.
     """
-
-    def __new__(cls, settings: Settings, context: Context, component_id: str, **_: Any) -> Self:
-        """Hide the other parameters from the engine."""
-        return super().__new__(cls, settings, context, component_id)
 
     def __init__(
         self,

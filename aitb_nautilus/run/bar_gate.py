@@ -11,7 +11,6 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Self
 
 import msgspec
 from nautilus_trader.model import Bar, BarType
@@ -92,10 +91,6 @@ class BarGate(GuardedActor):
     past
         Bars that warmed the node up.
     """
-
-    def __new__(cls, settings: Settings, context: Context, component_id: str, **_: Any) -> Self:
-        """Hide the other parameters from the engine."""
-        return super().__new__(cls, settings, context, component_id)
 
     def __init__(
         self,

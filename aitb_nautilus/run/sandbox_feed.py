@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
 
 from nautilus_trader.model import InstrumentId
 
@@ -24,16 +23,6 @@ class SandboxFeed(GuardedActor):
     instrument_ids
         Of what is traded.
     """
-
-    def __new__(
-        cls,
-        settings: Settings,
-        context: Context,
-        component_id: str,
-        instrument_ids: Sequence[str],  # noqa: ARG004
-    ) -> Self:
-        """Hide the instruments from the engine."""
-        return super().__new__(cls, settings, context, component_id)
 
     def __init__(
         self,

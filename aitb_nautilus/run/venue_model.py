@@ -58,16 +58,6 @@ class VenueClock(GuardedActor):
         Latency by venue name, ns.
     """
 
-    def __new__(
-        cls,
-        settings: Settings,
-        context: Context,
-        component_id: str,
-        latency_ns: Mapping[str, int],  # noqa: ARG004
-    ) -> Self:
-        """Hide the latency from the engine."""
-        return super().__new__(cls, settings, context, component_id)
-
     def __init__(
         self,
         settings: Settings,

@@ -13,7 +13,6 @@ import signal
 import threading
 from collections.abc import Callable, Sequence
 from types import FrameType
-from typing import Any, Self
 
 from nautilus_trader.common import DataActor
 
@@ -53,10 +52,6 @@ class Warden(GuardedActor):
     asked
         Why a person or the system wants the run to end; empty: it goes on.
     """
-
-    def __new__(cls, settings: Settings, context: Context, component_id: str, **_: Any) -> Self:
-        """Hide the other parameters from the engine."""
-        return super().__new__(cls, settings, context, component_id)
 
     def __init__(
         self,

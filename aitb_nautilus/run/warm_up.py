@@ -8,7 +8,7 @@ order; what is decided on it is refused, since nothing can be opened in the past
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from nautilus_trader.model import BarType
@@ -123,10 +123,6 @@ class Past(GuardedActor):
     bar_types
         Of the run.
     """
-
-    def __new__(cls, settings: Settings, context: Context, component_id: str, **_: Any) -> Self:
-        """Hide the other parameters from the engine."""
-        return super().__new__(cls, settings, context, component_id)
 
     def __init__(
         self,

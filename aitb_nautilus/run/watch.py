@@ -6,7 +6,7 @@ A run has these actors only if a limit wants what they bring. They never trade.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from msgspec.structs import astuple
@@ -32,16 +32,6 @@ class QuoteWatch(GuardedActor):
     instrument_ids
         Of what is traded.
     """
-
-    def __new__(
-        cls,
-        settings: Settings,
-        context: Context,
-        component_id: str,
-        instrument_ids: Sequence[str],  # noqa: ARG004
-    ) -> Self:
-        """Hide the instruments from the engine."""
-        return super().__new__(cls, settings, context, component_id)
 
     def __init__(
         self,
@@ -77,16 +67,6 @@ class ReferenceWatch(GuardedActor):
     reference_bar_types
         Of instruments that are only looked at.
     """
-
-    def __new__(
-        cls,
-        settings: Settings,
-        context: Context,
-        component_id: str,
-        reference_bar_types: Sequence[str],  # noqa: ARG004
-    ) -> Self:
-        """Hide the bar types from the engine."""
-        return super().__new__(cls, settings, context, component_id)
 
     def __init__(
         self,
@@ -125,17 +105,6 @@ class RecordedReferences(GuardedActor):
     compared
         Bar types of the instruments that are compared with them.
     """
-
-    def __new__(
-        cls,
-        settings: Settings,
-        context: Context,
-        component_id: str,
-        references: Mapping[str, BarFrame],  # noqa: ARG004
-        compared: Sequence[str],  # noqa: ARG004
-    ) -> Self:
-        """Hide the bars from the engine."""
-        return super().__new__(cls, settings, context, component_id)
 
     def __init__(
         self,

@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import struct
 import sys
 import tempfile
-import time
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -28,6 +27,7 @@ from aitb_nautilus.risk.journal_proof import verify
 from aitb_nautilus.risk.journal_reader import Wanted, read
 from aitb_nautilus.risk.journal_recovery import unresolved
 from tests.journal_samples import OPENED, fill, wish
+from tests.risk.killing import told_by_killed
 
 _TOLD = struct.Struct("<QQ?")
 """Number of a record, its time, and whether it says that an order is sent."""
@@ -53,34 +53,14 @@ def kill_many(folder: Path, kills: int, seed: int, on_disk: OnDisk) -> Tally:
     dice, tally = random.Random(seed), Tally()
     for number in range(kills):
         path = folder / f"{number // _KILLS_A_FILE}.sqlite"
-        _judge(path, _killed(path, number, dice.uniform(0, _LONGEST_S), on_disk), tally)
+        write = partial(_write, path, number, on_disk)
+        _judge(path, told_by_killed(write, dice.uniform(0, _LONGEST_S)), tally)
         if (number + 1) % _KILLS_A_FILE == 0 or number + 1 == kills:
             tally.records += verify(path).records
     return tally
 
 
-def _killed(path: Path, number: int, after_s: float, on_disk: OnDisk) -> bytes:
-    """Start a writer, kill it, and return what it told."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(reader)
-        try:
-            _write(path, number, writer, on_disk)
-        finally:
-            os._exit(1)  # never on into the parent's own work
-    os.close(writer)
-    time.sleep(after_s)
-    os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
-    with os.fdopen(reader, "rb") as told:
-        words = told.read()
-    if not os.WIFSIGNALED(status):
-        raise RuntimeError(f"writer {number} ended by itself, with status {status}")
-    return words
-
-
-def _write(path: Path, number: int, told: int, on_disk: OnDisk) -> None:
+def _write(path: Path, number: int, on_disk: OnDisk, told: int) -> None:
     """Write orders until killed; the time of a record is told with it, and no other has it."""
     ts = (number + 1) << 32
     journal = Journal(path, OPENED, ts, on_disk=on_disk)

@@ -13,10 +13,9 @@ from __future__ import annotations
 import itertools
 import os
 import random
-import signal
 import sys
 import tempfile
-import time
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -24,6 +23,7 @@ import msgspec
 from aitb_nautilus.risk.state_file import StateFile
 from aitb_nautilus.risk.state_lock import StateLock
 from aitb_nautilus.risk.trading_states import TRADER, Halt, Resume, StateScope, TradingStates
+from tests.risk.killing import told_by_killed
 
 _LONGEST_S = 0.06
 _KILLS_A_FILE = 100
@@ -57,30 +57,11 @@ def kill_many(folder: Path, kills: int, seed: int) -> Tally:
         if number % _KILLS_A_FILE == 0:
             held = []
         path = folder / f"{number // _KILLS_A_FILE}.sqlite"
-        told = _killed(path, number, dice.uniform(0, _LONGEST_S))
+        words = told_by_killed(partial(_write, path, number), dice.uniform(0, _LONGEST_S))
+        lines = [line for line in words.splitlines(keepends=True) if line.endswith(b"\n")]
+        told = [msgspec.json.decode(line, type=Change) for line in lines]
         held = _judge(path, held, told, tally)
     return tally
-
-
-def _killed(path: Path, number: int, after_s: float) -> list[Change]:
-    """Start a writer, kill it, and return what it told."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(reader)
-        try:
-            _write(path, number, writer)
-        finally:
-            os._exit(1)  # never on into the parent's own work
-    os.close(writer)
-    time.sleep(after_s)
-    os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
-    with os.fdopen(reader, "rb") as told:
-        lines = told.read().splitlines(keepends=True)
-    if not os.WIFSIGNALED(status):
-        raise RuntimeError(f"writer {number} ended by itself, with status {status}")
-    return [msgspec.json.decode(line, type=Change) for line in lines if line.endswith(b"\n")]
 
 
 def _write(path: Path, number: int, told: int) -> None:
