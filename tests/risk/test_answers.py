@@ -82,7 +82,7 @@ def test_strategy_decides_without_an_engine() -> None:
         ("submit", close_of(3), "exit:signal"),
     ]
     assert desk.commands[1].terms is not None
-    assert desk.commands[1].terms.trigger_price == 29_000.0  # on the grid
+    assert desk.commands[1].terms.trigger_price == 29_000.1  # on the grid, nearer to the market
     assert [m.action for _, m in desk.published] == ["submit"] * 3
     desk.fill(desk.commands[2].client_order_id, price=30_100.0)
     desk.update(desk.commands[1].client_order_id, "CANCELED")
