@@ -50,7 +50,7 @@ class _Day(Limit):
 
     def __init__(self, maximum: float) -> None:
         self.maximum = maximum
-        self._day, self._ends = -1, 0
+        self._day = -1
         self._first = self._last = self._worst = self._before = 0.0
 
     def worth(self, holdings: Holdings) -> float:
@@ -65,13 +65,12 @@ class _Day(Limit):
 
     def restore(self, memory: DayMemory, looks: Looks) -> None:  # noqa: ARG002
         """Measure from the same beginning."""
-        self._day, self._ends = memory.day, (memory.day + 1) * DAY_NS
-        self._first = memory.first
+        self._day, self._first = memory.day, memory.first
         self._last, self._worst = memory.last, memory.worst
 
     def lost(self, ts: int, worth: float) -> tuple[float, float]:
         """Return the largest loss of the day of `ts`, and the worth at its beginning."""
-        if ts >= self._ends:
+        if ts >= (self._day + 1) * DAY_NS:
             return max(self._last - worth, 0.0), self._last
         first, worst = self._first, self._worst
         lost = first - worth
@@ -89,8 +88,7 @@ class _Day(Limit):
         day = ts // DAY_NS
         if day > self._day:
             first = self._last if self._day >= 0 and ts % DAY_NS else worth
-            self._day, self._ends = day, (day + 1) * DAY_NS
-            self._first, self._worst = first, 0.0
+            self._day, self._first, self._worst = day, first, 0.0
         self._worst = max(self._worst, self._first - worth)
         self._last = worth
         return ""

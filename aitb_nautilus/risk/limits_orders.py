@@ -168,27 +168,28 @@ class MaxOrdersPerDay(Limit):
 
     def __init__(self, maximum: int) -> None:
         self.maximum = maximum
-        self._day, self._ends = -1, 0
+        self._day = -1
         self._count = 0
 
     def check(self, proposal: Proposal, ledger: Ledger) -> Verdict:  # noqa: ARG002
         """Refuse the order if as many were sent today."""
         if self._count < self.maximum:
             return PASS
-        if proposal.clock >= self._ends:
+        ends = (self._day + 1) * DAY_NS
+        if proposal.clock >= ends:
             return PASS
         return Verdict(
             ZERO,
             f"{self._count} opening orders were sent today and max_orders_per_day is "
-            f"{self.maximum}; the next may be sent at {utc(self._ends)}, or raise "
+            f"{self.maximum}; the next may be sent at {utc(ends)}, or raise "
             f"{self.key}",
         )
 
     def sent(self, proposal: Proposal) -> None:
         """Count an order that was sent."""
-        if proposal.clock >= self._ends:
-            self._day, self._count = proposal.clock // DAY_NS, 0
-            self._ends = (self._day + 1) * DAY_NS
+        day = proposal.clock // DAY_NS
+        if day > self._day:
+            self._day, self._count = day, 0
         self._count += 1
 
     def save(self, looks: Looks) -> CountMemory:  # noqa: ARG002
@@ -198,7 +199,6 @@ class MaxOrdersPerDay(Limit):
     def restore(self, memory: CountMemory, looks: Looks) -> None:  # noqa: ARG002
         """Count on."""
         self._day, self._count = memory.day, memory.count
-        self._ends = (self._day + 1) * DAY_NS
 
 
 class MaxTurnover(Limit):

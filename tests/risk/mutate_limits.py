@@ -106,7 +106,7 @@ def _turned(limit: type[Limit], home: type, name: str, function: Any) -> Iterato
         ops = [_TURNED[type(op)]() if type(op) in _TURNED else op for op in compare.ops]
         if [type(op) for op in ops] == [type(op) for op in compare.ops]:
             continue  # "is None" and "in" have no neighbour
-        if "ROUNDING" in before or "NEARLY" in before:
+        if "ROUNDING" in before or "nearly" in before.lower():
             continue  # beside such a bound nothing lies right on it
         compare.ops = ops
         what = f"{name}: {before} -> {ast.unparse(compare)}"

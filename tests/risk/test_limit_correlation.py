@@ -94,6 +94,26 @@ def test_cluster_stands_in_the_order_of_names_whatever_their_hashes_are() -> Non
     assert limit.cluster(Y, desk.ledger) is None
 
 
+def test_clusters_follow_the_correlations() -> None:
+    desk = desk_with(max_cluster_notional=800.0, half_life_bars=2, shrinkage=0.0)
+    yearly(desk, X=ZIGZAG, Y=ZAGZIG)
+    desk.trade("5", instrument=Y)
+    assert desk.ask("8").line == ""
+    for close in (110.0, 100.0) * 4:  # from now on they move together
+        desk.bar(close, YEAR)
+        desk.bar(close, instrument=Y)
+    assert desk.ask("8").quantity == 3
+
+
+def test_instrument_that_appears_without_a_bar_belongs_to_every_cluster_at_once() -> None:
+    desk = desk_with(max_cluster_notional=800.0)
+    yearly(desk, X=ZIGZAG)
+    desk.trade("1")
+    assert desk.ask("8").quantity == 7
+    desk.trade("5", instrument=Y)  # no bar of it was heard
+    assert desk.ask("8").quantity == 2
+
+
 def test_nothing_is_known_of_a_cluster_before_the_first_bar() -> None:
     desk = desk_with(max_cluster_notional=800.0)
     desk.trade("5", instrument=X)

@@ -164,6 +164,18 @@ def test_daily_loss_is_counted_from_the_equity_of_the_day() -> None:
     assert not passes(desk)
 
 
+@pytest.mark.parametrize("key", ["max_daily_loss_frac", "max_daily_loss"])
+def test_loss_of_a_day_counts_until_the_last_nanosecond_before_midnight(key: str) -> None:
+    desk = desk_with(**{key: 0.01 if key.endswith("frac") else 100.0})
+    desk.trade("10")
+    desk.bar(90.0, HOUR)  # 100 of 10,000
+    desk.bar(100.0, 0, Y)
+    desk.now = 2 * DAY - 1
+    assert not passes(desk)
+    desk.now += 1  # whatever comes before the bar that closes now
+    assert passes(desk)
+
+
 def test_loss_after_midnight_counts_though_no_bar_closed_at_midnight() -> None:
     desk = desk_with(max_daily_loss_frac=0.01)
     desk.trade("20")

@@ -452,6 +452,18 @@ def test_day_of_a_node_that_remembers_none_begins_with_its_start_and_not_with_it
     assert other.ask("1").limit == limit
 
 
+def test_loss_of_a_day_that_has_begun_with_a_start_adds_up_over_its_bars() -> None:
+    desk = kept_desk(settings(max_daily_loss_frac=0.01), Shelf())
+    desk_bar(desk, 100.0)
+    desk.guard.memory.begin_day(desk.now)
+    desk.trade("10")
+    desk.bar(94.0, HOUR)  # 60 of 10,000
+    assert desk.ask("1").line == ""
+    desk.bar(90.0, HOUR)  # 40 more
+    desk.bar(95.0, HOUR)  # what came back does not count
+    assert "the day has lost 1.00% of 10,000.00" in desk.ask("1").line
+
+
 def test_day_that_has_begun_with_a_start_ends_at_midnight() -> None:
     desk = kept_desk(settings(max_daily_loss_frac=0.03), Shelf())
     desk_bar(desk, 100.0)
