@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 import numpy as np
@@ -45,6 +45,7 @@ from aitb_nautilus.risk.journal_rebuild import rebuild
 from aitb_nautilus.risk.journal_records import Filled
 from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.strategy import GuardedStrategy
+from aitb_nautilus.risk.trading_states import TRADER, StateScope
 from aitb_nautilus.run.command_client import give
 from aitb_nautilus.run.command_messages import Command
 from aitb_nautilus.run.state_place import StatePlace
@@ -160,8 +161,20 @@ class Killer:
         node = self._start()
         self._recovered(node, time.monotonic())
         node.stop()
-        self._count()
-        return self.tally
+        return self.count()
+
+    @classmethod
+    def counting(cls, lab: NodeLab) -> Self:
+        """Return one that has killed nothing, and counts what others did at a lab's exchange."""
+        one = cls.__new__(cls)
+        one.lab, one.tally, one._runs = lab, Tally(), lab.folder / "runs"
+        return one
+
+    @staticmethod
+    def resume(config: Path, scope: StateScope = TRADER) -> None:
+        """Lift a halt, as a person does."""
+        command = Command(verb="resume", scope=scope, level="active", reason="the next one")
+        give(StatePlace.read(config), command)
 
     def _start(self) -> Node:
         return self.lab.start("live", str(self._config), "--run", "--live-orders")
@@ -187,9 +200,9 @@ class Killer:
         node.wait_for("recovered in")
         self.tally.recovery_s.append(time.monotonic() - began)
         until = time.monotonic() + _SETTLES_S
-        while not (is_protected := self._books(_is_protected)) and time.monotonic() < until:
+        while not (is_safe := self._books(is_protected)) and time.monotonic() < until:
             time.sleep(0.05)
-        if not is_protected:
+        if not is_safe:
             self.tally.without_stop += 1
             self.tally.reasons.append(f"without its stop: {self._books(_protection)}")
 
@@ -198,16 +211,16 @@ class Killer:
         self.tally.halts += len(halts)
         self.tally.reasons += halts
         if halts:
-            resume = Command(verb="resume", level="active", reason="the next kill")
-            give(StatePlace.read(self._config), resume)
+            self.resume(self._config)
 
     def _books[T](self, look: Any) -> Any:
         return self.lab.running.call(look)
 
-    def _count(self) -> None:
+    def count(self) -> Tally:
+        """Compare the books of the exchange with the journals."""
         tally = self.tally
         at_venue = self._books(_fills_of)
-        opening = self._books(_opening_of)
+        opening = self._books(opening_of)
         tally.fills, tally.opening_orders = len(at_venue), len(opening)
         # The strategy opens only where nothing is held: more than its size was opened twice.
         tally.duplicates = self._books(_times_too_large)
@@ -225,6 +238,7 @@ class Killer:
         held = sum(p.quantity for p in rebuild(last, Ledger(0.0)).positions.values())
         tally.position_differs = int(held != self._books(_held))
         tally.invented_fills = len([one for one in ours if one not in at_venue]) - unseen
+        return tally
 
 
 def _fills_of_journal(folder: Path) -> list[Record]:
@@ -239,7 +253,7 @@ def _fills_of(rehearsal: Rehearsal) -> list[str]:
     return [str(fill.trade_id) for fill in rehearsal.exchange.venue.fills]
 
 
-def _opening_of(rehearsal: Rehearsal) -> list[int]:
+def opening_of(rehearsal: Rehearsal) -> list[int]:
     """Return which orders opened something."""
     orders = rehearsal.exchange.venue.orders
     return [order.order_id for order in orders if not order.reduce_only and order.filled]
@@ -273,7 +287,7 @@ def _protection(rehearsal: Rehearsal) -> tuple[int, int]:
     return held, sum(o.quantity for o in stops)
 
 
-def _is_protected(rehearsal: Rehearsal) -> bool:
+def is_protected(rehearsal: Rehearsal) -> bool:
     held, stopped = _protection(rehearsal)
     return abs(held) <= stopped
 
