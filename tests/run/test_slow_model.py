@@ -13,6 +13,7 @@ import pytest
 from tests.run.slow_model import SLOW_MS, SPOTS, slow_lab
 
 
+@pytest.mark.slow
 def test_slow_model_answers_in_time_while_quotes_flow_and_late_answers_are_never_traded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
