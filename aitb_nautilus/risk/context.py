@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any, cast
 
 import msgspec
@@ -75,6 +76,9 @@ class Context(msgspec.Struct, frozen=True):
     deferred
         Order events that came before the strategies know what was held before the node began, each
         with its strategy; None once they know.
+    caught_up
+        What the engine knows to be filled, by the id of an order whose fills the venue itself has
+        told: the engine, which had missed them, makes up others when it finds out.
     turns
         Holds what opens while a close is on its way; None: commands arrive in the order of sending.
     latencies
@@ -103,6 +107,7 @@ class Context(msgspec.Struct, frozen=True):
     risk_parity: RiskParity = msgspec.field(default_factory=RiskParity)
     outside: set[str] = msgspec.field(default_factory=set)
     deferred: list[tuple[Any, Any]] | None = None
+    caught_up: dict[str, Callable[[], Decimal]] = msgspec.field(default_factory=dict)
     turns: Turns | None = None
     latencies: Latencies = msgspec.field(default_factory=Latencies)
     chronicle: Chronicle = cast("Chronicle", None)

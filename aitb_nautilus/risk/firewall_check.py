@@ -28,10 +28,18 @@ from aitb_nautilus.risk.venue_facts import VenueFacts, VenueOrder
 __all__ = ["Firewall", "VenueHands"]
 
 _SETTLED_KEPT = 1_000
+_OUT_OF_REACH = (
+    "this node cannot change or cancel the order, since it came while it ran: cancel it at the "
+    "venue, or start the node again and answer then"
+)
 
 
 class VenueHands(Protocol):
     """What a node can do at a venue about things that no strategy owns."""
+
+    def knows(self, order: VenueOrder) -> bool:
+        """Return whether it can change or cancel an order; not one that came while it ran."""
+        ...
 
     def cancel(self, order: VenueOrder) -> None:
         """Cancel an order, whoever sent it."""
@@ -121,7 +129,7 @@ class Firewall:
         if answer.choice not in row.choices:
             said = f"{answer.choice} does not fit; choose one of {', '.join(row.choices)}"
         elif answer.choice == "cancel":
-            self._hands.cancel(_order_of(row, facts))
+            said = self._cancel(_order_of(row, facts))
         elif answer.choice == "close":
             held, ours = Decimal(row.at_venue), Decimal(row.in_journal)
             quantity = min(abs(held - ours), abs(held))
@@ -132,6 +140,12 @@ class Firewall:
         answered = (to_builtins(row), to_builtins(answer), said)
         self._context.tape.heard("settled", "", now, *answered)
         self._context.chronicle.settled(row, answer, said, now)
+
+    def _cancel(self, order: VenueOrder) -> str:
+        if not self._hands.knows(order):
+            return _OUT_OF_REACH
+        self._hands.cancel(order)
+        return ""
 
     def _adopt(self, row: Unexplained, answer: Answer, facts: VenueFacts, now: int) -> str:
         """Let the ledger follow the venue; return why that cannot be, or nothing."""
@@ -175,6 +189,8 @@ class Firewall:
 
     def _take_order(self, order: VenueOrder, owner: str, now: int) -> str:
         """Make an order that nobody here sent one of a strategy's."""
+        if not self._hands.knows(order):
+            return _OUT_OF_REACH
         why = adopt(self._context, order, owner, now)
         if why:
             return why

@@ -214,7 +214,9 @@ class Recovery:
         trades = {trade for name, trade in self._ledger.trades() if name == client_order_id}
         # A sum that was taken before stands for fills that the venue did not list then.
         summed = any(name.startswith(_UNSEEN) for name in trades)
-        news = [] if summed else [fill for fill in fills if fill.trade_id not in trades]
+        news = [fill for fill in fills if fill.trade_id not in trades]
+        if summed or known.filled >= order.filled:
+            news = []
         missed = [_fill(known, fill) for fill in news]
         told = [*before, *missed]
         rest = order.filled - known.filled - sum((fill.quantity for fill in missed), ZERO)

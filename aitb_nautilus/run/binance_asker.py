@@ -28,7 +28,14 @@ from aitb_nautilus.messages import OrderKind, OrderStatus, Side
 from aitb_nautilus.risk.venue_facts import VenueFill, VenueOrder
 from aitb_nautilus.run.config import VenueSettings
 
-__all__ = ["AskError", "BinanceAsker", "venue_name_of"]
+__all__ = [
+    "AskError",
+    "BinanceAsker",
+    "conditional_order",
+    "our_name_of",
+    "plain_order",
+    "venue_name_of",
+]
 
 _HOSTS = {
     "live": "https://fapi.binance.com",
@@ -98,10 +105,10 @@ class BinanceAsker:
         symbol = instrument_id.partition(".")[0].removesuffix("-PERP")
         name = venue_name_of(client_order_id)
         try:
-            order = self._get("/fapi/v1/order", symbol=symbol, origClientOrderId=name)
+            order = self.get("/fapi/v1/order", symbol=symbol, origClientOrderId=name)
             if order is not None:
                 return self._plain(order, client_order_id, instrument_id)
-            algo = self._get("/fapi/v1/algoOrder", clientAlgoId=name)
+            algo = self.get("/fapi/v1/algoOrder", clientAlgoId=name)
             if algo is None:
                 return None
             return self._conditional(algo, symbol, client_order_id, instrument_id)
@@ -115,23 +122,9 @@ class BinanceAsker:
         fills: list[VenueFill] = []
         if filled:
             of = {"symbol": order["symbol"], "orderId": order["orderId"]}
-            rows = self._get("/fapi/v1/userTrades", **of)
+            rows = self.get("/fapi/v1/userTrades", **of)
             fills = [_fill(row) for row in rows or ()]
-        return _order(
-            client_order_id,
-            instrument_id,
-            str(order["orderId"]),
-            order["side"],
-            _KIND[order["origType"]],
-            quantity=order["origQty"],
-            status=_STATUS[order["status"]],
-            filled=filled,
-            price=order["price"],
-            trigger=order["stopPrice"],
-            average=order["avgPrice"],
-            reduce_only=order["reduceOnly"],
-            ms=order["updateTime"],
-        ), fills
+        return plain_order(order, client_order_id, instrument_id), fills
 
     def _conditional(
         self, algo: dict[str, Any], symbol: str, client_order_id: str, instrument_id: str
@@ -139,31 +132,23 @@ class BinanceAsker:
         became = algo.get("actualOrderId")
         kind = _KIND[algo["orderType"]]
         if became:
-            order = self._get("/fapi/v1/order", symbol=symbol, orderId=became)
+            order = self.get("/fapi/v1/order", symbol=symbol, orderId=became)
             if order is not None:
                 told, fills = self._plain(order, client_order_id, instrument_id)
                 told = msgspec.structs.replace(
                     told, kind=kind, trigger_price=_price(algo["triggerPrice"])
                 )
                 return told, fills
-        return _order(
-            client_order_id,
-            instrument_id,
-            str(algo["algoId"]),
-            algo["side"],
-            kind,
-            quantity=algo["quantity"],
-            status=_STATUS[algo["algoStatus"]],
-            filled=Decimal(0),
-            price=algo["price"],
-            trigger=algo["triggerPrice"],
-            average="0",
-            reduce_only=algo["reduceOnly"],
-            ms=algo["updateTime"],
-        ), []
+        return conditional_order(algo, client_order_id, instrument_id), []
 
-    def _get(self, path: str, **params: Any) -> Any:
-        """Return an answer; None if it is that there is no such order."""
+    def get(self, path: str, **params: Any) -> Any:
+        """Return a signed question's answer; None if it is that there is no such order.
+
+        Raises
+        ------
+        AskError
+            If there was no answer.
+        """
         query = urlencode({**params, "timestamp": time.time_ns() // 1_000_000})
         signature = hmac.new(self._secret, query.encode(), hashlib.sha256).hexdigest()
         url = f"{self._base}{path}?{query}&signature={signature}"
@@ -197,6 +182,63 @@ def venue_name_of(client_order_id: str) -> str:
         number, digit = divmod(number, len(_DIGITS))
         digits = _DIGITS[digit] + digits
     return _PREFIX + digits.rjust(_LENGTH, "0")
+
+
+def our_name_of(venue_name: str) -> str:
+    """Return our name of an order from Binance's; one that is not the adapter's stays as it is.
+
+    Examples
+    --------
+    >>> our_name_of("x-aHRE4BCj-u36DrvMMLngDf4Vroekvw2N")
+    '65de6aaf9a7285bf8ad432ecb8023393'
+    >>> our_name_of("web_1")
+    'web_1'
+    """
+    digits = venue_name.removeprefix(_PREFIX)
+    if digits == venue_name or len(digits) != _LENGTH or not set(digits) <= set(_DIGITS):
+        return venue_name
+    number = 0
+    for digit in digits:
+        number = number * len(_DIGITS) + _DIGITS.index(digit)
+    return f"{number:032x}"
+
+
+def plain_order(order: dict[str, Any], client_order_id: str, instrument_id: str) -> VenueOrder:
+    """Return an order as the venue's answers have it."""
+    return _order(
+        client_order_id,
+        instrument_id,
+        str(order["orderId"]),
+        order["side"],
+        _KIND[order["origType"]],
+        quantity=order["origQty"],
+        status=_STATUS[order["status"]],
+        filled=Decimal(order["executedQty"]),
+        price=order["price"],
+        trigger=order["stopPrice"],
+        average=order["avgPrice"],
+        reduce_only=order["reduceOnly"],
+        ms=order["updateTime"],
+    )
+
+
+def conditional_order(algo: dict[str, Any], client_order_id: str, instrument_id: str) -> VenueOrder:
+    """Return a conditional order that waits as the venue's answers have it."""
+    return _order(
+        client_order_id,
+        instrument_id,
+        str(algo["algoId"]),
+        algo["side"],
+        _KIND[algo["orderType"]],
+        quantity=algo["quantity"],
+        status=_STATUS[algo["algoStatus"]],
+        filled=Decimal(0),
+        price=algo["price"],
+        trigger=algo["triggerPrice"],
+        average="0",
+        reduce_only=algo["reduceOnly"],
+        ms=algo["updateTime"],
+    )
 
 
 def _order(

@@ -14,29 +14,31 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import msgspec
-from nautilus_trader.model import ClientOrderId
 
 from aitb_nautilus.errors import RunError
-from aitb_nautilus.risk.book import Order
-from aitb_nautilus.risk.engine_venue import find_order, venue_facts
+from aitb_nautilus.risk.engine_venue import venue_facts
 from aitb_nautilus.risk.firewall import Explained, expected_balance, unexplained
 from aitb_nautilus.risk.firewall_check import Firewall
 from aitb_nautilus.risk.firewall_file import FirewallFile
-from aitb_nautilus.risk.recovery import Recovery, follow, resting
+from aitb_nautilus.risk.recovery import resting
 from aitb_nautilus.risk.taking_over import begin_day, bind, hold, know_sent, put_back, settle_on
 from aitb_nautilus.risk.trading_states import Halt
-from aitb_nautilus.risk.venue_facts import VenueOrder
+from aitb_nautilus.risk.venue_facts import VenueFacts
 from aitb_nautilus.run.bar_gate import BarGate
 from aitb_nautilus.run.binance_asker import BinanceAsker
+from aitb_nautilus.run.carried_orders import CarriedOrders
 from aitb_nautilus.run.exit_memory import ExitMemory
 from aitb_nautilus.run.last_run import History, LastRun, LastRunFile
 from aitb_nautilus.run.preparation import Preparation
+from aitb_nautilus.run.reconnects import Reconnects
 from aitb_nautilus.run.sandbox_recovery import Reopening, end_orders
 from aitb_nautilus.run.stale_orders import StaleOrders
 from aitb_nautilus.run.state_place import StatePlace
+from aitb_nautilus.run.venue_check import VenueCheck
 from aitb_nautilus.run.venue_hands import EngineHands
 from aitb_nautilus.run.venue_questions import VenueQuestions
 from aitb_nautilus.run.warm_up import in_order
@@ -46,10 +48,8 @@ __all__ = ["RECOVERY", "NodeRecovery"]
 RECOVERY = "recovery"
 """Name of the refusal that an opening order gets until everything is known."""
 
-_AGAIN_NS = 500_000_000
 _SETTLES_NS = 3_000_000_000
 """So long may venue and ledger differ because something is on its way."""
-_CHECK_NS = 5_000_000_000
 
 
 class NodeRecovery:
@@ -89,6 +89,7 @@ class NodeRecovery:
         self._began = time.time_ns()
         self._pool = ThreadPoolExecutor(2, "recovery")
         last = msgspec.structs.replace(last, exits=history.exits)
+        self._folder = Path(last.folder)
         self._memory = ExitMemory(file, last, run.strategies, run.context.ledger, self._pool)
         askers = {
             venue.name: BinanceAsker(venue)
@@ -96,17 +97,18 @@ class NodeRecovery:
             if run.mode == "live" and venue.adapter_name == "binance" and venue.account == "margin"
         }
         self._stale = StaleOrders(run.context, {s.component_id: s for s in run.strategies})
+        self._askers = askers
         self._questions = VenueQuestions(run.context, askers, self._pool, note)
         self._has_begun = self._has_complained = False
         self._differs_since = 0
-        self._next_check = 0
         self._has_rows = False
         place = StatePlace.of(run.desk.path, run.desk.config.trader)
         self._firewall_file = FirewallFile(place.folder, place.trader_id)
         self._firewall: Firewall | None = None
         self._cache: Any = None
         self._gate: BarGate | None = None
-        self._carried: list[str] = []
+        self._resting: CarriedOrders | None = None
+        self._check: VenueCheck | None = None
         self._reopening: Reopening | None = None
         self._deadline = 0
         self.is_done = False
@@ -156,7 +158,7 @@ class NodeRecovery:
         asked = self._history.asked
         timeout = round(self._run.desk.config.live.recovery_secs * 1e9)
         questions = [*asked, *resting(context.ledger, asked)]
-        self._carried = [o.client_order_id for o in context.ledger.every_open_order()]
+        self._resting = CarriedOrders(context, self._cache)
         self._questions.begin(questions, now, timeout)
         self._has_begun = True
 
@@ -181,9 +183,10 @@ class NodeRecovery:
         if not self.is_done:
             self._compare(now)
         else:
-            self._follow_carried(now)
-            if self._has_rows and now >= self._next_check:
-                self._check(now)
+            if self._resting is not None:
+                self._resting.follow(self._answering(), now)
+            if self._check is not None:
+                self._check.go_on(now)
             self._memory.keep()
 
     def close(self) -> None:
@@ -232,8 +235,10 @@ class NodeRecovery:
             self._protect(now)
         if rows and now - self._differs_since < _SETTLES_NS:
             return
-        self._check(now)
+        self._judge(self._facts(), now)
         self._settle_account(now)
+        self._check = self._checking()
+        self._check.begin(rows, now)
         self._end(now, len(rows))
 
     def _end(self, now: int, unexplained_things: int) -> None:
@@ -266,13 +271,30 @@ class NodeRecovery:
             balance_tolerance=(abs(expected) * fraction).quantize(Decimal("0.01")),
         )
 
-    def _check(self, now: int) -> None:
-        self._next_check = now + _CHECK_NS
+    def _checking(self) -> VenueCheck:
+        """Return what goes on comparing from now on."""
+        live = self._run.desk.config.live
+        return VenueCheck(
+            self._context,
+            self._run.strategies,
+            venues=list(self._run.venues),
+            askers=self._askers,
+            cache=self._cache,
+            explained=self._explained,
+            firewall=self._judge,
+            reconnects=Reconnects(self._folder),
+            every_ns=round(live.check_secs * 1e9),
+            timeout_ns=round(live.recovery_secs * 1e9),
+            pool=self._pool,
+            note=self._note,
+        )
+
+    def _judge(self, facts: VenueFacts, now: int) -> None:
         if self._firewall is None:
             strategies = [s.component_id for s in self._run.strategies]
             hands = EngineHands(self._context, self._run.strategies)
             self._firewall = Firewall(self._context, strategies, self._firewall_file, hands)
-        rows = self._firewall.check(self._facts(), self._explained(), now)
+        rows = self._firewall.check(facts, self._explained(), now)
         if rows and not self._has_rows:
             self._note(
                 "WARNING",
@@ -308,30 +330,3 @@ class NodeRecovery:
         for strategy in self._run.strategies:
             for name in strategy.exit_managers():
                 put_back(self._context, strategy, name, bars.get(name, ()), now)
-
-    def _follow_carried(self, now: int) -> None:
-        """Tell what became of orders that the engine gives to nobody."""
-        ledger = self._context.ledger
-        for name in tuple(self._carried):
-            known = ledger.orders[name]
-            if not known.is_open:
-                self._carried.remove(name)
-                continue
-            order = self._cache.order(ClientOrderId(name))
-            if order is None or str(order.strategy_id) == known.strategy_id:
-                continue
-            found = find_order(self._cache, name)
-            if found is None or not _has_news(found[0], known):
-                continue
-            command = [one for one in resting(ledger, ()) if one.client_order_id == name]
-            finding = Recovery(command, ledger, now, 0).answer(name, *found, now)
-            follow(finding, self._context, self._answering(), now)
-
-
-def _has_news(order: VenueOrder, known: Order) -> bool:
-    return (
-        order.filled > known.filled
-        or order.is_open != known.is_open
-        or (order.price, order.trigger_price, order.quantity)
-        != (known.price, known.trigger_price, known.quantity)
-    )

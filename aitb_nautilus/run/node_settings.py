@@ -92,6 +92,9 @@ class LiveSettings(Settings, frozen=True):
     order_check_secs
         How often the venue is asked, while a live run goes on, which orders are open. What it does
         not name any more is asked for by its id, so that a lost message is found.
+    check_secs
+        How often a live node asks the venue for orders, positions and balance, and compares them
+        with what it knows; soon after a connection came back it does so in any case.
     snapshot_secs
         How often the tables of the run folder are written while the run goes on.
     on_disk
@@ -115,6 +118,7 @@ class LiveSettings(Settings, frozen=True):
     recovery_secs: Annotated[float, msgspec.Meta(ge=1, le=600)] = 6.0
     balance_tolerance_frac: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.01
     order_check_secs: Annotated[float, msgspec.Meta(ge=1, le=600)] = 5.0
+    check_secs: Annotated[float, msgspec.Meta(ge=1, le=3600)] = 30.0
     snapshot_secs: Annotated[float, msgspec.Meta(ge=1, le=86_400)] = 60.0
     on_disk: OnDisk = "soon"
     switch_interval_ms: Annotated[float, msgspec.Meta(ge=0.05, le=5)] = 0.5

@@ -34,6 +34,10 @@ class EngineHands:
         self._context = context
         self._port = EnginePort(strategies[0], context.instruments, context.guard)
 
+    def knows(self, order: VenueOrder) -> bool:
+        """Return whether the engine has an order."""
+        return self._port.knows(order.client_order_id or order.venue_order_id)
+
     def cancel(self, order: VenueOrder) -> None:
         """Cancel an order, whoever sent it."""
         self._port.cancel(order.client_order_id or order.venue_order_id)

@@ -53,6 +53,10 @@ class Hands:
     def __init__(self) -> None:
         self.cancelled: list[str] = []
         self.closed: list[tuple[str, Side, Decimal]] = []
+        self.unknown: set[str] = set()
+
+    def knows(self, order: VenueOrder) -> bool:
+        return order.venue_order_id not in self.unknown
 
     def cancel(self, order: VenueOrder) -> None:
         self.cancelled.append(order.venue_order_id)
@@ -191,6 +195,22 @@ def test_ignored_thing_that_changes_is_shown_again(desk: Desk) -> None:
     desk.answer(f"position:{ETH}", "ignore")
     assert desk.check(replace(QUIET, positions={ETH: Decimal(1)})) == []
     assert desk.check(replace(QUIET, positions={ETH: Decimal(2)})) == [f"position:{ETH}"]
+
+
+@pytest.mark.parametrize(("choice", "owner"), [("cancel", ""), ("adopt", "ema")])
+def test_order_that_the_engine_does_not_know_is_not_taken_for_done(
+    desk: Desk, choice: Choice, owner: str
+) -> None:
+    """It came while the node ran, and the engine was not told of it."""
+    facts = replace(QUIET, orders=(FOREIGN,))
+    desk.hands.unknown.add("V9")
+    desk.check(facts)
+    desk.answer("order:web_1", choice, owner)
+    assert desk.check(facts) == ["order:web_1"]
+    assert desk.hands.cancelled == []
+    (settled,) = desk.told("settled")
+    assert "start the node again" in settled.failed
+    assert "web_1" not in desk.context.ledger.orders
 
 
 def test_cancel_and_close_go_to_the_venue_once(desk: Desk) -> None:

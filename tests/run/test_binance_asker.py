@@ -7,7 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from aitb_nautilus.run.binance_asker import AskError, BinanceAsker, venue_name_of
+from aitb_nautilus.run.binance_asker import AskError, BinanceAsker, our_name_of, venue_name_of
+from aitb_nautilus.run.binance_books import books_of
 from aitb_nautilus.run.config import VenueSettings
 from aitb_nautilus.settings import Secret
 from tests.run.node_lab import BTC, NodeLab, node_lab
@@ -47,6 +48,11 @@ def test_order_is_named_as_the_adapter_names_it() -> None:
     # Read off an order that the engine's adapter had sent under this id.
     assert venue_name_of(OURS) == "x-aHRE4BCj-u36DrvMMLngDf4Vroekvw2N"
     assert venue_name_of("by-hand-1") == "by-hand-1"
+
+
+@pytest.mark.parametrize("ours", [OURS, "0" * 31 + "1", "f" * 32, "by-hand-1", "x-aHRE4BCj-u!"])
+def test_name_comes_back_from_the_venues(ours: str) -> None:
+    assert our_name_of(venue_name_of(ours)) == ours
 
 
 def test_filled_order_is_found_with_all_its_fills(
@@ -91,6 +97,20 @@ def test_resting_and_conditional_orders_are_found(
         40_000.0,
     )
     assert waiting[0].reduce_only
+
+
+def test_books_are_those_of_the_exchange(lab: NodeLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One bought 0.010 before, and left a limit and a stop."""
+    books = books_of(asker(lab, monkeypatch), "BINANCE")
+    assert books.positions == {BTC: Decimal("0.010")}
+    assert books.entry_prices[BTC] > 50_000
+    orders = {order.client_order_id: order for order in books.orders}
+    limit, stop = orders["1" * 32], orders["2" * 32]
+    assert (limit.kind, limit.quantity, limit.price) == ("LIMIT", Decimal("0.010"), 40_000.0)
+    assert (stop.kind, stop.trigger_price, stop.reduce_only) == ("STOP_MARKET", 40_000.0, True)
+    assert {order.instrument_id for order in books.orders} == {BTC}
+    paid = sum(Decimal(f.commission) for f in lab.running.call(lambda r: r.exchange.venue.fills))
+    assert books.balances == {"USDT": Decimal(100_000) - paid}
 
 
 def test_order_that_never_came_is_none(lab: NodeLab, monkeypatch: pytest.MonkeyPatch) -> None:

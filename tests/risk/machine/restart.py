@@ -33,6 +33,9 @@ MODEL = "direction"
 class _NoHands:
     """Nothing is cancelled or closed at the venue without an answer."""
 
+    def knows(self, order: KnownOrder) -> bool:
+        raise Found("nobody has answered")
+
     def cancel(self, order: KnownOrder) -> None:
         raise Found("nobody has answered")
 

@@ -1,0 +1,75 @@
+"""Orders of the run before that the engine gives to no strategy: read off its cache.
+
+The engine gives what it finds at a venue to the strategy that claims the instrument. Where several
+trade one, none does; the journal knows whose each order is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nautilus_trader.model import ClientOrderId
+
+from aitb_nautilus.risk.answers import Answers
+from aitb_nautilus.risk.book import Order
+from aitb_nautilus.risk.context import Context
+from aitb_nautilus.risk.engine_venue import find_order
+from aitb_nautilus.risk.recovery import Recovery, follow, resting
+from aitb_nautilus.risk.venue_facts import VenueOrder
+
+__all__ = ["CarriedOrders"]
+
+
+class CarriedOrders:
+    """Follow the orders that were open when a node took over.
+
+    Parameters
+    ----------
+    context
+        What the node's components share; its ledger holds what was taken over.
+    cache
+        The engine's.
+    """
+
+    def __init__(self, context: Context, cache: Any) -> None:
+        self._context = context
+        self._cache = cache
+        self._names = [o.client_order_id for o in context.ledger.every_open_order()]
+
+    def follow(self, answering: Mapping[str, Answers], now: int) -> None:
+        """Tell what became of them; called ten times a second.
+
+        Parameters
+        ----------
+        answering
+            By strategy id.
+        now
+            ns UTC.
+        """
+        ledger = self._context.ledger
+        for name in tuple(self._names):
+            known = ledger.orders[name]
+            if not known.is_open:
+                self._names.remove(name)
+                continue
+            order = self._cache.order(ClientOrderId(name))
+            if order is None or str(order.strategy_id) == known.strategy_id:
+                continue
+            found = find_order(self._cache, name)
+            if found is None or not _has_news(found[0], known):
+                continue
+            command = [one for one in resting(ledger, ()) if one.client_order_id == name]
+            finding = Recovery(command, ledger, now, 0).answer(name, *found, now)
+            follow(finding, self._context, answering, now)
+
+
+def _has_news(order: VenueOrder, known: Order) -> bool:
+    if order.filled < known.filled:
+        return False  # The venue itself has told more than the engine knows.
+    return (
+        order.filled > known.filled
+        or order.is_open != known.is_open
+        or (order.price, order.trigger_price, order.quantity)
+        != (known.price, known.trigger_price, known.quantity)
+    )

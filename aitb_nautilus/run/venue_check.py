@@ -1,0 +1,268 @@
+"""While a live node runs: compare what its venues hold with what it knows.
+
+A user stream that was away has lost what happened meanwhile, and the engine's adapters find only
+part of it again. So the venues themselves are asked now and then, and soon after a connection came
+back. What they hold otherwise than the ledger, twice and while nothing is on its way, is a
+difference: nothing opens from then on, every open order is asked for as after a restart, the
+strategies are told what they have missed, and the engine is made to look as well. What is left is
+the firewall's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+from nautilus_trader.model import ClientOrderId
+from nautilus_trader.trading import Strategy
+
+from aitb_nautilus.risk.answers import Answers
+from aitb_nautilus.risk.context import Context
+from aitb_nautilus.risk.engine_venue import venue_facts
+from aitb_nautilus.risk.firewall import Explained, Unexplained, unexplained
+from aitb_nautilus.risk.recovery import resting
+from aitb_nautilus.risk.strategy import GuardedStrategy
+from aitb_nautilus.risk.venue_facts import VenueFacts
+from aitb_nautilus.run.binance_asker import AskError, BinanceAsker
+from aitb_nautilus.run.binance_books import books_of
+from aitb_nautilus.run.reconnects import Reconnects
+from aitb_nautilus.run.venue_questions import VenueQuestions
+
+__all__ = ["VENUE", "VenueCheck"]
+
+VENUE = "venue"
+"""Name of the refusal that an opening order gets while a venue holds something else."""
+
+_AGAIN_NS = 500_000_000
+_SETTLES_NS = 1_500_000_000
+"""So long may a difference be news that is on its way."""
+_ROUNDS = 5
+"""So often orders are asked for while that explains something: an answer may be lost as well."""
+_ANSWERS_NS = 5_000_000_000
+"""How often it is looked whether a person has answered."""
+
+
+class VenueCheck:
+    """Compare now and then, and act on what differs.
+
+    Parameters
+    ----------
+    context
+        What the node's components share.
+    strategies
+        Of the node.
+    venues
+        Names of all of its venues.
+    askers
+        By venue name; of other venues the engine's cache is read.
+    cache
+        The engine's.
+    explained
+        Returns what else explains things.
+    firewall
+        Called with facts and the time once nothing but a person can explain what differs.
+    reconnects
+        Notices that a connection came back.
+    every_ns, timeout_ns
+        How often venues are asked, and how long for an order.
+    pool
+        On which they are asked.
+    note
+        For the log of the run.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        strategies: Sequence[GuardedStrategy],
+        *,
+        venues: Sequence[str],
+        askers: Mapping[str, BinanceAsker],
+        cache: Any,
+        explained: Callable[[], Explained],
+        firewall: Callable[[VenueFacts, int], None],
+        reconnects: Reconnects,
+        every_ns: int,
+        timeout_ns: int,
+        pool: ThreadPoolExecutor,
+        note: Callable[[str, str], None],
+    ) -> None:
+        self._context = context
+        self._strategies = {one.component_id: one for one in strategies}
+        self._venues = venues
+        self._askers = askers
+        self._cache = cache
+        self._explained = explained
+        self._firewall = firewall
+        self._reconnects = reconnects
+        self._every_ns = every_ns
+        self._timeout_ns = timeout_ns
+        self._pool = pool
+        self._note = note
+        self._asked: dict[str, Future[VenueFacts]] = {}
+        self._stamp: object = None
+        self._next = 0
+        self._since = 0
+        self._questions: VenueQuestions | None = None
+        self._names: list[str] = []
+        self._rounds = 0
+        self._asked_about: list[Unexplained] = []
+        self._known: list[Unexplained] = []
+        self._complaint = ""
+
+    def begin(self, rows: Sequence[Unexplained], now: int) -> None:
+        """Begin with the rows that the firewall has found when the node started."""
+        self._known = list(rows)
+        self._next = now + (_ANSWERS_NS if rows else self._every_ns)
+
+    def go_on(self, now: int) -> None:
+        """Go on; called ten times a second.
+
+        Parameters
+        ----------
+        now
+            ns UTC.
+        """
+        if self._questions is not None:
+            self._follow(self._questions, now)
+            return
+        if self._reconnects.seen(now):
+            self._note("INFO", "a connection came back; the venue is asked what it holds")
+            self._next = now
+        if self._asked:
+            self._take(now)
+        elif now >= self._next and self._is_quiet():
+            self._stamp = self._standing()
+            self._asked = {name: self._ask(name) for name in self._venues}
+
+    # Asking
+
+    def _ask(self, venue: str) -> Future[VenueFacts]:
+        asker = self._askers.get(venue)
+        if asker is not None:
+            return self._pool.submit(books_of, asker, venue)
+        known: Future[VenueFacts] = Future()
+        known.set_result(venue_facts(self._cache, [venue]))
+        return known
+
+    def _take(self, now: int) -> None:
+        if not all(future.done() for future in self._asked.values()):
+            return
+        asked, self._asked = self._asked, {}
+        try:
+            facts = _together([future.result() for future in asked.values()])
+        except AskError as e:
+            self._next = now + _ANSWERS_NS
+            if str(e) != self._complaint:
+                self._complaint = str(e)
+                self._note("WARNING", f"asked the venue what it holds: {e}; asking again")
+            return
+        self._complaint = ""
+        if self._standing() != self._stamp:
+            self._next = now + _AGAIN_NS  # Something came meanwhile.
+            return
+        self._compare(facts, now)
+
+    def _is_quiet(self) -> bool:
+        """Return whether no command is on its way, as far as we know."""
+        orders = self._context.ledger.every_open_order()
+        return not any(order.status == "SENT" or order.changes for order in orders)
+
+    def _standing(self) -> object:
+        """Return what changes with every event of an order."""
+        ledger = self._context.ledger
+        orders = [(o.client_order_id, o.filled, o.ts_terms) for o in ledger.every_open_order()]
+        return len(ledger.fills), len(ledger.orders), orders
+
+    # Comparing
+
+    def _compare(self, facts: VenueFacts, now: int) -> None:
+        rows = unexplained(facts, self._context.ledger, self._explained())
+        if all(row in self._known for row in rows):
+            if self._known:
+                self._firewall(facts, now)
+            self._end(rows, now)
+            return
+        if not self._since:
+            self._since = now
+        else:
+            self._context.guard.withheld[VENUE] = (
+                "the venue holds something else than we know: it is being asked"
+            )
+        if now - self._since < _SETTLES_NS:
+            self._next = now + _AGAIN_NS
+        elif rows == self._asked_about or self._rounds >= _ROUNDS:
+            self._firewall(facts, now)
+            self._end(unexplained(facts, self._context.ledger, self._explained()), now)
+        else:
+            self._ask_orders(rows, now)
+
+    def _end(self, rows: Sequence[Unexplained], now: int) -> None:
+        if self._rounds:
+            self._note(
+                "INFO",
+                f"the venue was asked for every open order: {len(rows)} things are not explained",
+            )
+        self._known = list(rows)
+        self._since, self._rounds, self._asked_about = 0, 0, []
+        self._context.guard.withheld.pop(VENUE, None)
+        self._next = now + (_ANSWERS_NS if rows else self._every_ns)
+
+    # Following
+
+    def _ask_orders(self, rows: list[Unexplained], now: int) -> None:
+        self._note(
+            "WARNING",
+            f"the venue holds something else than we know: {rows[0].line}; nothing opens until "
+            f"every open order was asked for",
+        )
+        self._rounds += 1
+        self._asked_about = rows
+        ledger = self._context.ledger
+        self._names = [order.client_order_id for order in ledger.every_open_order()]
+        self._questions = VenueQuestions(self._context, self._askers, self._pool, self._note)
+        self._questions.begin(resting(ledger, ()), now, self._timeout_ns)
+
+    def _follow(self, questions: VenueQuestions, now: int) -> None:
+        """Tell the strategies what they have missed; let the engine find it as well."""
+        if not questions.go_on(self._cache, self._answering(), now):
+            return
+        self._questions = None
+        self._next = now + _AGAIN_NS
+        self._since = now
+        ledger = self._context.ledger
+        for name in self._names:
+            theirs, ours = self._cache.order(ClientOrderId(name)), ledger.orders[name]
+            if theirs is None:
+                continue
+            self._context.caught_up[name] = partial(self._filled, name)
+            lags = theirs.filled_qty.as_decimal() < ours.filled
+            strategy = self._strategies.get(ours.strategy_id)
+            if strategy is not None and (lags or theirs.is_open != ours.is_open):
+                Strategy.query_order(strategy, theirs)
+
+    def _filled(self, name: str) -> Decimal:
+        """Return what the engine knows to be filled of an order."""
+        filled: Decimal = self._cache.order(ClientOrderId(name)).filled_qty.as_decimal()
+        return filled
+
+    def _answering(self) -> Mapping[str, Answers]:
+        return {name: one.answering for name, one in self._strategies.items()}
+
+
+def _together(facts: Sequence[VenueFacts]) -> VenueFacts:
+    """Return what several venues hold as one."""
+    balances: dict[str, Decimal] = {}
+    for one in facts:
+        for code, amount in one.balances.items():
+            balances[code] = balances.get(code, Decimal(0)) + amount
+    return VenueFacts(
+        venues=tuple(name for one in facts for name in one.venues),
+        orders=tuple(order for one in facts for order in one.orders),
+        positions={name: held for one in facts for name, held in one.positions.items()},
+        entry_prices={name: price for one in facts for name, price in one.entry_prices.items()},
+        balances=balances,
+    )
