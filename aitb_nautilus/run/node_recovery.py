@@ -20,7 +20,6 @@ from typing import Any
 import msgspec
 
 from aitb_nautilus.errors import RunError
-from aitb_nautilus.risk.engine_venue import venue_facts
 from aitb_nautilus.risk.firewall import Explained, expected_balance, unexplained
 from aitb_nautilus.risk.firewall_check import Firewall
 from aitb_nautilus.risk.firewall_file import FirewallFile
@@ -40,6 +39,7 @@ from aitb_nautilus.run.stale_orders import StaleOrders
 from aitb_nautilus.run.state_place import StatePlace
 from aitb_nautilus.run.venue_check import VenueCheck
 from aitb_nautilus.run.venue_hands import EngineHands
+from aitb_nautilus.run.venue_look import VenueLook
 from aitb_nautilus.run.venue_questions import VenueQuestions
 from aitb_nautilus.run.warm_up import in_order
 
@@ -48,6 +48,7 @@ __all__ = ["RECOVERY", "NodeRecovery"]
 RECOVERY = "recovery"
 """Name of the refusal that an opening order gets until everything is known."""
 
+_AGAIN_NS = 500_000_000
 _SETTLES_NS = 3_000_000_000
 """So long may venue and ledger differ because something is on its way."""
 
@@ -108,6 +109,7 @@ class NodeRecovery:
         self._cache: Any = None
         self._gate: BarGate | None = None
         self._resting: CarriedOrders | None = None
+        self._look: VenueLook | None = None
         self._check: VenueCheck | None = None
         self._reopening: Reopening | None = None
         self._deadline = 0
@@ -142,6 +144,10 @@ class NodeRecovery:
     def connect(self, cache: Any, gate: BarGate) -> None:
         """Take the engine's cache and the bars of the built node."""
         self._cache, self._gate = cache, gate
+        names, ledger = list(self._run.venues), self._context.ledger
+        self._look = VenueLook(
+            ledger, names, self._askers, cache=cache, pool=self._pool, note=self._note
+        )
 
     def take_over(self) -> None:
         """Let ledger and strategies know what was held; the past has just been told."""
@@ -224,20 +230,28 @@ class NodeRecovery:
     # Comparing
 
     def _compare(self, now: int) -> None:
-        """Let the firewall look, once nothing is on its way; then put the exits into place."""
+        """Put the exits into place; let the firewall look, once nothing is on its way."""
+        if not self._differs_since:
+            self._differs_since = now
+            self._protect(now)
         stale = self._stale.ask(self._cache, self._history.carried.sent)
         if stale:
             many = "an order" if stale == 1 else f"{stale} orders"
             self._note("WARNING", f"the engine has {many} open that ended: asking the venue")
-        rows = unexplained(self._facts(), self._context.ledger, self._explained())
-        self._differs_since = self._differs_since or now
-        if self._differs_since == now:
-            self._protect(now)
-        if rows and now - self._differs_since < _SETTLES_NS:
+        if self._stale.is_waiting(self._cache) and now - self._differs_since < _SETTLES_NS:
             return
-        self._judge(self._facts(), now)
-        self._settle_account(now)
-        self._check = self._checking()
+        if self._look is None:
+            return
+        facts = self._look.go_on(now)
+        if facts is None:
+            return
+        rows = unexplained(facts, self._context.ledger, self._explained())
+        if rows and now - self._differs_since < _SETTLES_NS:
+            self._look.due = now + _AGAIN_NS
+            return
+        self._judge(facts, now)
+        self._settle_account(facts, now)
+        self._check = self._checking(self._look)
         self._check.begin(rows, now)
         self._end(now, len(rows))
 
@@ -255,9 +269,6 @@ class NodeRecovery:
             f"orders are known, {unexplained_things} things are not explained",
         )
 
-    def _facts(self) -> Any:
-        return venue_facts(self._cache, list(self._run.venues))
-
     def _explained(self) -> Explained:
         ledger, currency = self._context.ledger, self._run.desk.config.trader.currency
         expected = expected_balance(ledger)
@@ -271,13 +282,13 @@ class NodeRecovery:
             balance_tolerance=(abs(expected) * fraction).quantize(Decimal("0.01")),
         )
 
-    def _checking(self) -> VenueCheck:
+    def _checking(self, look: VenueLook) -> VenueCheck:
         """Return what goes on comparing from now on."""
         live = self._run.desk.config.live
         return VenueCheck(
             self._context,
             self._run.strategies,
-            venues=list(self._run.venues),
+            look=look,
             askers=self._askers,
             cache=self._cache,
             explained=self._explained,
@@ -303,10 +314,10 @@ class NodeRecovery:
             )
         self._has_rows = bool(rows)
 
-    def _settle_account(self, now: int) -> None:
+    def _settle_account(self, facts: VenueFacts, now: int) -> None:
         """Take the venue's balance for the account's, unless it is off by too much."""
         currency = self._run.desk.config.trader.currency
-        held = self._facts().balances.get(currency)
+        held = facts.balances.get(currency)
         explained = self._explained()
         expected = explained.balances.get(currency)
         if held is None or (

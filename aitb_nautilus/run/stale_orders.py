@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from nautilus_trader.model import ClientOrderId
+
 from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.strategy import GuardedStrategy
 
@@ -55,6 +57,10 @@ class StaleOrders:
                 self._context.outside.add(name)
                 strategy.query_order(order)
         return len(self._asked) - before
+
+    def is_waiting(self, cache: Any) -> bool:
+        """Return whether the engine has some of them open still: no answer has come, or it is so."""
+        return any(cache.order(ClientOrderId(name)).is_open for name in self._asked)
 
     def let_go(self) -> None:
         """Tell strategies again of those that the venue has open after all."""

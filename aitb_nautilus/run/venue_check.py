@@ -11,7 +11,7 @@ the firewall's.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -21,14 +21,13 @@ from nautilus_trader.trading import Strategy
 
 from aitb_nautilus.risk.answers import Answers
 from aitb_nautilus.risk.context import Context
-from aitb_nautilus.risk.engine_venue import venue_facts
 from aitb_nautilus.risk.firewall import Explained, Unexplained, unexplained
 from aitb_nautilus.risk.recovery import resting
 from aitb_nautilus.risk.strategy import GuardedStrategy
 from aitb_nautilus.risk.venue_facts import VenueFacts
-from aitb_nautilus.run.binance_asker import AskError, BinanceAsker
-from aitb_nautilus.run.binance_books import books_of
+from aitb_nautilus.run.binance_asker import BinanceAsker
 from aitb_nautilus.run.reconnects import Reconnects
+from aitb_nautilus.run.venue_look import VenueLook
 from aitb_nautilus.run.venue_questions import VenueQuestions
 
 __all__ = ["VENUE", "VenueCheck"]
@@ -54,10 +53,10 @@ class VenueCheck:
         What the node's components share.
     strategies
         Of the node.
-    venues
-        Names of all of its venues.
+    look
+        Asks what the venues hold.
     askers
-        By venue name; of other venues the engine's cache is read.
+        By venue name; of other venues' orders the engine's cache is read.
     cache
         The engine's.
     explained
@@ -79,7 +78,7 @@ class VenueCheck:
         context: Context,
         strategies: Sequence[GuardedStrategy],
         *,
-        venues: Sequence[str],
+        look: VenueLook,
         askers: Mapping[str, BinanceAsker],
         cache: Any,
         explained: Callable[[], Explained],
@@ -92,7 +91,7 @@ class VenueCheck:
     ) -> None:
         self._context = context
         self._strategies = {one.component_id: one for one in strategies}
-        self._venues = venues
+        self._look = look
         self._askers = askers
         self._cache = cache
         self._explained = explained
@@ -102,21 +101,17 @@ class VenueCheck:
         self._timeout_ns = timeout_ns
         self._pool = pool
         self._note = note
-        self._asked: dict[str, Future[VenueFacts]] = {}
-        self._stamp: object = None
-        self._next = 0
         self._since = 0
         self._questions: VenueQuestions | None = None
         self._names: list[str] = []
         self._rounds = 0
         self._asked_about: list[Unexplained] = []
         self._known: list[Unexplained] = []
-        self._complaint = ""
 
     def begin(self, rows: Sequence[Unexplained], now: int) -> None:
         """Begin with the rows that the firewall has found when the node started."""
         self._known = list(rows)
-        self._next = now + (_ANSWERS_NS if rows else self._every_ns)
+        self._look.due = now + (_ANSWERS_NS if rows else self._every_ns)
 
     def go_on(self, now: int) -> None:
         """Go on; called ten times a second.
@@ -131,51 +126,10 @@ class VenueCheck:
             return
         if self._reconnects.seen(now):
             self._note("INFO", "a connection came back; the venue is asked what it holds")
-            self._next = now
-        if self._asked:
-            self._take(now)
-        elif now >= self._next and self._is_quiet():
-            self._stamp = self._standing()
-            self._asked = {name: self._ask(name) for name in self._venues}
-
-    # Asking
-
-    def _ask(self, venue: str) -> Future[VenueFacts]:
-        asker = self._askers.get(venue)
-        if asker is not None:
-            return self._pool.submit(books_of, asker, venue)
-        known: Future[VenueFacts] = Future()
-        known.set_result(venue_facts(self._cache, [venue]))
-        return known
-
-    def _take(self, now: int) -> None:
-        if not all(future.done() for future in self._asked.values()):
-            return
-        asked, self._asked = self._asked, {}
-        try:
-            facts = _together([future.result() for future in asked.values()])
-        except AskError as e:
-            self._next = now + _ANSWERS_NS
-            if str(e) != self._complaint:
-                self._complaint = str(e)
-                self._note("WARNING", f"asked the venue what it holds: {e}; asking again")
-            return
-        self._complaint = ""
-        if self._standing() != self._stamp:
-            self._next = now + _AGAIN_NS  # Something came meanwhile.
-            return
-        self._compare(facts, now)
-
-    def _is_quiet(self) -> bool:
-        """Return whether no command is on its way, as far as we know."""
-        orders = self._context.ledger.every_open_order()
-        return not any(order.status == "SENT" or order.changes for order in orders)
-
-    def _standing(self) -> object:
-        """Return what changes with every event of an order."""
-        ledger = self._context.ledger
-        orders = [(o.client_order_id, o.filled, o.ts_terms) for o in ledger.every_open_order()]
-        return len(ledger.fills), len(ledger.orders), orders
+            self._look.due = now
+        facts = self._look.go_on(now)
+        if facts is not None:
+            self._compare(facts, now)
 
     # Comparing
 
@@ -193,7 +147,7 @@ class VenueCheck:
                 "the venue holds something else than we know: it is being asked"
             )
         if now - self._since < _SETTLES_NS:
-            self._next = now + _AGAIN_NS
+            self._look.due = now + _AGAIN_NS
         elif rows == self._asked_about or self._rounds >= _ROUNDS:
             self._firewall(facts, now)
             self._end(unexplained(facts, self._context.ledger, self._explained()), now)
@@ -209,7 +163,7 @@ class VenueCheck:
         self._known = list(rows)
         self._since, self._rounds, self._asked_about = 0, 0, []
         self._context.guard.withheld.pop(VENUE, None)
-        self._next = now + (_ANSWERS_NS if rows else self._every_ns)
+        self._look.due = now + (_ANSWERS_NS if rows else self._every_ns)
 
     # Following
 
@@ -231,7 +185,7 @@ class VenueCheck:
         if not questions.go_on(self._cache, self._answering(), now):
             return
         self._questions = None
-        self._next = now + _AGAIN_NS
+        self._look.due = now + _AGAIN_NS
         self._since = now
         ledger = self._context.ledger
         for name in self._names:
@@ -251,18 +205,3 @@ class VenueCheck:
 
     def _answering(self) -> Mapping[str, Answers]:
         return {name: one.answering for name, one in self._strategies.items()}
-
-
-def _together(facts: Sequence[VenueFacts]) -> VenueFacts:
-    """Return what several venues hold as one."""
-    balances: dict[str, Decimal] = {}
-    for one in facts:
-        for code, amount in one.balances.items():
-            balances[code] = balances.get(code, Decimal(0)) + amount
-    return VenueFacts(
-        venues=tuple(name for one in facts for name in one.venues),
-        orders=tuple(order for one in facts for order in one.orders),
-        positions={name: held for one in facts for name, held in one.positions.items()},
-        entry_prices={name: price for one in facts for name, price in one.entry_prices.items()},
-        balances=balances,
-    )

@@ -1,0 +1,134 @@
+"""Ask the venues what they hold, at a moment at which nothing is on its way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from decimal import Decimal
+from typing import Any
+
+from aitb_nautilus.risk.engine_venue import venue_facts
+from aitb_nautilus.risk.ledger import Ledger
+from aitb_nautilus.risk.venue_facts import VenueFacts
+from aitb_nautilus.run.binance_asker import AskError, BinanceAsker
+from aitb_nautilus.run.binance_books import books_of
+
+__all__ = ["VenueLook"]
+
+_AGAIN_NS = 500_000_000
+_SILENT_NS = 5_000_000_000
+"""How long a venue that did not answer is left alone."""
+
+
+class VenueLook:
+    """Ask beside the loop, and drop an answer that an event of an order has overtaken.
+
+    Parameters
+    ----------
+    ledger
+        Of the trader; only read.
+    venues
+        Names of all venues of the node.
+    askers
+        By venue name; of other venues the engine's cache is read.
+    cache
+        The engine's.
+    pool
+        On which venues are asked.
+    note
+        For the log of the run.
+
+    Attributes
+    ----------
+    due
+        When they are asked next, ns UTC.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        venues: Sequence[str],
+        askers: Mapping[str, BinanceAsker],
+        *,
+        cache: Any,
+        pool: ThreadPoolExecutor,
+        note: Callable[[str, str], None],
+    ) -> None:
+        self._ledger = ledger
+        self._venues = venues
+        self._askers = askers
+        self._cache = cache
+        self._pool = pool
+        self._note = note
+        self._asked: dict[str, Future[VenueFacts]] = {}
+        self._stamp: object = None
+        self._complaint = ""
+        self.due = 0
+
+    def go_on(self, now: int) -> VenueFacts | None:
+        """Ask if it is time, and return what all venues have answered, once.
+
+        Parameters
+        ----------
+        now
+            ns UTC.
+        """
+        if self._asked:
+            return self._take(now)
+        if now >= self.due and self._is_quiet():
+            self._stamp = self._standing()
+            self._asked = {name: self._ask(name) for name in self._venues}
+            return self._take(now)
+        return None
+
+    def _ask(self, venue: str) -> Future[VenueFacts]:
+        asker = self._askers.get(venue)
+        if asker is not None:
+            return self._pool.submit(books_of, asker, venue)
+        known: Future[VenueFacts] = Future()
+        known.set_result(venue_facts(self._cache, [venue]))
+        return known
+
+    def _take(self, now: int) -> VenueFacts | None:
+        if not all(future.done() for future in self._asked.values()):
+            return None
+        asked, self._asked = self._asked, {}
+        try:
+            facts = _together([future.result() for future in asked.values()])
+        except AskError as e:
+            self.due = now + _SILENT_NS
+            if str(e) != self._complaint:
+                self._complaint = str(e)
+                self._note("WARNING", f"asked the venue what it holds: {e}; asking again")
+            return None
+        self._complaint = ""
+        if self._standing() == self._stamp:
+            return facts
+        self.due = now + _AGAIN_NS
+        return None
+
+    def _is_quiet(self) -> bool:
+        """Return whether no command is on its way, as far as we know."""
+        orders = self._ledger.every_open_order()
+        return not any(order.status == "SENT" or order.changes for order in orders)
+
+    def _standing(self) -> object:
+        """Return what changes with every event of an order."""
+        ledger = self._ledger
+        orders = [(o.client_order_id, o.filled, o.ts_terms) for o in ledger.every_open_order()]
+        return len(ledger.fills), len(ledger.orders), orders
+
+
+def _together(facts: Sequence[VenueFacts]) -> VenueFacts:
+    """Return what several venues hold as one."""
+    balances: dict[str, Decimal] = {}
+    for one in facts:
+        for code, amount in one.balances.items():
+            balances[code] = balances.get(code, Decimal(0)) + amount
+    return VenueFacts(
+        venues=tuple(name for one in facts for name in one.venues),
+        orders=tuple(order for one in facts for order in one.orders),
+        positions={name: held for one in facts for name, held in one.positions.items()},
+        entry_prices={name: price for one in facts for name, price in one.entry_prices.items()},
+        balances=balances,
+    )
