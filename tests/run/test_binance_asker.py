@@ -100,14 +100,29 @@ def test_resting_and_conditional_orders_are_found(
 
 
 def test_books_are_those_of_the_exchange(lab: NodeLab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One bought 0.010 before, and left a limit and a stop."""
+    limit, stop = "4" * 32, "5" * 32
+    place(lab, "6" * 32, side="BUY", type="MARKET", quantity="0.010")
+    place(
+        lab, limit, side="BUY", type="LIMIT", quantity="0.020", price="40000.0", timeInForce="GTC"
+    )
+    terms = {
+        "symbol": "BTCUSDT",
+        "clientAlgoId": venue_name_of(stop),
+        "algoType": "CONDITIONAL",
+        "side": "SELL",
+        "type": "STOP_MARKET",
+        "quantity": "0.010",
+        "triggerPrice": "39000.0",
+        "reduceOnly": "true",
+    }
+    lab.running.call(lambda r: r.exchange.triggers.place(terms))  # type: ignore[attr-defined]
     books = books_of(asker(lab, monkeypatch), "BINANCE")
-    assert books.positions == {BTC: Decimal("0.010")}
+    assert books.positions == {BTC: Decimal(lab.venue()["position"]) / 1_000}
     assert books.entry_prices[BTC] > 50_000
     orders = {order.client_order_id: order for order in books.orders}
-    limit, stop = orders["1" * 32], orders["2" * 32]
-    assert (limit.kind, limit.quantity, limit.price) == ("LIMIT", Decimal("0.010"), 40_000.0)
-    assert (stop.kind, stop.trigger_price, stop.reduce_only) == ("STOP_MARKET", 40_000.0, True)
+    assert (orders[limit].kind, orders[limit].price) == ("LIMIT", 40_000.0)
+    assert (orders[stop].kind, orders[stop].trigger_price) == ("STOP_MARKET", 39_000.0)
+    assert orders[stop].reduce_only
     assert {order.instrument_id for order in books.orders} == {BTC}
     paid = sum(Decimal(f.commission) for f in lab.running.call(lambda r: r.exchange.venue.fills))
     assert books.balances == {"USDT": Decimal(100_000) - paid}
