@@ -23,6 +23,7 @@ from aitb_nautilus.risk.journal_records import (
     Opened,
     Sent,
 )
+from aitb_nautilus.risk.kelly import OpenTrade, TradeState
 
 BTC = "BTCUSDT-PERP.BINANCE"
 EMA = "ema-001"
@@ -99,6 +100,11 @@ def records(kinds: dict[str, type[Body]] = KINDS) -> st.SearchStrategy[Body]:
     return st.one_of([of_type(type_, with_these) for type_ in kinds.values()])
 
 
+def _trade_states(floats: st.SearchStrategy[float]) -> st.SearchStrategy[TradeState]:
+    trades = st.builds(OpenTrade, floats, floats)
+    return st.builds(TradeState, st.lists(floats), st.dictionaries(st.text("AB"), trades))
+
+
 def of_type(type_: type[msgspec.Struct], with_these: dict[Any, Any]) -> st.SearchStrategy[Any]:
     """Return structs of one kind, each field by its type."""
     texts = with_these[str]
@@ -109,6 +115,7 @@ def of_type(type_: type[msgspec.Struct], with_these: dict[Any, Any]) -> st.Searc
         "orders": st.deferred(lambda: _some(CarriedOrder, with_these)),
         "positions": st.deferred(lambda: _some(CarriedPosition, with_these)),
         "trades": lost,
+        "own_trades": st.dictionaries(texts, _trade_states(with_these[float])),
         "limits": tables,
         "versions": st.dictionaries(texts, texts),
         "sent": st.dictionaries(texts, whole) if type_ is Carried else lost,

@@ -13,6 +13,7 @@ from aitb_nautilus.latency import Latencies
 from aitb_nautilus.risk.capture import RunState
 from aitb_nautilus.risk.chronicle import Chronicle
 from aitb_nautilus.risk.guard import Guard
+from aitb_nautilus.risk.kelly import TradeRecord
 from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.order_port import OrderPort
 from aitb_nautilus.risk.risk_parity import RiskParity
@@ -71,6 +72,8 @@ class Context(msgspec.Struct, frozen=True):
         By which everything passes that reaches the desk's decisions.
     risk_parity
         How strategies that ask for it share out the desk's risk.
+    trade_records
+        What strategies learn from their own trades, by their ids.
     outside
         Ids of orders that the node itself sends past all strategies; none of them is told.
     deferred
@@ -105,6 +108,7 @@ class Context(msgspec.Struct, frozen=True):
     stage: Stage | None = None
     tape: Tape = msgspec.field(default_factory=Tape)
     risk_parity: RiskParity = msgspec.field(default_factory=RiskParity)
+    trade_records: dict[str, TradeRecord] = msgspec.field(default_factory=dict)
     outside: set[str] = msgspec.field(default_factory=set)
     deferred: list[tuple[Any, Any]] | None = None
     caught_up: dict[str, Callable[[], Decimal]] = msgspec.field(default_factory=dict)

@@ -15,6 +15,7 @@ import msgspec
 from aitb_nautilus.messages import Fill, OrderKind, OrderStatus, Side
 from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.journal_node_records import Body
+from aitb_nautilus.risk.kelly import TradeState
 from aitb_nautilus.risk.ledger import Ledger
 
 __all__ = [
@@ -76,6 +77,8 @@ class Carried(Body, frozen=True):
         that is not known.
     sent
         When each order of the last days was sent, ns UTC, by its id.
+    own_trades
+        What each strategy won and lost in its own trades, by its id.
     """
 
     kind: ClassVar[str] = "carried"
@@ -84,6 +87,7 @@ class Carried(Body, frozen=True):
     positions: tuple[CarriedPosition, ...] = ()
     orders: tuple[CarriedOrder, ...] = ()
     sent: Mapping[str, int] = {}
+    own_trades: Mapping[str, TradeState] = {}
 
 
 class Account(Body, frozen=True):

@@ -115,8 +115,9 @@ class TradeRecord:
         return copy.deepcopy(self._state)
 
     def restore(self, state: TradeState) -> None:
-        """Go on from what was saved."""
+        """Go on from what was saved, as far back as this record looks."""
         self._state = copy.deepcopy(state)
+        del self._state.returns[: -self._trades]
 
     def hear_fill(self, fill: Fill, position: Position) -> None:
         """Take in a fill that the position holds already; one that turns it closes a trade."""

@@ -269,6 +269,7 @@ def make_sizers(
     trades = parity = None
     if isinstance(sizing, FractionalKelly) and sizing.payoff == "trades":
         trades = TradeRecord(sizing.trades, sizing.min_trades)
+        context.trade_records[component_id] = trades
     if isinstance(sizing, RiskParitySizing):
         parity = context.risk_parity
         parity.join(component_id, instruments, sizing, interval_ns)

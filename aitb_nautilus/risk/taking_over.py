@@ -63,6 +63,9 @@ def hold(
     """
     context.tape.heard("carried", "", to_builtins(carried), to_builtins(exits))
     take_over(carried, context.ledger)
+    for name, state in carried.own_trades.items():
+        if name in context.trade_records:
+            context.trade_records[name].restore(state)
     context.guard.permits.expect_again()
     for strategy in strategies:
         saved = exits.get(strategy.component_id, {})

@@ -22,6 +22,7 @@ from aitb_nautilus.risk.journal_file import JOURNAL_NAME
 from aitb_nautilus.risk.journal_rebuild import rebuild
 from aitb_nautilus.risk.journal_recovery import Unresolved, sent_times, unresolved
 from aitb_nautilus.risk.ledger import Ledger
+from aitb_nautilus.risk.own_trades import OwnTrades
 from aitb_nautilus.run.config import VenueSettings
 from aitb_nautilus.run.state_place import StatePlace
 
@@ -163,9 +164,11 @@ def history_of(last: LastRun | None, runs: Path, now: int) -> History:
         )
         return History(Carried(from_run=last.run_id), missing=missing)
     ledger = Ledger(0.0)
-    rebuild(found, ledger)
+    own = OwnTrades(found, ledger)
+    rebuild(found, ledger, own.hear_fill)
     balance = ledger.balance() if ledger.starting_equity else None
     carried = carry(ledger, last.run_id, balance, sent_times(found), now)
+    carried = msgspec.structs.replace(carried, own_trades=own.carried())
     ended = {o.client_order_id: o.status for o in ledger.orders.values() if not o.is_open}
     return History(carried, tuple(unresolved(found)), last.exits, ended=ended)
 

@@ -238,6 +238,48 @@ def test_paper_goes_on_with_its_position_and_places_its_exits_again(lab: NodeLab
     comes_out_again(lab)
 
 
+def test_sizing_by_own_trades_goes_on_from_those_of_the_runs_before(lab: NodeLab) -> None:
+    sizing = {"method": "kelly", "payoff": "trades", "min_trades": 20, "start_fraction": 0.1}
+    (block,) = lab.plain()["strategies"]
+    block["params"] |= {"sizing": sizing}
+    config = str(lab.write(strategies=[block], live={"holes": "accept"}))
+    node = lab.start("paper", config)
+    node.wait_for("warm after")
+    lab.play()
+    assert is_true_soon(lambda: node.said.count("(exit:signal)") >= 3)
+    lab.pause()
+    time.sleep(0.5)
+    node.kill()
+    fills = records(lab, Filled)
+    node = lab.start("paper", config)
+    node.wait_for("warm after")
+    lab.play()
+    node.wait_for("recovered in")
+    (carried,) = records(lab, Carried)
+    learnt = carried.own_trades["ema-001"]
+    assert learnt.returns == pytest.approx(won_by(fills))
+    assert len(learnt.returns) >= 3
+    assert is_true_soon(lambda: node.said.count("(exit:signal)") >= 2)
+    assert node.stop()[0] == 0
+    comes_out_again(lab)
+
+
+def won_by(fills: list[Filled]) -> list[float]:
+    """Return what each trade from flat to flat came to, after fees, of what it had opened."""
+    returns, held, value, won = list[float](), 0.0, 0.0, 0.0
+    for one in fills:
+        quantity = float(one.quantity) * (1 if one.side == "BUY" else -1)
+        assert one.price is not None
+        assert one.fee is not None
+        value += abs(quantity) * one.price if held * quantity >= 0 else 0.0
+        won -= quantity * one.price + one.fee
+        held = round(held + quantity, 6)
+        if not held:
+            returns.append(won / value)
+            value = won = 0.0
+    return returns
+
+
 def test_few_kills_lose_nothing(tmp_path: Path) -> None:
     tally = kill_live(tmp_path, 2, seed=3)
     assert tally.is_clean, tally

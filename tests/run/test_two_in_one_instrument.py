@@ -11,8 +11,8 @@ import pytest
 
 from aitb_nautilus.risk.journal_carried import Carried
 from aitb_nautilus.risk.journal_reader import Wanted, read
-from aitb_nautilus.risk.journal_records import Filled, Found, Halted
 from aitb_nautilus.risk.journal_rebuild import rebuild
+from aitb_nautilus.risk.journal_records import Filled, Found, Halted
 from aitb_nautilus.risk.ledger import Ledger
 from tests.run.node_lab import Node, NodeLab, node_lab
 from tests.run.test_live import SECRET, exits
