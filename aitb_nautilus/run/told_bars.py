@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from array import array
-
 import numpy as np
 
 from aitb_nautilus.market.bars import VALUE_COLUMNS, BarFrame
 from aitb_nautilus.messages import BarClosed
 
 __all__ = ["ToldBars"]
+
+_FIRST = 1_024
+"""Bars of one instrument for which there is room at first."""
 
 
 class ToldBars:
@@ -24,8 +25,7 @@ class ToldBars:
     """
 
     def __init__(self) -> None:
-        self._times: dict[str, array[int]] = {}
-        self._values: dict[str, list[array[float]]] = {}
+        self._columns: dict[str, _Columns] = {}
         self._count = 0
 
     def __len__(self) -> int:
@@ -33,22 +33,50 @@ class ToldBars:
 
     def add(self, bar: BarClosed) -> None:
         """Take a bar; those of one instrument come in order."""
-        name = bar.instrument_id
-        times = self._times.get(name)
-        if times is None:
-            times = self._times[name] = array("q")
-            self._values[name] = [array("d") for _ in VALUE_COLUMNS]
-        times.append(bar.ts)
-        for column, key in zip(self._values[name], VALUE_COLUMNS, strict=True):
-            column.append(getattr(bar, key))
+        columns = self._columns.get(bar.instrument_id)
+        if columns is None:
+            columns = self._columns[bar.instrument_id] = _Columns()
+        columns.add(bar)
         self._count += 1
 
     def frames(self) -> dict[str, BarFrame]:
-        """Return copies by instrument id, in the order in which each was heard first."""
-        return {
-            name: BarFrame(
-                np.array(times, np.int64),
-                *(np.array(column, np.float64) for column in self._values[name]),
-            )
-            for name, times in self._times.items()
-        }
+        """Return them by instrument id, in the order in which each was heard first.
+
+        Nothing is copied, so that a node does not wait for it: the arrays are read-only, and what
+        is added later stands behind their end.
+        """
+        return {name: columns.frame() for name, columns in self._columns.items()}
+
+
+class _Columns:
+    """The bars of one instrument, in arrays that are replaced by larger ones when they are full."""
+
+    __slots__ = ("_count", "_times", "_values")
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._times = np.empty(_FIRST, np.int64)
+        self._values = np.empty((len(VALUE_COLUMNS), _FIRST), np.float64)
+
+    def add(self, bar: BarClosed) -> None:
+        place = self._count
+        if place == len(self._times):
+            self._grow()
+        self._times[place] = bar.ts
+        self._values[:, place] = (bar.open, bar.high, bar.low, bar.close, bar.volume)
+        self._count = place + 1
+
+    def frame(self) -> BarFrame:
+        times, values = self._times[: self._count], self._values[:, : self._count]
+        for column in (times, values):
+            column.flags.writeable = False
+        return BarFrame(times, *values)
+
+    def _grow(self) -> None:
+        # What was given away keeps the old ones.
+        size = 2 * len(self._times)
+        times, values = self._times, self._values
+        self._times = np.empty(size, np.int64)
+        self._values = np.empty((len(VALUE_COLUMNS), size), np.float64)
+        self._times[: self._count] = times
+        self._values[:, : self._count] = values
