@@ -59,7 +59,7 @@ class StaleOrders:
         return len(self._asked) - before
 
     def is_waiting(self, cache: Any) -> bool:
-        """Return whether the engine has some of them open still: no answer has come, or it is so."""
+        """Return whether the engine has some of them open still."""
         return any(cache.order(ClientOrderId(name)).is_open for name in self._asked)
 
     def let_go(self) -> None:
