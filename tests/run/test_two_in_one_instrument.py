@@ -117,7 +117,7 @@ def test_exit_of_the_run_before_that_fills_is_told_to_its_owner(lab: NodeLab) ->
 
     lab.play()
     assert is_true_soon(lambda: bool(filled())), node.said
-    time.sleep(1)
+    assert is_true_soon((lab.last().folder / "bars.parquet").exists)
     lab.pause()
     time.sleep(1)
     # Its owner has taken back what rested beside it, and the other one's rest as before.
