@@ -1,4 +1,8 @@
-"""Ask the venues what they hold, at a moment at which nothing is on its way."""
+"""Ask the venues what they hold, at a moment at which nothing is on its way.
+
+Where a venue is asked by a client of our own, what the engine's cache holds of it counts only for
+orders that nobody else knows.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 from aitb_nautilus.risk.engine_venue import venue_facts
 from aitb_nautilus.risk.ledger import Ledger
-from aitb_nautilus.risk.venue_facts import VenueFacts
+from aitb_nautilus.risk.venue_facts import VenueFacts, VenueOrder
 from aitb_nautilus.run.binance_asker import AskError, BinanceAsker
 from aitb_nautilus.run.binance_books import books_of
 
@@ -103,9 +109,18 @@ class VenueLook:
             return None
         self._complaint = ""
         if self._standing() == self._stamp:
-            return facts
+            return msgspec.structs.replace(facts, orders=(*facts.orders, *self._strangers(facts)))
         self.due = now + _AGAIN_NS
         return None
+
+    def _strangers(self, facts: VenueFacts) -> list[VenueOrder]:
+        """Return orders that the engine alone has open: neither a venue nor we know of them.
+
+        It would act on them, such as by refusing what would close more than is held.
+        """
+        known = {order.client_order_id for order in facts.orders} | self._ledger.orders.keys()
+        theirs = venue_facts(self._cache, [name for name in self._venues if name in self._askers])
+        return [order for order in theirs.orders if order.client_order_id not in known]
 
     def _is_quiet(self) -> bool:
         """Return whether no command is on its way, as far as we know."""
