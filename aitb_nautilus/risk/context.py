@@ -79,6 +79,9 @@ class Context(msgspec.Struct, frozen=True):
     deferred
         Order events that came before the strategies know what was held before the node began, each
         with its strategy; None once they know.
+    ask_venue
+        Asks the venue itself what became of an order, by its id, and returns whether it does so:
+        fills that the engine makes up, since it has missed them, have no fee.
     caught_up
         What the engine knows to be filled, by the id of an order whose fills the venue itself has
         told: the engine, which had missed them, makes up others when it finds out.
@@ -111,6 +114,7 @@ class Context(msgspec.Struct, frozen=True):
     trade_records: dict[str, TradeRecord] = msgspec.field(default_factory=dict)
     outside: set[str] = msgspec.field(default_factory=set)
     deferred: list[tuple[Any, Any]] | None = None
+    ask_venue: Callable[[str], bool] = lambda _: False
     caught_up: dict[str, Callable[[], Decimal]] = msgspec.field(default_factory=dict)
     turns: Turns | None = None
     latencies: Latencies = msgspec.field(default_factory=Latencies)

@@ -38,7 +38,7 @@ def tell_order_event(event: Any, answering: Answers, context: Context, strategy_
     """
     kind = type(event).__name__
     client_order_id = str(event.client_order_id)
-    if _is_no_news(kind, client_order_id, context):
+    if _is_no_news(event, kind, client_order_id, context):
         return
     if kind == "OrderInitialized":
         # The engine holds the strategy while it says this; no method of it may be called.
@@ -69,11 +69,13 @@ def tell_order_event(event: Any, answering: Answers, context: Context, strategy_
             answering.update(update)
 
 
-def _is_no_news(kind: str, client_order_id: str, context: Context) -> bool:
+def _is_no_news(event: Any, kind: str, client_order_id: str, context: Context) -> bool:
     """Return whether an event is not the strategy's business, or was told before."""
     if client_order_id in context.outside:
         return True
-    if kind == "OrderFilled" and client_order_id in context.caught_up:
-        known = context.ledger.orders[client_order_id]
-        return context.caught_up[client_order_id]() <= known.filled
+    if kind == "OrderFilled":
+        filled = context.caught_up.get(client_order_id)
+        if filled is not None and filled() <= context.ledger.orders[client_order_id].filled:
+            return True
+        return event.reconciliation and context.ask_venue(client_order_id)
     return client_order_id in context.aside and kind in _CHANGES

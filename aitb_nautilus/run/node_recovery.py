@@ -253,6 +253,7 @@ class NodeRecovery:
         self._settle_account(facts, now)
         self._check = self._checking(self._look)
         self._check.begin(rows, now)
+        msgspec.structs.force_setattr(self._context, "ask_venue", self._check.ask)
         self._end(now, len(rows))
 
     def _end(self, now: int, unexplained_things: int) -> None:

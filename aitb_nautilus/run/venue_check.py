@@ -20,6 +20,7 @@ from nautilus_trader.model import ClientOrderId
 from nautilus_trader.trading import Strategy
 
 from aitb_nautilus.risk.answers import Answers
+from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.firewall import Explained, Unexplained, unexplained
 from aitb_nautilus.risk.recovery import resting
@@ -35,6 +36,7 @@ __all__ = ["VENUE", "VenueCheck"]
 VENUE = "venue"
 """Name of the refusal that an opening order gets while a venue holds something else."""
 
+_WHY = "the venue holds something else than we know: it is being asked"
 _AGAIN_NS = 500_000_000
 _SETTLES_NS = 1_500_000_000
 """So long may a difference be news that is on its way."""
@@ -107,11 +109,27 @@ class VenueCheck:
         self._rounds = 0
         self._asked_about: list[Unexplained] = []
         self._known: list[Unexplained] = []
+        self._urgent: list[Order] = []
 
     def begin(self, rows: Sequence[Unexplained], now: int) -> None:
         """Begin with the rows that the firewall has found when the node started."""
         self._known = list(rows)
         self._look.due = now + (_ANSWERS_NS if rows else self._every_ns)
+
+    def ask(self, client_order_id: str) -> bool:
+        """Ask for every open order at once: the engine has found a fill that it had missed.
+
+        Returns
+        -------
+        bool
+            False if nobody can be asked: then what the engine has found is all that there is.
+        """
+        known = self._context.ledger.orders.get(client_order_id)
+        if known is None or known.instrument_id.rpartition(".")[2] not in self._askers:
+            return False
+        self._context.caught_up[client_order_id] = partial(self._filled, client_order_id)
+        self._urgent.append(known)
+        return True
 
     def go_on(self, now: int) -> None:
         """Go on; called ten times a second.
@@ -123,6 +141,12 @@ class VenueCheck:
         """
         if self._questions is not None:
             self._follow(self._questions, now)
+            return
+        if self._urgent:
+            first = self._urgent[0]
+            line = f"order {first.client_order_id} of {first.strategy_id} has filled"
+            self._urgent.clear()
+            self._ask_orders(line, [], now)
             return
         if self._reconnects.seen(now):
             self._note("INFO", "a connection came back; the venue is asked what it holds")
@@ -143,16 +167,14 @@ class VenueCheck:
         if not self._since:
             self._since = now
         else:
-            self._context.guard.withheld[VENUE] = (
-                "the venue holds something else than we know: it is being asked"
-            )
+            self._context.guard.withheld[VENUE] = _WHY
         if now - self._since < _SETTLES_NS:
             self._look.due = now + _AGAIN_NS
         elif rows == self._asked_about or self._rounds >= _ROUNDS:
             self._firewall(facts, now)
             self._end(unexplained(facts, self._context.ledger, self._explained()), now)
         else:
-            self._ask_orders(rows, now)
+            self._ask_orders(rows[0].line, rows, now)
 
     def _end(self, rows: Sequence[Unexplained], now: int) -> None:
         if self._rounds:
@@ -167,12 +189,13 @@ class VenueCheck:
 
     # Following
 
-    def _ask_orders(self, rows: list[Unexplained], now: int) -> None:
+    def _ask_orders(self, line: str, rows: list[Unexplained], now: int) -> None:
         self._note(
             "WARNING",
-            f"the venue holds something else than we know: {rows[0].line}; nothing opens until "
+            f"the venue holds something else than we know: {line}; nothing opens until "
             f"every open order was asked for",
         )
+        self._context.guard.withheld[VENUE] = _WHY
         self._rounds += 1
         self._asked_about = rows
         ledger = self._context.ledger
