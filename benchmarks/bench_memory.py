@@ -1,9 +1,9 @@
 """Time what it costs a node that its limits remember: at an order, a fill, a close.
 
 The same events reach two guards in turns, one with the trader's state file as its keeper and one
-without, as in a back-test. Each write is one commit that waits for the disk, so this is a measure
-of the disk as much as of the program; the durable journal, which each order waits for as well, is
-timed beside it.
+without, as in a back-test. With ``live.on_disk = "before"`` each write waits for the disk, so that
+this is a measure of the disk as much as of the program; with ``soon`` it does not. The durable
+journal, which each order waits for as well, is timed beside it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from aitb_nautilus.messages import BarClosed, Fill, OrderIntent
+from aitb_nautilus.risk.disk import OnDisk
 from aitb_nautilus.risk.guard import Guard, LotRules
 from aitb_nautilus.risk.journal import Journal
 from aitb_nautilus.risk.journal_records import Intended, Opened
@@ -75,29 +76,35 @@ class Desk:
         self.guard.hear_bar(bar)
 
 
-def main() -> None:
-    """Measure and print."""
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
-        path = Path(folder)
-        plain, kept = Desk(), Desk()
-        opened = Opened(run_id="bench", config_sha256="0" * 64)
-        with (
-            StateFile(path / "state.sqlite", by_node=True) as file,
-            Journal(path / "journal.sqlite", opened, kept.now) as journal,
-        ):
-            kept.guard.memory.keeper = file
-            kept.guard.hearing.heard = kept.guard.memory.fills
-            spent: dict[str, list[float]] = {}
-            for _ in range(EVENTS):
-                for name in ("close", "order", "fill"):
-                    _time(spent, f"{name}, kept", getattr(kept, name))
-                    _time(spent, f"{name}, in memory only", getattr(plain, name))
-                body = Intended(action="submit", because="bench")
-                _time(spent, "journal", lambda b=body: journal.append(b, kept.now, "s", X, "O"))
+def measure(path: Path, on_disk: OnDisk) -> None:
+    """Measure one way of writing, and print."""
+    plain, kept = Desk(), Desk()
+    opened = Opened(run_id="bench", config_sha256="0" * 64)
+    with (
+        StateFile(path / f"{on_disk}.sqlite", by_node=True, memories=on_disk) as file,
+        Journal(path / f"j-{on_disk}.sqlite", opened, kept.now, on_disk=on_disk) as journal,
+    ):
+        kept.guard.memory.keeper = file
+        kept.guard.hearing.heard = kept.guard.memory.fills
+        spent: dict[str, list[float]] = {}
+        for _ in range(EVENTS):
+            for name in ("close", "order", "fill"):
+                _time(spent, f"{name}, kept", getattr(kept, name))
+                _time(spent, f"{name}, in memory only", getattr(plain, name))
+            body = Intended(action="submit", because="bench")
+            _time(spent, "journal", lambda b=body: journal.append(b, kept.now, "s", X, "O"))
     for name, seconds in spent.items():
         middle, high = statistics.median(seconds), statistics.quantiles(seconds, n=20)[-1]
         note = f"median of {EVENTS}; 95 % within {high * 1e6:,.0f} µs"
-        figure(f"memory: {name}", middle * 1e6, unit="µs", better="lower", note=note)
+        words = f"memory, on the disk {on_disk}: {name}"
+        figure(words, middle * 1e6, unit="µs", better="lower", note=note)
+
+
+def main() -> None:
+    """Measure and print."""
+    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+        measure(Path(folder), "before")
+        measure(Path(folder), "soon")
 
 
 def _time(spent: dict[str, list[float]], name: str, do: Callable[[], object]) -> None:
