@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import time
 
@@ -94,6 +96,16 @@ def test_error_comes_back_in_the_place_of_its_answer_and_the_worker_goes_on(
     assert first == third == open_session(bundles[0]).predict_row(good)
     assert isinstance(second, ModelError)
     assert "was given nan in column 0" in str(second)
+    worker.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere only processes are nice")
+def test_thread_gives_way_to_the_one_that_asks(bundles: list[Bundle]) -> None:
+    worker = InferenceWorker[int](bundles[0], 8)
+    worker.submit(1, rows(1)[0])
+    wait_for(worker, 1)
+    own, theirs = (os.getpriority(os.PRIO_PROCESS, it) for it in (0, worker._thread.native_id or 0))
+    assert theirs == min(own + 10, 19)
     worker.close()
 
 
