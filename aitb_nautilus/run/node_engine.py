@@ -45,7 +45,8 @@ from aitb_nautilus.settings import Settings
 
 __all__ = ["BuiltNode", "build_node"]
 
-_CACHED = 1_000
+_CACHED = 50
+"""Ticks, prices and bars of each instrument that the engine keeps: the last one is looked at."""
 _SURELY_OLD_MS = 6_000
 """Binance refuses a command that is older than five seconds."""
 
