@@ -37,27 +37,31 @@ def main() -> None:
                 for slow, found in ((False, alone), (True, beside)):
                     heard = lab.listen(TURN_S, 8, slow=slow, trades=0, deadline_ms=900.0)
                     found.append(heard.p99(SKIP_S))
+            differences = [
+                with_it - without for without, with_it in zip(alone, beside, strict=True)
+            ]
+            figure("quote to callback, p99, without a model", statistics.median(alone), unit="ms")
+            figure(
+                "quote to callback, p99, with a slow model", statistics.median(beside), unit="ms"
+            )
+            figure(
+                "what a slow model adds to p99 of quote to callback",
+                statistics.median(differences),
+                unit="ms",
+                limit=1.0,
+                better="lower",
+            )
             many = lab.listen(
                 OVERLOAD_S, len(SPOTS), slow=True, trades=len(SPOTS), deadline_ms=5_000.0
             )
-    differences = [with_it - without for without, with_it in zip(alone, beside, strict=True)]
-    figure("quote to callback, p99, without a model", statistics.median(alone), unit="ms")
-    figure("quote to callback, p99, with a slow model", statistics.median(beside), unit="ms")
-    figure(
-        "what a slow model adds to p99 of quote to callback",
-        statistics.median(differences),
-        unit="ms",
-        limit=1.0,
-        better="lower",
-    )
-    figure("overloaded slow model: orders", many.orders, unit="")
-    figure(
-        "overloaded slow model: orders on an expired prediction",
-        many.expired,
-        unit="",
-        limit=0,
-        better="lower",
-    )
+            figure("overloaded slow model: orders", many.orders, unit="")
+            figure(
+                "overloaded slow model: orders on an expired prediction",
+                many.expired,
+                unit="",
+                limit=0,
+                better="lower",
+            )
 
 
 if __name__ == "__main__":
