@@ -89,8 +89,8 @@ class MinBookNotional(_Book):
         quote = proposal.quote
         if quote is None:
             return self.without_quote(proposal)
-        least, bid, ask = self.bound * (1 - ROUNDING), quote.bid, quote.ask
-        if bid * quote.bid_size >= least and ask * quote.ask_size >= least:
+        nearly, bid, ask = self.bound * (1 - ROUNDING), quote.bid, quote.ask
+        if bid * quote.bid_size >= nearly and ask * quote.ask_size >= nearly:
             return PASS
         value = min(bid * quote.bid_size, ask * quote.ask_size)
         return Verdict(

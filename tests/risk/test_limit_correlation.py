@@ -148,6 +148,13 @@ def test_above_the_cap_only_what_makes_it_smaller_passes() -> None:
     assert desk.ask("60", "SELL").quantity == 40  # until it is as large on the other side
 
 
+def test_instrument_that_never_moved_uses_up_nothing() -> None:
+    desk = desk_with(max_volatility_frac=0.05, max_risk_share_frac=0.2, shrinkage=0.0)
+    yearly(desk, X=(100.0, 100.0, 100.0))
+    assert desk.ask("50").line == ""
+    assert not desk.guard.halts
+
+
 def test_risk_share_looks_at_the_contribution_of_the_order_s_own_instrument() -> None:
     desk = desk_with(max_volatility_frac=0.05, max_risk_share_frac=0.2, shrinkage=0.0)
     yearly(desk, X=ZIGZAG, Y=ZIGZAG)

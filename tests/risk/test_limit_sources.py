@@ -196,3 +196,19 @@ def test_older_prediction_that_comes_late_does_not_replace_a_newer_one() -> None
     desk.predict()
     desk.now += 6 * MINUTE
     assert desk.ask("1").line == ""
+
+
+def test_later_word_on_the_same_bar_counts_even_if_it_is_no_younger() -> None:
+    desk = desk_with(max_prediction_age_minutes=60)
+    desk.guard.hearing.expect("S-001", [("m", X)])
+    desk.predict(valid=MINUTE)
+    desk.predict(valid=10 * MINUTE)
+    desk.now += 2 * MINUTE
+    assert desk.ask("1").line == ""
+
+
+def test_bar_is_named_where_a_quote_lies_no_further_ahead() -> None:
+    desk = desk_with(max_clock_skew_ms=500)
+    desk.quote(99, 101)
+    desk.now -= 600_000_000
+    assert "the last bar of X.V lies 600 ms ahead" in desk.ask("1").line
