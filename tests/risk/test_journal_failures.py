@@ -139,7 +139,7 @@ def test_row_that_a_stranger_put_in_is_where_the_chain_breaks(path: Path) -> Non
 def test_damaged_page_is_a_failed_write_and_no_crash(path: Path) -> None:
     write_orders(path, 200)
     damaged = bytearray(path.read_bytes())
-    root = 4096  # the first page of the table; the one before it holds the schema
+    root = int.from_bytes(damaged[16:18])  # the table's first page, after that of the schema
     damaged[root : root + 100] = b"\xff" * 100
     path.write_bytes(damaged)
     with pytest.raises(JournalError, match="malformed"):
