@@ -59,6 +59,7 @@ _FIRST_NS = 1_700_000_000_000_000_000
 _HISTORY = 600
 _SIZE = 1_024
 _WARM_S = 60.0
+_QUIET, _QUIET_S = "quiet", 1.5
 
 
 class EarSettings(Settings, frozen=True):
@@ -145,6 +146,8 @@ class Ear(GuardedStrategy):
     def _turn(self, instrument_id: str) -> Iterator[Intent]:
         if instrument_id not in self.settings.instruments[: self.settings.trades]:
             return
+        if Path(self.settings.to).with_name(_QUIET).exists():
+            return
         if self.view.quantity(instrument_id):
             yield CloseIntent(instrument_id=instrument_id)
         elif not self.view.open_orders(instrument_id):
@@ -195,11 +198,16 @@ class SlowLab:
         actor
             Further settings of its actor.
         """
+        quiet = self.folder / _QUIET
+        quiet.unlink(missing_ok=True)
         node = start_node(self.folder, "paper", str(self._write(instruments, slow, trades, actor)))
         try:
             node.wait_for("warm after", _WARM_S)
             self._wait_for_streams(instruments)
             time.sleep(seconds)
+            # What is on its way when a paper run is stopped may fill unheard: let it end first.
+            quiet.touch()
+            time.sleep(_QUIET_S)
             code, _, _ = node.stop()
             assert code == 0, node.said
         finally:
