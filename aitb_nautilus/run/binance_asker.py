@@ -12,24 +12,18 @@ engine's adapter writes a client order id was read off the orders that it sends.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import time
 import uuid
 from decimal import Decimal
 from typing import Any
-from urllib.error import HTTPError, URLError
-from urllib.parse import urlencode
-from urllib.request import Request, urlopen
 
 import msgspec
 
 from aitb_nautilus.messages import OrderKind, OrderStatus, Side
 from aitb_nautilus.risk.venue_facts import VenueFill, VenueOrder
+from aitb_nautilus.run.binance_rest import AskError, BinanceRest, symbol_of
 from aitb_nautilus.run.config import VenueSettings
 
 __all__ = [
-    "AskError",
     "BinanceAsker",
     "conditional_order",
     "our_name_of",
@@ -37,17 +31,9 @@ __all__ = [
     "venue_name_of",
 ]
 
-_HOSTS = {
-    "live": "https://fapi.binance.com",
-    "testnet": "https://testnet.binancefuture.com",
-    "demo": "https://demo-fapi.binance.com",
-}
 _PREFIX = "x-aHRE4BCj-u"
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _LENGTH = 22
-_UNKNOWN = (-2011, -2013)
-"""The venue's numbers for an order that does not exist."""
-_ANSWER_S = 5.0
 _STATUS: dict[str, OrderStatus] = {
     "NEW": "ACCEPTED",
     "PARTIALLY_FILLED": "ACCEPTED",
@@ -72,10 +58,6 @@ _KIND: dict[str, OrderKind] = {
 }
 
 
-class AskError(Exception):
-    """The venue did not answer, or refused the question; it is asked again until the timeout."""
-
-
 class BinanceAsker:
     """Ask by HTTP; a call blocks for seconds at most, so it belongs onto a thread of its own.
 
@@ -86,11 +68,7 @@ class BinanceAsker:
     """
 
     def __init__(self, venue: VenueSettings) -> None:
-        if venue.api_key is None or venue.api_secret is None:
-            raise ValueError("asking for orders needs the keys of the account")
-        self._base = (venue.base_url_http or _HOSTS[venue.environment]).rstrip("/")
-        self._key = venue.api_key.reveal()
-        self._secret = venue.api_secret.reveal().encode()
+        self._rest = BinanceRest(venue)
 
     def find(
         self, client_order_id: str, instrument_id: str
@@ -102,7 +80,7 @@ class BinanceAsker:
         AskError
             If there was no answer, or one that is no answer to this.
         """
-        symbol = instrument_id.partition(".")[0].removesuffix("-PERP")
+        symbol = symbol_of(instrument_id)
         name = venue_name_of(client_order_id)
         try:
             order = self.get("/fapi/v1/order", symbol=symbol, origClientOrderId=name)
@@ -149,20 +127,7 @@ class BinanceAsker:
         AskError
             If there was no answer.
         """
-        query = urlencode({**params, "timestamp": time.time_ns() // 1_000_000})
-        signature = hmac.new(self._secret, query.encode(), hashlib.sha256).hexdigest()
-        url = f"{self._base}{path}?{query}&signature={signature}"
-        request = Request(url, headers={"X-MBX-APIKEY": self._key})  # noqa: S310 # the config's
-        try:
-            with urlopen(request, timeout=_ANSWER_S) as answer:  # noqa: S310
-                return msgspec.json.decode(answer.read())
-        except HTTPError as e:
-            body = e.read().decode(errors="replace")
-            if _number(body) in _UNKNOWN:
-                return None
-            raise AskError(f"HTTP {e.code} for {path}: {body[:200]}") from e
-        except (URLError, TimeoutError, OSError, msgspec.MsgspecError) as e:
-            raise AskError(f"{path}: {e}") from e
+        return self._rest.ask("GET", path, params)
 
 
 def venue_name_of(client_order_id: str) -> str:
@@ -287,10 +252,3 @@ def _fill(row: dict[str, Any]) -> VenueFill:
 
 def _price(text: str) -> float | None:
     return float(text) or None
-
-
-def _number(body: str) -> int:
-    try:
-        return int(msgspec.json.decode(body)["code"])
-    except (msgspec.MsgspecError, KeyError, TypeError, ValueError):
-        return 0

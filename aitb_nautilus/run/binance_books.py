@@ -17,12 +17,12 @@ from typing import Any
 
 from aitb_nautilus.risk.venue_facts import VenueFacts, VenueOrder
 from aitb_nautilus.run.binance_asker import (
-    AskError,
     BinanceAsker,
     conditional_order,
     our_name_of,
     plain_order,
 )
+from aitb_nautilus.run.binance_rest import AskError
 
 __all__ = ["books_of"]
 

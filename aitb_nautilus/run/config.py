@@ -168,7 +168,7 @@ class DeskConfig(Settings, frozen=True):
     rehearsal_speed: Annotated[int, msgspec.Meta(ge=1)] = 1
 
     def __post_init__(self) -> None:
-        """Refuse names that stand twice, and balances in another currency."""
+        """Refuse names that stand twice, other currencies, and a switch that no venue has."""
         _refuse_twice("venues", "name", [v.name for v in self.venues])
         _refuse_twice("instruments", "id", [i.id for i in self.instruments])
         _refuse_twice(
@@ -180,6 +180,12 @@ class DeskConfig(Settings, frozen=True):
                 raise ValueError(
                     f"venues {venue.name}: starting_balance is in {currency}, must be in "
                     f"trader.currency, which is {self.trader.currency}"
+                )
+            if self.live.dead_man_secs and not venue.has_countdown:
+                raise ValueError(
+                    f"live.dead_man_secs was {self.live.dead_man_secs:g}, and {venue.name} has no "
+                    "countdown that cancels orders which this program could use; must be 0: only "
+                    "Binance's perpetuals (adapter binance, account margin) have one"
                 )
 
 

@@ -25,6 +25,7 @@ from aitb_nautilus.risk.silence import LIVE_ORDERS, silence
 from aitb_nautilus.risk.taking_over import settle_on
 from aitb_nautilus.run.backtest_traded import balances_at
 from aitb_nautilus.run.commands import NodeCommands
+from aitb_nautilus.run.dead_man import DeadMan
 from aitb_nautilus.run.ending import what_ended
 from aitb_nautilus.run.interpreter import GarbageTurns, garbage_by_turns, small_pages, switching
 from aitb_nautilus.run.journalling import RunJournal, journalled
@@ -137,6 +138,7 @@ class _NodeRun:
         )
         self._last_run = last_run
         self._redis = redis
+        self._dead_man = DeadMan(self._run, self._log.note, is_on=live_orders)
         self._recovery: NodeRecovery | None = None
         self._built = build_node(
             self._run,
@@ -177,6 +179,7 @@ class _NodeRun:
                 try:
                     self._run_engine()
                 finally:
+                    self._dead_man.close(keep_orders=self._built.warden.policy == "hold")
                     self._recovery.close()
         except AitbError as e:
             self._finish_broken(e)
@@ -246,6 +249,8 @@ class _NodeRun:
         if self._equity is None:
             self._begin()
         self._recover()
+        if self._recovery is not None and self._recovery.is_done:
+            self._dead_man.tick()
         self._news.say()
         self._garbage.take()
         if self._context.turns is not None:

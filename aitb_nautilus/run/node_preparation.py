@@ -18,6 +18,7 @@ from aitb_nautilus.risk.turns import Turns
 from aitb_nautilus.run.assembly import assemble, reference_bar_types, venue_of
 from aitb_nautilus.run.bar_gate import GatePlan
 from aitb_nautilus.run.config import VenueSettings
+from aitb_nautilus.run.dead_man import dead_man_remarks, refuse_dead_man
 from aitb_nautilus.run.feed import Series
 from aitb_nautilus.run.kept_account import account_name, with_kept_balances
 from aitb_nautilus.run.load import Desk, resolve
@@ -115,6 +116,8 @@ def prepare_node(desk: Desk, run_state: RunState, mode: Mode, now: int) -> NodeP
         began_ns=now,
     )
     refuse_unproved_cache(run)
+    refuse_dead_man(run)
+    run = msgspec.structs.replace(run, remarks=[*run.remarks, *dead_man_remarks(run)])
     return NodePreparation(
         run,
         GatePlan(assembly.bar_types, begins, past, before),

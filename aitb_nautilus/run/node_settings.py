@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -12,6 +12,8 @@ from aitb_nautilus.settings import Settings
 __all__ = ["LiveSettings", "OnStop", "PaperSettings", "RecordingSettings", "WarmUpSettings"]
 
 OnStop = Literal["hold", "cancel", "flatten"]
+
+_LEAST_DEAD_MAN_S: Final = 10.0
 
 
 class WarmUpSettings(Settings, frozen=True):
@@ -95,6 +97,10 @@ class LiveSettings(Settings, frozen=True):
     check_secs
         How often a live node asks the venue for orders, positions and balance, and compares them
         with what it knows; soon after a connection came back it does so in any case.
+    dead_man_secs
+        A dead man's switch: so long after a node that sends orders has died, the venue cancels all
+        orders of each instrument in which no position is open; renewed at a third of it. At least
+        10, and 5 an instrument. 0: none. Only where the venue has a countdown: Binance USD-M.
     snapshot_secs
         How often the tables of the run folder are written while the run goes on.
     on_disk
@@ -119,6 +125,15 @@ class LiveSettings(Settings, frozen=True):
     balance_tolerance_frac: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.01
     order_check_secs: Annotated[float, msgspec.Meta(ge=1, le=600)] = 5.0
     check_secs: Annotated[float, msgspec.Meta(ge=1, le=3600)] = 30.0
+    dead_man_secs: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 0.0
     snapshot_secs: Annotated[float, msgspec.Meta(ge=1, le=86_400)] = 60.0
     on_disk: OnDisk = "soon"
     switch_interval_ms: Annotated[float, msgspec.Meta(ge=0.05, le=5)] = 0.5
+
+    def __post_init__(self) -> None:
+        """Refuse a countdown that a slow answer would let run out."""
+        if 0 < self.dead_man_secs < _LEAST_DEAD_MAN_S:
+            raise ValueError(
+                f"dead_man_secs was {self.dead_man_secs:g}, must be 0 (no switch) or at least "
+                f"{_LEAST_DEAD_MAN_S:g}: it is renewed at a third of it, and two may fail"
+            )

@@ -16,8 +16,9 @@ import msgspec
 from aitb_nautilus.risk.engine_venue import venue_facts
 from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.venue_facts import VenueFacts, VenueOrder
-from aitb_nautilus.run.binance_asker import AskError, BinanceAsker
+from aitb_nautilus.run.binance_asker import BinanceAsker
 from aitb_nautilus.run.binance_books import books_of
+from aitb_nautilus.run.binance_rest import AskError
 
 __all__ = ["VenueLook"]
 

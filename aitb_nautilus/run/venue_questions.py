@@ -13,7 +13,8 @@ from aitb_nautilus.risk.engine_venue import find_order
 from aitb_nautilus.risk.journal_recovery import Unresolved
 from aitb_nautilus.risk.recovery import Recovery, follow
 from aitb_nautilus.risk.venue_facts import VenueFill, VenueOrder
-from aitb_nautilus.run.binance_asker import AskError, BinanceAsker
+from aitb_nautilus.run.binance_asker import BinanceAsker
+from aitb_nautilus.run.binance_rest import AskError
 
 __all__ = ["VenueQuestions"]
 

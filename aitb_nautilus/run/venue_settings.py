@@ -103,6 +103,11 @@ class VenueSettings(Settings, frozen=True):
         return self.adapter or _ADAPTERS.get(self.name)
 
     @property
+    def has_countdown(self) -> bool:
+        """Return whether the venue cancels orders of a node that falls silent, if asked to."""
+        return self.adapter_name == "binance" and self.account == "margin"
+
+    @property
     def latency_ns(self) -> int:
         """Return the latency, ns."""
         return round(self.latency_ms * 1e6)

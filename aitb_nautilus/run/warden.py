@@ -51,6 +51,8 @@ class Warden(GuardedActor):
     ----------
     asked
         Why a person or the system wants the run to end; empty: it goes on.
+    policy
+        What becomes of orders and positions; None until the run is being ended.
     """
 
     def __init__(
@@ -68,7 +70,7 @@ class Warden(GuardedActor):
         self._live = live
         self._on_tick = on_tick
         self._signals_are_ours = False
-        self._policy: OnStop | None = None
+        self.policy: OnStop | None = None
         self._deadline = 0
         self._wished_at = 0
         self._is_over = False
@@ -111,10 +113,10 @@ class Warden(GuardedActor):
     def _end(self) -> None:
         """Bring orders and positions to where they should be, then stop the engine."""
         now = self.now()
-        if self._policy is None:
-            self._policy = self._live.on_error if self.run_state.stop_reason else self._live.on_stop
+        if self.policy is None:
+            self.policy = self._live.on_error if self.run_state.stop_reason else self._live.on_stop
             if silence(self.context.guard):
-                self._policy = "hold"  # Nothing is sent, so that there is nothing to wait for.
+                self.policy = "hold"  # Nothing is sent, so that there is nothing to wait for.
             self.context.guard.withheld[_STOPPING] = "the run is being stopped"
             self._deadline = self._deadline or now + round(self._live.stop_secs * 1e9)
         left = sum(map(len, (self._unwanted(s.component_id) for s in self._strategies)))
@@ -128,9 +130,9 @@ class Warden(GuardedActor):
 
     def _unwanted(self, strategy_id: str) -> list[Intent | None]:
         """Return what a strategy must not leave behind: what ends it, or None if it is ending."""
-        if self._policy == "hold":
+        if self.policy == "hold":
             return []
-        ledger, flatten = self.context.ledger, self._policy == "flatten"
+        ledger, flatten = self.context.ledger, self.policy == "flatten"
         orders = [o for o in ledger.every_open_order() if o.strategy_id == strategy_id]
         found: list[Intent | None] = [
             CancelIntent(client_order_id=o.client_order_id) for o in orders if not _protects(o)

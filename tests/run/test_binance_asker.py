@@ -7,8 +7,9 @@ from decimal import Decimal
 
 import pytest
 
-from aitb_nautilus.run.binance_asker import AskError, BinanceAsker, our_name_of, venue_name_of
+from aitb_nautilus.run.binance_asker import BinanceAsker, our_name_of, venue_name_of
 from aitb_nautilus.run.binance_books import books_of
+from aitb_nautilus.run.binance_rest import AskError
 from aitb_nautilus.run.config import VenueSettings
 from aitb_nautilus.settings import Secret
 from tests.run.node_lab import BTC, NodeLab, node_lab
@@ -138,7 +139,7 @@ def test_refused_question_is_no_answer(lab: NodeLab, monkeypatch: pytest.MonkeyP
 
 
 def test_silent_venue_is_no_answer(lab: NodeLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lab.running, "url_http", "http://127.0.0.1:9")
     one = asker(lab, monkeypatch)
-    monkeypatch.setattr(one, "_base", "http://127.0.0.1:9")
     with pytest.raises(AskError, match="/fapi/v1/order"):
         one.find(OURS, BTC)

@@ -220,3 +220,31 @@ def test_schema_passes_the_meta_schema() -> None:
     jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed")
     whole = schema(DeskConfig)
     jsonschema.Draft202012Validator.check_schema(whole)
+
+
+@pytest.mark.parametrize("secs", [5.0, -1.0, 4_000.0, float("nan")])
+def test_dead_mans_switch_that_one_slow_answer_would_spring_is_refused(
+    lab: Lab, secs: float
+) -> None:
+    assert "dead_man_secs" in refusal(lab, "live.dead_man_secs", secs)
+
+
+def test_dead_mans_switch_is_refused_where_the_venue_has_no_countdown(lab: Lab) -> None:
+    told = refusal(lab, "live.dead_man_secs", 30.0)
+    assert told.startswith("live.dead_man_secs was 30, and SIM has no countdown")
+
+
+@pytest.mark.parametrize(
+    ("adapter", "account", "has"),
+    [("binance", "margin", True), ("binance", "cash", False), ("kraken", "margin", False)],
+)
+def test_countdown_is_one_of_binances_perpetuals(adapter: Any, account: Any, has: bool) -> None:
+    venue = VenueSettings(
+        name="SIM",
+        starting_balance="10 USDT",
+        maker_fee_bps=0.0,
+        taker_fee_bps=0.0,
+        account=account,
+        adapter=adapter,
+    )
+    assert venue.has_countdown == has

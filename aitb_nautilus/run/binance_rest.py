@@ -1,0 +1,102 @@
+"""Signed requests to Binance's USD-M futures, beside the engine's own client.
+
+References
+----------
+Binance, USDⓈ-M futures, General Info: SIGNED endpoint security
+(https://developers.binance.com/docs/derivatives/usds-margined-futures/general-info).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import time
+from http.client import HTTPException
+from typing import Any, Final, Literal
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlencode
+from urllib.request import Request, urlopen
+
+import msgspec
+
+from aitb_nautilus.run.config import VenueSettings
+
+__all__ = ["AskError", "BinanceRest", "symbol_of"]
+
+_HOSTS = {
+    "live": "https://fapi.binance.com",
+    "testnet": "https://testnet.binancefuture.com",
+    "demo": "https://demo-fapi.binance.com",
+}
+_UNKNOWN = (-2011, -2013)
+"""The venue's numbers for an order that does not exist."""
+_ANSWER_S: Final = 5.0
+
+
+class AskError(Exception):
+    """The venue did not answer, or refused what it was asked."""
+
+
+class BinanceRest:
+    """Ask by HTTP; a call blocks for seconds at most, so it belongs onto a thread of its own.
+
+    Parameters
+    ----------
+    venue
+        With its keys.
+    """
+
+    def __init__(self, venue: VenueSettings) -> None:
+        if venue.api_key is None or venue.api_secret is None:
+            raise ValueError("signed requests need the keys of the account")
+        self._base = (venue.base_url_http or _HOSTS[venue.environment]).rstrip("/")
+        self._key = venue.api_key.reveal()
+        self._secret = venue.api_secret.reveal().encode()
+
+    def ask(
+        self,
+        method: Literal["GET", "POST"],
+        path: str,
+        params: dict[str, Any],
+        timeout_s: float = _ANSWER_S,
+    ) -> Any:
+        """Return an answer; None if it is that there is no such order.
+
+        Raises
+        ------
+        AskError
+            If there was no answer within `timeout_s`, or a refusal.
+        """
+        query = urlencode({**params, "timestamp": time.time_ns() // 1_000_000})
+        signature = hmac.new(self._secret, query.encode(), hashlib.sha256).hexdigest()
+        url = f"{self._base}{path}?{query}&signature={signature}"
+        head = {"X-MBX-APIKEY": self._key}
+        request = Request(url, headers=head, method=method)  # noqa: S310 # the config's
+        try:
+            with urlopen(request, timeout=timeout_s) as answer:  # noqa: S310
+                return msgspec.json.decode(answer.read())
+        except HTTPError as e:
+            body = e.read().decode(errors="replace")
+            if _number(body) in _UNKNOWN:
+                return None
+            raise AskError(f"HTTP {e.code} for {path}: {body[:200]}") from e
+        except (URLError, HTTPException, TimeoutError, OSError, msgspec.MsgspecError) as e:
+            raise AskError(f"{path}: {e}") from e
+
+
+def symbol_of(instrument_id: str) -> str:
+    """Return Binance's name of a perpetual.
+
+    Examples
+    --------
+    >>> symbol_of("BTCUSDT-PERP.BINANCE")
+    'BTCUSDT'
+    """
+    return instrument_id.partition(".")[0].removesuffix("-PERP")
+
+
+def _number(body: str) -> int:
+    try:
+        return int(msgspec.json.decode(body)["code"])
+    except (msgspec.MsgspecError, KeyError, TypeError, ValueError):
+        return 0
