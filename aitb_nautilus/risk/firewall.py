@@ -57,7 +57,13 @@ class Unexplained(msgspec.Struct, frozen=True):
 
     key: str
     what: Literal[
-        "foreign order", "ended order", "changed order", "order gone", "position", "balance"
+        "foreign order",
+        "ended order",
+        "changed order",
+        "order gone",
+        "position",
+        "balance",
+        "engine's cache",
     ]
     instrument_id: str
     at_venue: str

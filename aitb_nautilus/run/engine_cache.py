@@ -18,7 +18,7 @@ __all__ = ["QUIET", "EngineCache"]
 QUIET = {"nautilus_infrastructure::redis::cache": "OFF"}
 """The engine says of every command that it could not write it; the node says once that Redis is
 away."""
-_BUFFER_MS = 20
+_BUFFER_MS = 100
 
 
 class EngineCache(msgspec.Struct, frozen=True):
@@ -28,6 +28,8 @@ class EngineCache(msgspec.Struct, frozen=True):
     ----------
     url
         Of Redis.
+    trader_id
+        Whose node it is.
     port
         Of this machine, where it is reached in its place.
     account
@@ -38,6 +40,7 @@ class EngineCache(msgspec.Struct, frozen=True):
     """
 
     url: str
+    trader_id: str
     port: int
     account: str
     timeout_s: float
@@ -68,6 +71,11 @@ class EngineCache(msgspec.Struct, frozen=True):
             number_of_retries=0,
             max_delay=1,
         )
+
+    @property
+    def prefix(self) -> str:
+        """Return with what the keys of the cache begin."""
+        return f"trader-{self.trader_id}:{self.instance_id()}:"
 
     def instance_id(self) -> Any:
         """Return the id under which the engine keeps this account's cache, the same every time."""

@@ -284,6 +284,7 @@ class _NodeRun:
         recovery = NodeRecovery(self._run, history, self._last_run, last, self._log.note)
         recovery.connect(self._built.cache, self._built.gate)
         recovery.begin()
+        recovery.settle(self._redis.agree(history.carried))
         return recovery
 
     def _recover(self) -> None:

@@ -11,7 +11,7 @@ Everything here happens on the node's thread, but the questions to the venue, wh
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
@@ -20,9 +20,10 @@ from typing import Any
 import msgspec
 
 from aitb_nautilus.errors import RunError
-from aitb_nautilus.risk.firewall import Explained, expected_balance, unexplained
+from aitb_nautilus.risk.firewall import Explained, Unexplained, expected_balance, unexplained
 from aitb_nautilus.risk.firewall_check import Firewall
 from aitb_nautilus.risk.firewall_file import FirewallFile
+from aitb_nautilus.risk.firewall_settled import settle_by_node
 from aitb_nautilus.risk.recovery import resting
 from aitb_nautilus.risk.taking_over import begin_day, bind, hold, know_sent, put_back, settle_on
 from aitb_nautilus.risk.trading_states import Halt
@@ -140,6 +141,15 @@ class NodeRecovery:
             self._note("WARNING", self._history.missing)
             why = self._history.missing
             bind(context, Halt(now, why, cause="check", level="reducing", who="recovery"))
+
+    def settle(self, rows: Sequence[Unexplained]) -> None:
+        """Write in what the engine's cache differed from the journal; it was emptied for that."""
+        if not rows:
+            return
+        reason = "the cache was emptied: the journal is the book, and the venue is asked"
+        settle_by_node(self._context, self._firewall_file, rows, reason, time.time_ns())
+        more = f", and {len(rows) - 1} more" if len(rows) > 1 else ""
+        self._note("WARNING", f"{rows[0].line}{more}: {reason}")
 
     def connect(self, cache: Any, gate: BarGate) -> None:
         """Take the engine's cache and the bars of the built node."""

@@ -11,6 +11,8 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol, cast
 
 from aitb_nautilus.errors import ConfigError
+from aitb_nautilus.risk.firewall import Unexplained
+from aitb_nautilus.risk.journal_carried import Carried
 from aitb_nautilus.risk.journal_chain import Row
 from aitb_nautilus.run.engine_cache import EngineCache
 from aitb_nautilus.run.preparation import Preparation
@@ -43,6 +45,13 @@ class NodeRedis(Protocol):
         """Return where the engine keeps its cache of an account; None: nowhere."""
         ...
 
+    def agree(self, carried: Carried) -> list[Unexplained]:
+        """Empty an engine's cache that differs from the journal; return in what it did.
+
+        The engine must not have begun yet.
+        """
+        ...
+
     def publishing(self, run_id: str, note: Note) -> AbstractContextManager[None]:
         """Publish while the block runs."""
         ...
@@ -60,6 +69,11 @@ class NoRedis:
         """Return none."""
         del account
         return None
+
+    def agree(self, carried: Carried) -> list[Unexplained]:
+        """Return nothing."""
+        del carried
+        return []
 
     def publishing(self, run_id: str, note: Note) -> AbstractContextManager[None]:
         """Return a block that does nothing."""

@@ -8,13 +8,18 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+import msgspec
 from nautilus_trader.common import DataActor
+from redis.exceptions import ResponseError
 
 from aitb_nautilus.messages import LATE_PREDICTION, LatePrediction, Prediction, prediction_topic
 from aitb_nautilus.risk.actor import GuardedActor
 from aitb_nautilus.risk.capture import capture_fact
 from aitb_nautilus.risk.context import Context
+from aitb_nautilus.risk.firewall import Unexplained
+from aitb_nautilus.risk.journal_carried import Carried
 from aitb_nautilus.risk.journal_chain import Row
+from aitb_nautilus.run.cache_check import content_of, differences, empty
 from aitb_nautilus.run.cache_door import CacheDoor
 from aitb_nautilus.run.engine_cache import EngineCache
 from aitb_nautilus.run.node_redis import Note
@@ -58,6 +63,7 @@ class Streaming:
         self._note: Note | None = None
         self._next_status = 0
         self._door: CacheDoor | None = None
+        self._cache: EngineCache | None = None
         if settings.cache and run.mode == "live":
             self._door = CacheDoor(settings.reveal_url(), settings.timeout_secs)
         self._actor = StreamActor(Settings(), run.context, "aitb_stream-001")
@@ -72,9 +78,32 @@ class Streaming:
         """Return where the engine keeps its cache of an account; None: nowhere."""
         if self._door is None:
             return None
-        return EngineCache(
-            self._settings.reveal_url(), self._door.port, account, self._settings.timeout_secs
+        settings, trader = self._settings, self._run.desk.config.trader.id
+        self._cache = EngineCache(
+            settings.reveal_url(), trader, self._door.port, account, settings.timeout_secs
         )
+        return self._cache
+
+    def agree(self, carried: Carried) -> list[Unexplained]:
+        """Empty an engine's cache that differs from the journal; return in what it did.
+
+        Raises
+        ------
+        ConfigError
+            If Redis does not answer any more.
+        """
+        if self._cache is None:
+            return []
+        prefix = self._cache.prefix
+        with reach(self._settings, self._where) as client:
+            try:
+                rows = differences(content_of(client, prefix), carried)
+            except (msgspec.DecodeError, ResponseError) as e:
+                line = f"the engine's cache cannot be read ({e})"
+                rows = [Unexplained("cache:", "engine's cache", "", "-", "-", line, ("ignore",))]
+            if rows:
+                empty(client, prefix)
+        return rows
 
     @contextmanager
     def publishing(self, run_id: str, note: Note) -> Iterator[None]:

@@ -1,6 +1,6 @@
 """Kill a live node at random moments, and count by the exchange's own books what became of it.
 
-    python -m tests.run.kill_live 25 [SEED]
+    python -m tests.run.kill_live 25 [SEED [redis]]
 
 A rehearsal plays a market as it is, at the pace of the clock, and keeps its state. A node trades on
 it several times a second, is killed with SIGKILL, some of the times while it is still starting, and
@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -50,12 +51,14 @@ from aitb_nautilus.run.command_client import give
 from aitb_nautilus.run.command_messages import Command
 from aitb_nautilus.run.state_place import StatePlace
 from aitb_nautilus.settings import Settings
+from tests.redis_lab import RedisServer
 from tests.rehearsal_lab import SPEC
 from tests.rehearsal_thread import serve_in_thread
 from tests.run.node_lab import BTC, HISTORY, MINUTE_NS, Node, NodeLab, minute_bars
 
 _BARS = 600
 _KILLED_EARLY = 0.3
+_REDIS_KILLED = 0.4
 _SETTLES_S = 1.5
 _PACE = timedelta(milliseconds=150)
 SIZE = Decimal("0.100")
@@ -116,6 +119,7 @@ class Tally(msgspec.Struct):
     """What many kills came to."""
 
     kills: int = 0
+    redis_kills: int = 0
     killed_before_recovered: int = 0
     opening_orders: int = 0
     fills: int = 0
@@ -144,13 +148,18 @@ class Tally(msgspec.Struct):
 class Killer:
     """A rehearsal, and nodes that are killed on it."""
 
-    def __init__(self, folder: Path, lab: NodeLab, seed: int) -> None:
+    def __init__(
+        self, folder: Path, lab: NodeLab, seed: int, server: RedisServer | None = None
+    ) -> None:
         self.lab, self.tally = lab, Tally()
         self._dice = random.Random(seed)
+        self._server = server
+        redis = None if server is None else {"url": server.url, "cache": True}
         self._config = lab.write(
             strategies=[{"class": "tests.run.kill_live:Hurried", "id": "hurried"}],
             risk={"max_orders_per_minute": 10_000},
             live={"recovery_secs": 5.0, "holes": "accept"},
+            redis=redis,
         )
         self._runs = folder / "runs"
 
@@ -189,8 +198,15 @@ class Killer:
         else:
             self._recovered(node, began)
             time.sleep(self._dice.uniform(0.0, 4.0))
+        server = self._server
+        if server is not None and self._dice.random() < _REDIS_KILLED:
+            server.kill()
+            time.sleep(self._dice.uniform(0.0, 2.0))
+            self.tally.redis_kills += 1
         self._say_halts(node)
         node.kill()
+        if server is not None and server.process is not None and server.process.poll() is not None:
+            server.start()
         self.tally.kills += 1
         before = self._books(_fills_of)
         time.sleep(self._dice.uniform(0.0, 3.0))
@@ -292,14 +308,14 @@ def is_protected(rehearsal: Rehearsal) -> bool:
     return abs(held) <= stopped
 
 
-def kill_live(folder: Path, kills: int, seed: int) -> Tally:
+def kill_live(folder: Path, kills: int, seed: int, server: RedisServer | None = None) -> Tally:
     """Kill a live node so many times, and return what was found."""
     frame = minute_bars(HISTORY + _BARS, seed=seed)
     source = BarSource(SPEC, frame, MINUTE_NS, int(frame.ts_close[HISTORY - 1]))
     with serve_in_thread(RehearsalSettings(), [source], WallClock()) as running:
         lab = NodeLab(folder, running)
         try:
-            return Killer(folder, lab, seed).kill_many(kills)
+            return Killer(folder, lab, seed, server).kill_many(kills)
         finally:
             lab.close()
 
@@ -308,8 +324,12 @@ def main() -> int:
     """Run from the command line; leave with 1 if anything went wrong."""
     kills = int(sys.argv[1])
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 1
-    with tempfile.TemporaryDirectory() as folder:
-        tally = kill_live(Path(folder), kills, seed)
+    with tempfile.TemporaryDirectory() as name, ExitStack() as ending:
+        folder, server = Path(name), None
+        if "redis" in sys.argv:
+            server = RedisServer(folder / "redis")
+            ending.callback(server.kill)
+        tally = kill_live(folder, kills, seed, server)
     took = np.array(tally.recovery_s)
     told = msgspec.to_builtins(tally) | {
         "recovery_median_s": round(float(np.median(took)), 2),

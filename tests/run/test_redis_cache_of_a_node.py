@@ -13,9 +13,12 @@ import tomli_w
 
 from aitb_nautilus.errors import ConfigError
 from aitb_nautilus.risk.capture import RunState
+from aitb_nautilus.risk.firewall_file import FirewallFile
+from aitb_nautilus.risk.journal_reader import Wanted, read
 from aitb_nautilus.run.engine_cache import EngineCache
 from aitb_nautilus.run.load import load_config
 from aitb_nautilus.run.node_preparation import prepare_node
+from aitb_nautilus.run.replay import replay
 from tests.redis_lab import RedisServer
 from tests.run import test_recovery_of_a_node as alone
 from tests.run.node_lab import Node, NodeLab, json_of, node_lab
@@ -23,6 +26,7 @@ from tests.run.test_live import SECRET, exits
 
 LIVE = ("--run", "--live-orders")
 NOTHING_OPEN = "0 things are not explained"
+EMPTIED = "the cache was emptied"
 
 
 @pytest.fixture
@@ -41,14 +45,21 @@ def config_of(lab: NodeLab, server: RedisServer, **more: Any) -> str:
     )
 
 
-def traded(lab: NodeLab, *words: str) -> Node:
+def traded(lab: NodeLab, *words: str, entries: int = 1) -> Node:
     """Let a node trade until it holds something with a resting stop and target."""
     node = lab.start(*words, secret=SECRET)
     node.wait_for("warm after")
     lab.play()
-    node.wait_for("(entry)")
+    wait_for_entries(node, entries)
     time.sleep(0.5)
     return node
+
+
+def wait_for_entries(node: Node, count: int) -> None:
+    until = time.monotonic() + 40
+    while node.said.count("(entry)") < count:
+        assert time.monotonic() < until, node.said
+        time.sleep(0.02)
 
 
 def killed(lab: NodeLab, node: Node) -> None:
@@ -75,7 +86,8 @@ def test_engine_begins_with_what_it_knew_and_agrees_with_journal_and_venue(
     lab: NodeLab, redis_server: RedisServer
 ) -> None:
     config = config_of(lab, redis_server)
-    killed(lab, traded(lab, "live", config, *LIVE))
+    # Turned around: the position of the cache is not just its first fill.
+    killed(lab, traded(lab, "live", config, *LIVE, entries=3))
     before = lab.venue()
     assert before["position"]
     assert len(open_in(redis_server)) == 2
@@ -83,6 +95,7 @@ def test_engine_begins_with_what_it_knew_and_agrees_with_journal_and_venue(
     node.wait_for("recovered in")
     assert f"1 positions and 2 open orders are known, {NOTHING_OPEN}" in node.said
     assert lab.venue() == before
+    assert EMPTIED not in node.said
     engine = (lab.last().folder / "engine.jsonl").read_text()
     # Its own orders: none had to be made up for what the venue has.
     assert "Created external order" not in engine
@@ -92,36 +105,48 @@ def test_engine_begins_with_what_it_knew_and_agrees_with_journal_and_venue(
     assert code == 0, node.said
 
 
-def test_cache_that_is_older_than_the_journal_is_brought_to_where_the_venue_is(
+def test_cache_that_is_older_than_the_journal_is_emptied_and_the_venue_asked(
     lab: NodeLab, redis_server: RedisServer
 ) -> None:
     config = config_of(lab, redis_server)
     node = traded(lab, "live", config, *LIVE)
-    # From here on the cache lacks everything: the first stop and target are gone by the end.
+    # From here on the cache lacks everything: it keeps the first position, stop and target.
     redis_server.kill()
     node.wait_for("the engine's cache has lost its Redis")
-    entries = node.said.count("(entry)")
-    lab.play()
-    until = time.monotonic() + 30
-    while node.said.count("(entry)") == entries:
-        assert time.monotonic() < until, node.said
-        time.sleep(0.02)
+    wait_for_entries(node, node.said.count("(entry)") + 1)
     killed(lab, node)
     before = lab.venue()
     redis_server.start()
-    assert len(open_in(redis_server)) == 2
+    stale = open_in(redis_server)
+    assert len(stale) == 2
     node = lab.start("live", config, *LIVE, secret=SECRET)
     node.wait_for("recovered in")
-    assert "the engine has 2 orders open that ended: asking the venue" in node.said
+    assert EMPTIED in node.said
     assert NOTHING_OPEN in node.said
+    assert "halted" not in node.said
     assert lab.venue() == before
-    node.stop()
-    assert "guard: halted" not in node.said
-    # It is healed: what the cache has open is what rests at the venue.
-    assert len(open_in(redis_server)) == 2
+    lab.play()
+    node.wait_for("(exit:signal)")
+    assert node.stop()[0] == 0
+    assert not open_in(redis_server) & stale
+    # What differed, and what was done about it, stands in journal and table.
+    folder = lab.last().folder
+    found = [r.body for r in read(folder, Wanted(kinds=("found",)))]
+    assert {f"cache:{name}" for name in stale} <= {row.key for row in found}
+    settled = [r.body for r in read(folder, Wanted(kinds=("settled",)))]
+    assert {(one.choice, one.who) for one in settled} == {("ignore", "node")}
+    table = FirewallFile(tmp_state(lab), "AITB-001").table()
+    assert table is not None
+    assert (table.rows, len(table.settled)) == ((), len(found))
+    again = replay(folder)
+    assert (again.divergence, again.differences) == (None, 0)
 
 
-def test_order_of_the_cache_that_nothing_explains_is_a_row_of_the_firewall(
+def tmp_state(lab: NodeLab) -> Path:
+    return lab.folder / "state"
+
+
+def test_order_of_the_cache_that_no_journal_knows_never_reaches_the_engine(
     lab: NodeLab, redis_server: RedisServer
 ) -> None:
     config = config_of(lab, redis_server)
@@ -138,9 +163,21 @@ def test_order_of_the_cache_that_nothing_explains_is_a_row_of_the_firewall(
         client.sadd(kept, stranger)
     node = lab.start("live", config, *LIVE, secret=SECRET)
     node.wait_for("recovered in")
-    assert "1 things are not explained" in node.said
-    assert f"order {stranger}" in node.said
-    assert "nobody here sent it" in node.said
+    assert f"order {stranger} is open in the engine's cache, and not in the journal" in node.said
+    assert NOTHING_OPEN in node.said
+    node.stop()
+
+
+def test_cache_that_cannot_be_read_is_emptied(lab: NodeLab, redis_server: RedisServer) -> None:
+    config = config_of(lab, redis_server)
+    killed(lab, traded(lab, "live", config, *LIVE))
+    client = redis_server.client()
+    (key,) = client.keys("trader-AITB-001:*:positions:*")
+    client.rpush(key, "no JSON")
+    node = lab.start("live", config, *LIVE, secret=SECRET)
+    node.wait_for("recovered in")
+    assert "the engine's cache cannot be read" in node.said
+    assert NOTHING_OPEN in node.said
     node.stop()
 
 
@@ -200,11 +237,11 @@ def test_paper_leaves_the_cache_alone(lab: NodeLab, redis_server: RedisServer) -
 
 def test_another_account_has_another_cache_and_the_same_one_the_same() -> None:
     def name(account: str) -> str:
-        return str(EngineCache("redis://u:p%40x@h", 1, account, 2.0).instance_id())
+        return str(EngineCache("redis://u:p%40x@h", "T-001", 1, account, 2.0).instance_id())
 
     assert name("AITB-001.live-11111111") == name("AITB-001.live-11111111")
     assert name("AITB-001.live-11111111") != name("AITB-001.live-22222222")
-    reached = EngineCache("redis://u:p%40x@h", 7, "a", 1.2).database()
+    reached = EngineCache("redis://u:p%40x@h", "T-001", 7, "a", 1.2).database()
     assert (reached.host, reached.port) == ("127.0.0.1", 7)
     assert (reached.username, reached.password) == ("u", "p@x")
     assert (reached.response_timeout, reached.number_of_retries) == (2, 0)
@@ -214,7 +251,6 @@ def test_another_account_has_another_cache_and_the_same_one_the_same() -> None:
     "scenario",
     [
         alone.test_stop_that_was_taken_away_meanwhile_is_placed_anew_before_any_bar,
-        alone.test_what_was_filled_while_no_node_ran_is_known_and_its_exits_are_gone,
         alone.test_foreign_order_binds_to_reducing_and_is_cancelled_when_a_person_says_so,
     ],
     ids=lambda scenario: scenario.__name__.removeprefix("test_"),

@@ -15,6 +15,7 @@ from aitb_nautilus.features.feature_set import parse_features
 from aitb_nautilus.models.registry import Registry
 from aitb_nautilus.risk.journal_file import find_journal
 from aitb_nautilus.risk.journal_reader import read
+from aitb_nautilus.run.replay import replay
 from tests.model_lab import put_for
 from tests.redis_lab import RedisServer
 from tests.run.node_lab import BTC, NodeLab, json_of, node_lab
@@ -113,6 +114,11 @@ def test_follower_hears_each_prediction_decision_order_and_fill_in_order_and_as_
     held = [event["data"]["quantity"] for event in told if event["kind"] == "position"]
     assert len(held) == len(fills)
     assert any(float(quantity) for quantity in held)
+    # Whoever listens changes nothing: all of it comes out once more, without a Redis.
+    redis_server.kill()
+    again = replay(folder)
+    assert (again.divergence, again.differences, again.is_whole) == (None, 0, True)
+    redis_server.start()
 
 
 def test_redis_that_is_killed_and_comes_back_costs_no_event_and_no_trade(
@@ -143,6 +149,29 @@ def test_redis_that_is_killed_and_comes_back_costs_no_event_and_no_trade(
         assert "events were not published" not in node.said
         assert "missing" not in follower.said
         assert of_journal(events(out)) == journal_of(lab.last().folder)
+
+
+def test_follower_ends_with_a_signal_and_the_next_one_goes_on_where_it_was(
+    tmp_path: Path, redis_server: RedisServer
+) -> None:
+    with node_lab(tmp_path) as lab:
+        desk = lab.write(redis={"url": redis_server.url})
+        node = lab.start("paper", str(desk))
+        node.wait_for("recovered")
+        first = lab.start("follow", "desk.toml", "--all", "--json")
+        lab.play()
+        node.wait_for("(entry)")
+        time.sleep(0.5)
+        code, told, took = first.stop()
+        assert (code, took < LAST_STEP_S) == (0, True)
+        after = events(told)[-1]["id"]
+        second = lab.start("follow", "desk.toml", "--after", after, "--json", "--until-closed")
+        node.wait_for("(exit:signal)")
+        node.stop()
+        code, rest = second.end()
+        assert code == 0
+        folder = lab.last().folder
+    assert of_journal(events(told) + events(rest)) == journal_of(folder)
 
 
 def test_redis_that_stalls_holds_up_neither_trading_nor_the_end(
