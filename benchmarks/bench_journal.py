@@ -1,16 +1,16 @@
 """What the journal costs a back-test with 10,000 orders or more, in processor time.
 
-Three desks, none chosen for what comes out: one that sends an order at every third bar, one that
-sends an order at every tenth, and one on recorded bars. Each is `strategies.ema_cross` with stop
-and target, so that each position has three orders and one of them is cancelled; all that happens to
-them is a record. Within one run the journal is there for every second thousand of bars, and each of
-these is compared with the two beside it: what else the machine does burdens all three. The next run
-has it in the other ones. The median counts, and the journal's opening and closing are added; the
-fills of all runs must be the same.
+Three desks: one that sends an order at every third bar, one that sends one at every tenth, and one
+on recorded bars. Each is `strategies.ema_cross` with stop and target, so that each position has
+three orders and one of them is cancelled; all that happens to them is a record. Within one run the
+journal is there for every second thousand of bars, and the next run has it in the other ones: see
+`added`. The median counts, and the journal's opening and closing are added; the fills of all runs
+must be the same.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import statistics
 import tempfile
@@ -124,8 +124,8 @@ class Run:
 
     Attributes
     ----------
-    adds
-        What the journal added to each such stretch, as a fraction of the stretches beside it.
+    spent
+        Seconds of the processor in each stretch.
     frame
         What its opening and closing add, as a fraction of the stretches without it.
     bars, orders, records
@@ -163,12 +163,7 @@ class Run:
         closing = time.process_time() - now
         if context.run_state.stop_reason:
             raise SystemExit(context.run_state.stop_reason)
-        whole = spent[:-1]  # the last stretch is shorter
-        self.adds = [
-            2 * whole[i] / (whole[i - 1] + whole[i + 1]) - 1
-            for i in range(2, len(whole) - 1)
-            if bool(i % 2) is not first
-        ]
+        whole = self.spent = spent[:-1]  # the last stretch is shorter
         self.seconds = statistics.median(one for i, one in enumerate(whole) if bool(i % 2) is first)
         self.frame = (opening + closing) / (self.seconds * len(spent))
         self.bars = context.ledger.heard
@@ -176,6 +171,18 @@ class Run:
         self.records = 0 if kept.record is None else kept.record.records
         self.fills = [(f.ts, f.side, f.price, f.quantity) for f in context.ledger.fills]
         engine.dispose()
+
+
+def added(one: list[float], other: list[float]) -> list[float]:
+    """Return what the journal adds to neighbouring stretches, as a fraction.
+
+    Of two neighbours one run has the journal in the second, the other run in the first: of the
+    ratio of ratios, neither what the stretches hold nor what the machine did meanwhile is left.
+    """
+    return [
+        math.sqrt(one[i + 1] / one[i] * other[i] / other[i + 1]) - 1
+        for i in range(2, len(one) - 1, 2)
+    ]
 
 
 def measure(desk: Desk, folder: Path) -> None:
@@ -192,7 +199,7 @@ def measure(desk: Desk, folder: Path) -> None:
     one = runs[0]
     if one.orders < ORDERS or any(run.fills != one.fills for run in runs):
         raise SystemExit(f"{one.orders} orders, {[len(run.fills) for run in runs]} fills")
-    adds = sorted(add for run in runs for add in run.adds)
+    adds = [add for i in range(0, RUNS, 2) for add in added(runs[i].spent, runs[i + 1].spent)]
     low, middle, high = statistics.quantiles(adds, n=4)
     frame = statistics.median(run.frame for run in runs)
     cost = (middle + frame) * statistics.median(run.seconds for run in runs)
@@ -202,7 +209,7 @@ def measure(desk: Desk, folder: Path) -> None:
         unit="of it",
         limit=LIMIT,
         better="lower",
-        note=f"median of {len(adds)} stretches, half of them {low:.3f} to {high:.3f}; "
+        note=f"median of {len(adds)} pairs of stretches, half of them {low:.3f} to {high:.3f}; "
         f"{one.orders:,} orders, {one.bars:,} bars",
     )
     figure(
