@@ -161,7 +161,10 @@ def test_follower_ends_with_a_signal_and_the_next_one_goes_on_where_it_was(
         first = lab.start("follow", "desk.toml", "--all", "--json")
         lab.play()
         node.wait_for("(entry)")
-        time.sleep(0.5)
+        until = time.monotonic() + 30
+        while not any(one["cmd"] == "xread" for one in redis_server.client().client_list()):
+            assert time.monotonic() < until, "nobody follows"
+            time.sleep(0.05)
         code, told, took = first.stop()
         assert (code, took < LAST_STEP_S) == (0, True)
         after = events(told)[-1]["id"]
