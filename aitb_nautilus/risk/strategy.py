@@ -19,6 +19,7 @@ from nautilus_trader.model import (
     Bar,
     BarType,
     ClientOrderId,
+    CurrencyPair,
     Position as EnginePosition,
     PositionSide,
     Price,
@@ -212,7 +213,9 @@ class GuardedStrategy(Strategy):
         self._listening.start(now, bar_types, predictions)
         self.context.guard.hearing.expect(self.component_id, predictions)
         for text in bar_types if stage is None else ():
-            self.subscribe_funding_rates(BarType.from_str(text).instrument_id)
+            instrument_id = BarType.from_str(text).instrument_id
+            if not isinstance(self.context.instruments[str(instrument_id)], CurrencyPair):
+                self.subscribe_funding_rates(instrument_id)
         self.act(self.decide_on_start())
 
     def on_stop(self) -> None:

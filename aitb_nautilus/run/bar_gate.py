@@ -27,6 +27,7 @@ from aitb_nautilus.run.bar_order import BarOrder, Hole
 from aitb_nautilus.run.config import LiveSettings
 from aitb_nautilus.run.inquiries import Inquiries
 from aitb_nautilus.run.told_bars import ToldBars
+from aitb_nautilus.run.venue_bars import CLOSED_STREAM, VenueBars
 from aitb_nautilus.run.warm_up import in_order, tell_past
 from aitb_nautilus.settings import Settings
 
@@ -39,8 +40,9 @@ _LOOK = dt.timedelta(milliseconds=100)
 _SECOND_NS = 1_000_000_000
 _PAGE = 300
 """Bars asked for at once: no venue answers with fewer."""
-_START_WAIT_NS = 2_000_000_000
-"""While warming up, a bar that closed so long ago comes from the history and not by the stream."""
+_HISTORY_WAIT_NS = 2_000_000_000
+"""So long after its close a bar is asked of the history: while warming up, and at a venue whose
+stream brings none."""
 
 
 class GatePlan(msgspec.Struct, frozen=True):
@@ -56,12 +58,15 @@ class GatePlan(msgspec.Struct, frozen=True):
         Bars of the catalog from there on, by instrument id.
     bars
         How many bars before the first one that trades, of each instrument.
+    ways
+        How bars come, by instrument id; what is not named has closed bars in its stream.
     """
 
     bar_types: Sequence[str]
     begins: Mapping[str, int]
     past: Mapping[str, BarFrame]
     bars: int
+    ways: Mapping[str, VenueBars] = {}
 
 
 class BarGate(GuardedActor):
@@ -116,6 +121,12 @@ class BarGate(GuardedActor):
             Interval.instrument_of_bar_type(text): Interval.of_bar_type(text).ns
             for text in plan.bar_types
         }
+        self._ways = {name: plan.ways.get(name, CLOSED_STREAM) for name in self._types}
+        late_ns = round(live.late_bar_secs * 1e9)
+        self._late_ns = {
+            name: late_ns if way.streams else _HISTORY_WAIT_NS for name, way in self._ways.items()
+        }
+        self._start_wait_ns = dict.fromkeys(self._types, _HISTORY_WAIT_NS)
         self._order = BarOrder(self._interval_ns, plan.begins)
         self._inquiries = Inquiries()
         self._past_told = False
@@ -128,15 +139,16 @@ class BarGate(GuardedActor):
 
     def on_start(self) -> None:
         """Subscribe; the past is told once every component has started."""
-        for bar_type in self._types.values():
-            self.subscribe_bars(bar_type)
+        for name, bar_type in self._types.items():
+            if self._ways[name].streams:
+                self.subscribe_bars(bar_type)
         self.clock.set_timer("look", _LOOK, callback=self._look)
 
     def on_bar(self, bar: Bar) -> None:
         """Take a bar of the stream."""
         name = self._ids.get(bar.bar_type)
         if name is not None:
-            fact = self._canonical(bar, name)
+            fact = self._canonical(bar, name, is_open=self._ways[name].stream_opens)
             self.context.latencies.bar_came(name, bar.ts_init - fact.ts if self.is_warm else None)
             self._take(fact)
             self._tell()
@@ -147,7 +159,9 @@ class BarGate(GuardedActor):
         if asked is None:
             return  # an answer that came after it was given up, or nobody's
         name = asked.instrument_id
-        found = [self._canonical(bar, name) for bar in bars if bar.bar_type == self._types[name]]
+        is_open = self._ways[name].history_opens
+        own = [bar for bar in bars if bar.bar_type == self._types[name]]
+        found = [self._canonical(bar, name, is_open=is_open) for bar in own]
         wanted = [bar for bar in found if asked.first <= bar.ts <= asked.last]
         self.context.latencies.bar_came(name)
         for bar in sorted(wanted, key=lambda one: one.ts):
@@ -159,10 +173,11 @@ class BarGate(GuardedActor):
         self._tell()
         self._ask()
 
-    def _canonical(self, bar: Bar, name: str) -> BarClosed:
+    def _canonical(self, bar: Bar, name: str, *, is_open: bool) -> BarClosed:
         fact = bar_fact(bar, name)
+        length = self._interval_ns[name]
         try:
-            ts = canonical_close_ns(fact.ts, self._interval_ns[name])
+            ts = canonical_close_ns(fact.ts + length if is_open else fact.ts, length)
         except ValueError as e:
             raise DataError(
                 f"bar of {name} at {iso(fact.ts)}",
@@ -201,7 +216,7 @@ class BarGate(GuardedActor):
         if not self.is_warm:
             # As a whole: the order of the past is no matter of whose history answers first.
             self._tell_past(self._ready(whole=True))
-            if not self._inquiries and self._order.hole(self.now(), _START_WAIT_NS) is None:
+            if not self._inquiries and self._order.hole(self.now(), self._start_wait_ns) is None:
                 self._become_warm()
             return
         for bar in self._ready():
@@ -250,8 +265,7 @@ class BarGate(GuardedActor):
     def _ask(self) -> None:
         now = self.now()
         self._give_up_if_silent(now)
-        wait = round(self._live.late_bar_secs * 1e9) if self.is_warm else _START_WAIT_NS
-        holes = list(self._order.holes(now, wait))
+        holes = list(self._order.holes(now, self._late_ns if self.is_warm else self._start_wait_ns))
         if not holes:
             self._inquiries.all_is_there()
         for hole in holes:
@@ -260,21 +274,24 @@ class BarGate(GuardedActor):
 
     def _ask_for(self, hole: Hole, now: int) -> None:
         """Ask for one page, and the bar before it: an answer says by its bars whose it is."""
-        length = self._interval_ns[hole.instrument_id]
-        last = min(hole.last, hole.first + (_PAGE - 1) * length)
+        name, way = hole.instrument_id, self._ways[hole.instrument_id]
+        length = self._interval_ns[name]
+        last = hole.last if way.up_to_now else min(hole.last, hole.first + (_PAGE - 1) * length)
         self._inquiries.asked(hole._replace(last=last), now)
-        if self.is_warm:
-            self._note(
-                "WARNING",
-                f"{hole.instrument_id}: no bar of {iso(hole.first)}; asking the venue's history",
-            )
+        if self.is_warm and way.streams:
+            line = f"{name}: no bar of {iso(hole.first)}; asking the venue's history"
+            self._note("WARNING", line)
+        start = hole.first - 2 * length
+        if way.reach is not None:
+            start = max(start, now - way.reach * length)
+        # A second more: some adapters take the end for a time that is not included. The engine
+        # refuses one that lies ahead.
+        has_end = not way.up_to_now and last + _SECOND_NS < now
         self.request_bars(
-            self._types[hole.instrument_id],
-            start=_moment(hole.first - 2 * length),
-            # A second more: some adapters take the end for a time that is not included. The engine
-            # refuses one that lies ahead.
-            end=_moment(last + _SECOND_NS) if last + _SECOND_NS < now else None,
-            limit=_PAGE + 3,
+            self._types[name],
+            start=_moment(start),
+            end=_moment(last + _SECOND_NS) if has_end else None,
+            limit=None if way.up_to_now else _PAGE + 3,
         )
 
     def _give_up_if_silent(self, now: int) -> None:
@@ -303,7 +320,7 @@ class BarGate(GuardedActor):
         until = min((bar.ts for bar in found), default=asked.last + 1)
         length = self._interval_ns[name]
         lacking = Hole(name, asked.first, until - 1 - (until - 1) % length)
-        if not self._inquiries.lacks(lacking, now):
+        if not self._inquiries.lacks(lacking, now, round(self._live.late_bar_secs * 1e9)):
             return
         self._order.skip(name, lacking.last)
         count = (lacking.last - lacking.first) // length + 1

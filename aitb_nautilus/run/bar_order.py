@@ -37,7 +37,7 @@ class BarOrder:
     >>> order = BarOrder({"A": 60}, {"A": 120})
     >>> order.take(BarClosed("A", 240, 1, 1, 1, 1, 0))
     ''
-    >>> order.next(), order.hole(now=240, wait=10)
+    >>> order.next(), order.hole(now=240, wait={"A": 10})
     (None, Hole(instrument_id='A', first=180, last=180))
     """
 
@@ -86,11 +86,11 @@ class BarOrder:
         self.last[name], self._told[name] = found.ts, found
         return found
 
-    def holes(self, now: int, wait: int) -> Iterator[Hole]:
+    def holes(self, now: int, wait: Mapping[str, int]) -> Iterator[Hole]:
         """Yield of each instrument the first bars that should be there and are not.
 
         A bar should be there if a later one is, of whatever instrument, or if it closed more than
-        `wait` before `now`.
+        the `wait` of its instrument, in ns, before `now`.
         """
         newest = max((ts for pending in self._pending.values() for ts in pending), default=0)
         for name, length in self.interval_ns.items():
@@ -101,11 +101,11 @@ class BarOrder:
             if pending:
                 yield Hole(name, first, min(pending) - length)
                 continue
-            until = max(newest - 1, now - wait)
+            until = max(newest - 1, now - wait[name])
             if until >= first:
                 yield Hole(name, first, until - until % length)
 
-    def hole(self, now: int, wait: int) -> Hole | None:
+    def hole(self, now: int, wait: Mapping[str, int]) -> Hole | None:
         """Return the first of `holes`."""
         return next(self.holes(now, wait), None)
 

@@ -118,13 +118,15 @@ class Inquiries:
         for hole in [one for one in self._misses if one.instrument_id == instrument_id]:
             del self._misses[hole]
 
-    def lacks(self, hole: Hole, now: int) -> bool:
+    def lacks(self, hole: Hole, now: int, late_ns: int = 0) -> bool:
         """Note bars that the history lacks; return whether that is final.
 
-        The newest bars are asked for again after a while.
+        The newest bars are asked for again after a while, at the least until they are `late_ns`
+        old.
         """
         self._misses[hole] += 1
-        if now - hole.last < _OLD_NS and self._misses[hole] < _SURE:
+        age_ns = now - hole.last
+        if age_ns < late_ns or (age_ns < _OLD_NS and self._misses[hole] < _SURE):
             self._not_before[hole.instrument_id] = now + _AGAIN_NS
             return False
         self.found(hole.instrument_id)

@@ -234,6 +234,8 @@ class _NodeRun:
                     "must connect and start",
                     f"See {self._writer.folder / 'log.jsonl'} and the engine's own log beside it",
                 ) from e
+        if self._built.warden.refusal is not None:
+            raise self._built.warden.refusal
         if not state.stop_reason and not self._built.warden.asked:
             begun = self._equity is not None
             raise RunError(

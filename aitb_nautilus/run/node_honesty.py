@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from aitb_nautilus.run.preparation import Preparation
+from aitb_nautilus.run.venue_bars import bars_of
 
 __all__ = ["node_notes"]
 
@@ -22,6 +23,11 @@ def node_notes(preparation: Preparation) -> Iterator[str]:
             yield (
                 f"{venue.name} was reached at {venue.base_url_http}, not where the exchange is. If "
                 f"that is a rehearsal, its market is made up."
+            )
+        if not bars_of(venue).streams:
+            yield (
+                f"{venue.name} streams no closed bars: each was asked of its history, 2 s after it "
+                f"had closed. A back-test decides at once."
             )
     if preparation.mode == "live":
         yield (

@@ -23,7 +23,8 @@ def check_instruments(run: Preparation, cache: Any) -> None:
     Raises
     ------
     ConfigError
-        If the venue does not offer one, or with another step of prices or sizes.
+        If the venue does not offer one, or with another step of prices or sizes, or counts it in
+        contracts that are not one unit of the base coin, or in another currency.
     """
     for spec in run.instruments.values():
         _check(run, cache, spec.id)
@@ -47,3 +48,21 @@ def _check(run: Preparation, cache: Any, instrument_id: str) -> None:
                 "must be equal: the venue would refuse orders, or prices would be rounded",
                 "Write the venue's value into the [[instruments]] block",
             )
+    contract = theirs.multiplier.as_decimal()
+    if contract != 1 or theirs.is_inverse:
+        kind = (
+            "inverse contracts" if theirs.is_inverse else f"contracts of {contract.normalize():f}"
+        )
+        raise ConfigError(
+            f"instrument {instrument_id}",
+            f"is traded by the venue in {kind}",
+            "must be traded in units of its base coin: sizes, limits and profit are counted so",
+            "Trade the venue's spot market, or the perpetual of a venue that counts in coins",
+        )
+    if theirs.quote_currency != ours.quote_currency:
+        raise ConfigError(
+            f"instrument {instrument_id}: quote",
+            f"is {ours.quote_currency} in the config, and {theirs.quote_currency} at the venue",
+            "must be equal: prices and profit are counted in it",
+            "Write the venue's value into the [[instruments]] block",
+        )

@@ -25,6 +25,7 @@ from aitb_nautilus.run.load import Desk, resolve
 from aitb_nautilus.run.model_sources import check_expiries, check_sources
 from aitb_nautilus.run.node_redis import refuse_unproved_cache
 from aitb_nautilus.run.preparation import Preparation
+from aitb_nautilus.run.venue_bars import VenueBars, bars_of
 from aitb_nautilus.run.warm_up import bars_before, past_in_catalog
 
 PATIENCE_NS = 3_000_000_000
@@ -75,10 +76,12 @@ def prepare_node(desk: Desk, run_state: RunState, mode: Mode, now: int) -> NodeP
     venues: dict[str, VenueSettings] = {}
     past: dict[str, BarFrame] = {}
     begins: dict[str, int] = {}
+    ways: dict[str, VenueBars] = {}
     for bar_type in assembly.bar_types:
         spec = assembly.spec_of(bar_type)
         used[spec.id] = spec
         venues[spec.venue] = venue_of(desk, spec)
+        ways[spec.id] = bars_of(venues[spec.venue])
         length = Interval.of_bar_type(bar_type).ns
         # A simulated past has nothing to do with the market that comes: it is not told.
         begins[spec.id] = now - now % length - before * length
@@ -120,7 +123,7 @@ def prepare_node(desk: Desk, run_state: RunState, mode: Mode, now: int) -> NodeP
     run = msgspec.structs.replace(run, remarks=[*run.remarks, *dead_man_remarks(run)])
     return NodePreparation(
         run,
-        GatePlan(assembly.bar_types, begins, past, before),
+        GatePlan(assembly.bar_types, begins, past, before, ways),
         reference_bar_types(desk, assembly),
     )
 

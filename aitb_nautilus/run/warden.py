@@ -16,6 +16,7 @@ from types import FrameType
 
 from nautilus_trader.common import DataActor
 
+from aitb_nautilus.errors import ConfigError
 from aitb_nautilus.messages import CancelIntent, CloseIntent, Intent
 from aitb_nautilus.risk.actor import GuardedActor
 from aitb_nautilus.risk.book import Order
@@ -53,6 +54,8 @@ class Warden(GuardedActor):
         Why a person or the system wants the run to end; empty: it goes on.
     policy
         What becomes of orders and positions; None until the run is being ended.
+    refusal
+        What in the config does not fit what the venues say; it has ended the engine.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class Warden(GuardedActor):
         self._wished_at = 0
         self._is_over = False
         self.asked = ""
+        self.refusal: ConfigError | None = None
         context.run_state.is_ended_by_node = True
 
     def on_start(self) -> None:
@@ -89,11 +93,16 @@ class Warden(GuardedActor):
         self.asked = self.asked or why
 
     def _tick(self, _: object) -> None:
+        if self.refusal is not None:
+            return
         try:
             self._take_signals()
             self._on_tick()
             if not self._is_over and (self.asked or self.run_state.stop_reason):
                 self._end()
+        except ConfigError as e:
+            self.refusal = e
+            self._stop_engine()
         except BaseException as e:
             record_failure(self, "tick", e)
             self._stop_engine()

@@ -104,8 +104,8 @@ class Node:
 
     def kill(self) -> None:
         """End it at once, if it is still there."""
-        if self.process.poll() is None:
-            self.process.kill()
+        self.process.kill()
+        if self.process.stdout is not None and not self.process.stdout.closed:
             self.end()
 
 

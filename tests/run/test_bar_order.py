@@ -37,24 +37,24 @@ def test_bar_is_held_back_while_another_instrument_lacks_an_earlier_one() -> Non
     order.take(bar("A", 660))
     order.take(bar("A", 720))
     assert drain(order) == [("A", 660)]  # A's next would close after a bar that B still owes
-    assert order.hole(now=721, wait=1_000) == Hole("B", 660, 660)
+    assert order.hole(now=721, wait=dict.fromkeys("AB", 1_000)) == Hole("B", 660, 660)
     order.take(bar("B", 660))
     assert drain(order) == [("B", 660), ("A", 720)]
 
 
 def test_bar_is_asked_for_once_it_has_been_waited_for() -> None:
     order = two()
-    assert order.hole(now=669, wait=10) is None
-    assert order.hole(now=670, wait=10) == Hole("A", 660, 660)
-    assert order.hole(now=1_000, wait=10) == Hole("A", 660, 960)
+    assert order.hole(now=669, wait=dict.fromkeys("AB", 10)) is None
+    assert order.hole(now=670, wait=dict.fromkeys("AB", 10)) == Hole("A", 660, 660)
+    assert order.hole(now=1_000, wait=dict.fromkeys("AB", 10)) == Hole("A", 660, 960)
 
 
 def test_gap_before_a_bar_that_is_there_ends_before_it() -> None:
     order = two()
     order.take(bar("A", 840))
-    assert order.hole(now=0, wait=10) == Hole("A", 660, 780)
+    assert order.hole(now=0, wait=dict.fromkeys("AB", 10)) == Hole("A", 660, 780)
     order.skip("A", 780)
-    assert order.hole(now=0, wait=10) == Hole("B", 660, 780)
+    assert order.hole(now=0, wait=dict.fromkeys("AB", 10)) == Hole("B", 660, 780)
     order.skip("B", 780)
     assert drain(order) == [("A", 840)]
 

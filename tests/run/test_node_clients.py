@@ -80,7 +80,7 @@ def write(folder: Path, name: str, account: str, places: Mapping[str, str]) -> P
                 "kind": "spot" if account == "cash" else "perpetual",
                 "base": "BTC",
                 "quote": "USDT",
-                "tick_size": "0.1",
+                "tick_size": "0.01",
                 "lot_size": "0.001",
             }
         ],
