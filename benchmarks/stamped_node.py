@@ -26,10 +26,10 @@ stamps: list[tuple[str, str, int, bool]] = []
 canonical, submit = BarGate._canonical, EnginePort.submit
 
 
-def came(self: BarGate, bar: Any, name: str) -> BarClosed:
+def came(self: BarGate, bar: Any, name: str, *, is_open: bool) -> BarClosed:
     """Take a bar of the engine: the first thing that the node does with one."""
     stamps.append(("bar", name, time.perf_counter_ns(), False))
-    return canonical(self, bar, name)
+    return canonical(self, bar, name, is_open=is_open)
 
 
 def submitted(self: EnginePort, terms: OrderTerms) -> None:

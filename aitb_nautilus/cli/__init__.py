@@ -32,7 +32,7 @@ VERBS = {
     "replay": "Take everything that a recorded run decided once more.",
     "risk": "Take a run's decisions again, under other limits.",
     "status": "Show how the node of a config stands, and what holds it up.",
-    "follow": "Watch a node from another process, through Redis.",
+    "follow": "Follow a node from another process, through Redis.",
     "halt": "Let nothing open any more, until somebody resumes.",
     "resume": "Let trading go on after a halt.",
     "flatten": "Close everything, and let nothing open any more.",

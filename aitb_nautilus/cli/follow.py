@@ -51,7 +51,7 @@ def command(
     until_closed: bool,
     as_json: bool,
 ) -> None:
-    """Follow a node from another process, through the Redis that its config names.
+    """Follow a node from another process, through Redis.
 
     Each prediction, decision, order, fill, position and halt is one line as it happens, until
     Ctrl-C. Begins with the last 10 events. Redis may come and go; what happened meanwhile follows.

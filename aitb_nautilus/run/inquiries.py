@@ -122,11 +122,11 @@ class Inquiries:
         """Note bars that the history lacks; return whether that is final.
 
         The newest bars are asked for again after a while, at the least until they are `late_ns`
-        old.
+        old by this machine's clock, unless they lie ahead of it.
         """
         self._misses[hole] += 1
         age_ns = now - hole.last
-        if age_ns < late_ns or (age_ns < _OLD_NS and self._misses[hole] < _SURE):
+        if 0 <= age_ns < late_ns or (age_ns < _OLD_NS and self._misses[hole] < _SURE):
             self._not_before[hole.instrument_id] = now + _AGAIN_NS
             return False
         self.found(hole.instrument_id)

@@ -10,7 +10,7 @@ import gzip
 import json
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -94,13 +94,14 @@ def _config(folder: Path, name: str, account: str, server: VenueServer) -> None:
     (folder / "desk.toml").write_text(tomli_w.dumps(desk))
 
 
-@pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[str, str], Ran]]:
+@contextmanager
+def _ran(tmp_path: Path) -> Iterator[dict[tuple[str, str], Ran]]:
     """Run a live node, which sends no orders, at every venue through the end of a minute."""
     nodes: dict[tuple[str, str], tuple[Node, Path, VenueServer]] = {}
     with ExitStack() as stack:
         for (name, account), kind in SERVERS.items():
-            folder = tmp_path_factory.mktemp(f"{name}-{account}")
+            folder = tmp_path / f"{name}-{account}"
+            folder.mkdir()
             server = stack.enter_context(serving(kind()))
             _config(folder, name, account, server)
             node = start_node(folder, "live", "desk.toml", "--run")
@@ -122,11 +123,18 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     return pq.read_table(path).to_pylist()
 
 
-@pytest.mark.parametrize("venue", SERVERS)
-def test_bars_are_those_of_the_venue_at_their_closes(
-    venue: tuple[str, str], ran: dict[tuple[str, str], Ran]
-) -> None:
-    past, told = (_rows(ran[venue].folder / name) for name in ("past.parquet", "bars.parquet"))
+@pytest.mark.slow
+def test_nodes_connect_and_tell_the_bars_of_their_venue_at_their_closes(tmp_path: Path) -> None:
+    with _ran(tmp_path) as ran:
+        assert set(ran) == set(SERVERS)
+        for (name, account), one in ran.items():
+            _see_bars(one)
+            _see_connection(one, name, account)
+            _see_streams(one, is_streamed=name in STREAMED)
+
+
+def _see_bars(ran: Ran) -> None:
+    past, told = (_rows(ran.folder / name) for name in ("past.parquet", "bars.parquet"))
     assert len(past) > 200
     assert len(told) >= 1
     closes = [int(row["ts"].timestamp()) * 1000 for row in past + told]
@@ -137,34 +145,29 @@ def test_bars_are_those_of_the_venue_at_their_closes(
         assert [row[name] for name in names] == [float(getattr(wanted, name)) for name in names]
 
 
-@pytest.mark.parametrize("venue", SERVERS)
-def test_node_connects_with_an_account_and_sends_nothing(
-    venue: tuple[str, str], ran: dict[tuple[str, str], Ran]
-) -> None:
-    said, server = ran[venue].said, ran[venue].server
-    assert "connected; equity 1,000.00" in said
-    assert "0 things are not explained" in said
-    assert "ERROR" not in said
-    private = json.dumps([message for path, message in server.said if path != "/socket"])
+def _see_connection(ran: Ran, name: str, account: str) -> None:
+    """See that there is an account, and that nothing was sent."""
+    assert "connected; equity 1,000.00" in ran.said
+    assert "0 things are not explained" in ran.said
+    assert "ERROR" not in ran.said
+    private = json.dumps([message for path, message in ran.server.said if path != "/socket"])
     assert {
         "BYBIT": '"auth"',
         "OKX": '"login"',
         "COINBASE": "",  # one socket for all, and its key signs each request
-        "KRAKEN": "executions" if venue[1] == "cash" else "signed_challenge",
-    }[venue[0]] in private
-    assert not [path for method, path in server.asked if "sendorder" in path or "AddOrder" in path]
+        "KRAKEN": "executions" if account == "cash" else "signed_challenge",
+    }[name] in private
+    assert not [path for _, path in ran.server.asked if "sendorder" in path or "AddOrder" in path]
     assert '"order.create"' not in private
 
 
-@pytest.mark.parametrize("venue", SERVERS)
-def test_bars_are_streamed_where_the_stream_brings_closed_ones(
-    venue: tuple[str, str], ran: dict[tuple[str, str], Ran]
-) -> None:
-    heard = json.dumps([message for _, message in ran[venue].server.said])
-    is_streamed = any(word in heard for word in ('"kline.1.', '"candle1m"', '"candles"', '"ohlc"'))
-    assert is_streamed == (venue[0] in STREAMED)
-    assert "asking the venue's history" not in ran[venue].said
-    report = (ran[venue].folder / "report.html").read_text()
+def _see_streams(ran: Ran, *, is_streamed: bool) -> None:
+    """See that bars are streamed where the stream brings closed ones, and asked for elsewhere."""
+    heard = json.dumps([message for _, message in ran.server.said])
+    words = ('"kline.1.', '"candle1m"', '"candles"', '"ohlc"')
+    assert any(word in heard for word in words) == is_streamed
+    assert "asking the venue's history" not in ran.said
+    report = (ran.folder / "report.html").read_text()
     assert ("streams no closed bars" in report) == (not is_streamed)
 
 

@@ -103,17 +103,17 @@ class Full(Scripted):
 
 @pytest.mark.parametrize(
     ("limit", "status", "file"),
-    [(40_000, "failed", "equity.parquet"), (100, "running", "journal.sqlite")],
+    [(120_000, "failed", "equity.parquet"), (100, "running", "journal.sqlite")],
 )
 def test_full_disk_ends_in_one_clear_error_and_nothing_half_written(
     lab: Lab, limit: int, status: str, file: str
 ) -> None:
     """A limit on the size of files stands for the disk; the kernel refuses a write in its middle.
 
-    With 40 kB journal and run.json fit and the equity of 6,000 bars does not; with 100 bytes
+    With 120 kB journal and run.json fit and the equity of 20,000 bars does not; with 100 bytes
     nothing does.
     """
-    lab.bars([(100 + i % 7, 108, 99, 100 + i % 5) for i in range(6000)])
+    lab.bars([(100 + i % 7, 108, 99, 100 + i % 5) for i in range(20_000)])
     script = {1: [buy(5)]}
     full = lab.strategy(script, code=FULL.replace("LARGEST", str(limit)), cls="Full")
     done = lab.process(lab.config(full))
