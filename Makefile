@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
 BIN := .venv/bin
 
-.PHONY: help venv quickstart test check format bench lock clean
+.PHONY: help venv quickstart test test-long check format bench lock clean
 
 help: ## show this list
 	@echo "AITB Nautilus"
@@ -24,10 +24,13 @@ quickstart: venv ## simulate a market, train a model, back-test it, point to the
 	@echo "For aitb in this shell: source $(BIN)/activate"
 
 # More than cores: tests of nodes wait most of the time.
-WORKERS := $(shell python3 -c 'import os; print(min(2 * os.cpu_count(), 6))')
+WORKERS := $(shell $(PYTHON) -c 'import os; print(min(2 * os.cpu_count(), 6))')
 
 test: venv ## run the tests; those that need recorded data are skipped, visibly, without it
-	@$(BIN)/python -m pytest -n $(WORKERS)
+	@$(BIN)/python -m pytest -n $(WORKERS) -m "not long"
+
+test-long: venv ## run the tests that take minutes: every fault of an exchange on a live node, a soak
+	@$(BIN)/python -m pytest -n 2 -m long
 
 check: venv ## lint, format, strict types, import floors
 	$(BIN)/ruff check .

@@ -25,7 +25,7 @@ from tests.rehearsal_thread import serve_in_thread
 from tests.run.kill_live import Killer, is_protected, opening_of
 from tests.run.node_lab import HISTORY, MINUTE_NS, Node, NodeLab, minute_bars
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 PATIENCE_S = 45.0
 QUOTE_AGE_S = 1.5

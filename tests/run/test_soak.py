@@ -29,7 +29,7 @@ def test_bounds_hold_the_slope_of_what_trembles() -> None:
     assert low < 2 < high
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_node_trades_twenty_perpetuals_for_a_minute_and_is_replayed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
