@@ -23,8 +23,8 @@ quickstart: venv ## simulate a market, train a model, back-test it, point to the
 	@$(BIN)/aitb quickstart
 	@echo "For aitb in this shell: source $(BIN)/activate"
 
-# More than cores: tests of nodes wait most of the time.
-WORKERS := $(shell $(PYTHON) -c 'import os; print(min(2 * os.cpu_count(), 6))')
+# One more than cores: tests of nodes wait most of the time; more still gained nothing.
+WORKERS := $(shell $(PYTHON) -c 'import os; print(min(os.cpu_count() + 1, 5))')
 
 test: venv ## run the tests; those that need recorded data are skipped, visibly, without it
 	@$(BIN)/python -m pytest -n $(WORKERS) -m "not long"
