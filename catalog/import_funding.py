@@ -5,36 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import msgspec
 import numpy as np
 
 from aitb_nautilus.errors import ConfigError, DataError
 from aitb_nautilus.market.bars import FloatArray, TimeArray
 from aitb_nautilus.market.times import iso
 from catalog.columns import funding_columns
+from catalog.imported import Imported
 from catalog.provenance import Source
 from catalog.recordings import RowChoice, read_rows, split_by_symbol
 from catalog.store import BarStore
 from catalog.symbols import Naming, symbol_of_name
 from catalog.tables import file_sha256, floats_of_column, open_tables
 
-__all__ = ["ImportedFunding", "import_funding"]
+__all__ = ["import_funding"]
 
 _HOUR_NS = 3_600_000_000_000
 # Exchanges stamp a settlement some milliseconds late. A minute is still no other settlement.
 _MAX_JITTER_NS = 60_000_000_000
-
-
-class ImportedFunding(msgspec.Struct, frozen=True):
-    """What one import did to the funding rates of one perpetual; times are settlements."""
-
-    instrument_id: str
-    first_ns: int
-    last_ns: int
-    rows_added: int
-    rows_same: int
-    rows_replaced: int
-    files: int
 
 
 def import_funding(
@@ -46,7 +34,7 @@ def import_funding(
     unit: float = 1.0,
     replace: bool = False,
     on_file: Callable[[Path], None] | None = None,
-) -> Sequence[ImportedFunding]:
+) -> Sequence[Imported]:
     """Import funding rates from files given in any order, all of them or none.
 
     Parameters
@@ -63,25 +51,18 @@ def import_funding(
     ConfigError
         If a perpetual is not known.
     """
-    done: dict[str, ImportedFunding] = {}
+    done: dict[str, Imported] = {}
     with store.batch() as batch:
         for path in files:
             sha256 = file_sha256(path) if path.is_file() else None
             for instrument_id, ts, rate in _read(path, naming, choice):
-                source = Source(path.name, sha256, int(ts[0]), int(ts[-1]))
+                first, last = int(ts[0]), int(ts[-1])
+                source = Source(path.name, sha256, first, last)
                 result = batch.write_funding(
                     instrument_id, ts, rate * unit, source, replace=replace
                 )
-                before = done.get(instrument_id)
-                done[instrument_id] = ImportedFunding(
-                    instrument_id,
-                    min(int(ts[0]), before.first_ns) if before else int(ts[0]),
-                    max(int(ts[-1]), before.last_ns) if before else int(ts[-1]),
-                    result.rows_added + (before.rows_added if before else 0),
-                    result.rows_same + (before.rows_same if before else 0),
-                    result.rows_replaced + (before.rows_replaced if before else 0),
-                    1 + (before.files if before else 0),
-                )
+                before = done.get(instrument_id, Imported(instrument_id, first, last))
+                done[instrument_id] = before.with_file(first, last, result)
             if on_file is not None:
                 on_file(path)
     return [done[key] for key in sorted(done)]

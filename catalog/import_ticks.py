@@ -13,6 +13,7 @@ from aitb_nautilus.market.bars import BarFrame, FloatArray, Interval, TimeArray
 from aitb_nautilus.market.instruments import InstrumentSettings
 from aitb_nautilus.market.times import iso
 from catalog.columns import quote_columns, trade_columns
+from catalog.imported import Imported
 from catalog.importing import ImportedSeries
 from catalog.provenance import Source
 from catalog.quotes import QuoteFrame
@@ -21,21 +22,9 @@ from catalog.store import BarStore
 from catalog.symbols import Naming, symbol_of_name
 from catalog.tables import TableFile, file_sha256, floats_of_column, open_tables
 
-__all__ = ["ImportedQuotes", "bars_of_trades", "import_quotes", "import_trades"]
+__all__ = ["bars_of_trades", "import_quotes", "import_trades"]
 
 type OnFile = Callable[[Path], None]
-
-
-class ImportedQuotes(msgspec.Struct, frozen=True):
-    """What one import did to the quotes of one instrument."""
-
-    instrument_id: str
-    first_ns: int
-    last_ns: int
-    rows_added: int
-    rows_same: int
-    rows_replaced: int
-    files: int
 
 
 def import_quotes(
@@ -47,7 +36,7 @@ def import_quotes(
     simulated: bool = False,
     replace: bool = False,
     on_file: OnFile | None = None,
-) -> Sequence[ImportedQuotes]:
+) -> Sequence[Imported]:
     """Import best bids and asks.
 
     Raises
@@ -57,7 +46,7 @@ def import_quotes(
     ConfigError
         If an instrument is not known.
     """
-    done: dict[str, ImportedQuotes] = {}
+    done: dict[str, Imported] = {}
     with store.batch() as batch:
         for path in files:
             sha256 = file_sha256(path) if path.is_file() else None
@@ -67,16 +56,8 @@ def import_quotes(
                 result = batch.write_quotes(
                     spec, quotes, origin, simulated=simulated, replace=replace
                 )
-                before = done.get(spec.id, ImportedQuotes(spec.id, first, last, 0, 0, 0, 0))
-                done[spec.id] = ImportedQuotes(
-                    spec.id,
-                    min(first, before.first_ns),
-                    max(last, before.last_ns),
-                    result.rows_added + before.rows_added,
-                    result.rows_same + before.rows_same,
-                    result.rows_replaced + before.rows_replaced,
-                    1 + before.files,
-                )
+                before = done.get(spec.id, Imported(spec.id, first, last))
+                done[spec.id] = before.with_file(first, last, result)
             if on_file is not None:
                 on_file(path)
     return [done[key] for key in sorted(done)]

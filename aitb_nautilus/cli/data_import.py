@@ -29,8 +29,9 @@ from aitb_nautilus.market.bars import Interval
 from aitb_nautilus.market.instruments import InstrumentKind, config_instruments, known_instruments
 from aitb_nautilus.market.times import iso
 from catalog.cleaning import RULES, check_rules
-from catalog.import_funding import ImportedFunding, import_funding
-from catalog.import_ticks import ImportedQuotes, import_quotes, import_trades
+from catalog.import_funding import import_funding
+from catalog.import_ticks import import_quotes, import_trades
+from catalog.imported import Imported
 from catalog.importing import ImportedSeries, ImportOptions, import_bars
 from catalog.instruments import catalog_instruments
 from catalog.store import BarStore
@@ -38,7 +39,7 @@ from catalog.symbols import Naming
 
 __all__ = ["command"]
 
-type _Done = Sequence[ImportedSeries] | Sequence[ImportedFunding] | Sequence[ImportedQuotes]
+type _Done = Sequence[ImportedSeries] | Sequence[Imported]
 
 _RULES_HELP = "\b\nRepairs, none of which is done unless asked for:\n" + "\n".join(
     f"  {name:16} {what}" for name, what in RULES.items()
@@ -235,7 +236,7 @@ def _progress(files: int) -> Iterator[Callable[[Path], None]]:
         yield lambda path: progress.update(task, advance=1, description=path.name)
 
 
-def _plain(series: ImportedSeries | ImportedFunding | ImportedQuotes) -> dict[str, Any]:
+def _plain(series: ImportedSeries | Imported) -> dict[str, Any]:
     plain: dict[str, Any] = {"instrument_id": series.instrument_id}
     if isinstance(series, ImportedSeries):
         plain["interval"] = series.interval.text

@@ -149,10 +149,6 @@ class Context(msgspec.Struct, frozen=True):
         self.tape.heard("halted", "", reason, ts)
         self.guard.halt(reason, ts)
 
-    def add_seconds(self, part: str, seconds: float) -> None:
-        """Count wall-clock time that was spent on ``features`` or ``inference``."""
-        self.seconds[part] = self.seconds.get(part, 0.0) + seconds
-
     def tick_size(self, instrument_id: str) -> float:
         """Return the step of an instrument's prices, quote currency.
 

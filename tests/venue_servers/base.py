@@ -36,13 +36,14 @@ class VenueServer:
     Attributes
     ----------
     asked
-        Method and path with query of each request, and what came on sockets, by the socket's path.
+        Method and path with query of each request.
+    said
+        What came on sockets: the socket's path, and the message.
     """
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
         self.said: list[tuple[str, Any]] = []
-        self._closed = now_ms() // MINUTE_MS * MINUTE_MS
         self.url_http = ""
         self.url_ws = ""
 
