@@ -127,6 +127,13 @@ class RecordingPlayer:
         if self._head is not None and self._head.kind == GAP:
             self._next()
 
+    def rest(self) -> Iterator[Entry]:
+        """Yield the entries that were not told."""
+        if self._head is not None:
+            yield self._head
+        yield from self._ahead
+        yield from self._entries
+
     # What the tape asks
 
     def reading(self, value: int) -> int:

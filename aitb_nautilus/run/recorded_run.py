@@ -23,6 +23,7 @@ from aitb_nautilus.observe.run_record import DataRecord
 from aitb_nautilus.observe.run_tables import MAX_BAR_ROWS
 from aitb_nautilus.risk.decision import LotRules
 from aitb_nautilus.risk.limits import Limit, RiskSettings, build_limits, without_quotes
+from aitb_nautilus.run.arrival import bar_key, in_arrival_order, prediction_key
 from aitb_nautilus.run.config import DeskConfig
 from aitb_nautilus.run.load import read_toml, resolve
 from aitb_nautilus.run.lots import lot_rules
@@ -80,10 +81,25 @@ class RecordedRun:
     def bars(self) -> Iterator[BarClosed]:
         """Yield all bars that the run heard, in that order, those of its past among them.
 
+        The order is that of its recording; without one, as `bars_by_time`.
+
         Raises
         ------
         DataError
             If neither the folder nor the catalog has all of them.
+        """
+        by_time = self.bars_by_time()
+        yield from in_arrival_order(
+            by_time, lambda bar: (bar.instrument_id, bar.ts), self.run.path, bar_key
+        )
+
+    def bars_by_time(self) -> Iterator[BarClosed]:
+        """Yield the same bars by their closes, the past first; of one close as the series stand.
+
+        Raises
+        ------
+        DataError
+            As `bars`.
         """
         yield from self._rows("past", self.run.past)
         record = self.run.record
@@ -126,9 +142,16 @@ class RecordedRun:
             if (model, id_) in wanted
         ]
         place = {id_: i for i, id_ in enumerate(self.run.record.instruments)}
-        return sorted(
-            told,
-            key=lambda p: (max(p.ts_event, p.ts_inference), place.get(p.instrument_id, 0), p.model),
+        told.sort(
+            key=lambda p: (max(p.ts_event, p.ts_inference), place.get(p.instrument_id, 0), p.model)
+        )
+        return list(
+            in_arrival_order(
+                told,
+                lambda p: (p.model, p.instrument_id, p.ts_event),
+                self.run.path,
+                prediction_key,
+            )
         )
 
     def askable(self, settings: RiskSettings) -> list[Limit]:

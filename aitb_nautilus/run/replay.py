@@ -8,7 +8,7 @@ recording; intents, decisions, orders and what became of them must be the record
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,6 @@ from msgspec.structs import force_setattr, replace
 
 from aitb_nautilus.errors import DataError, ModelError
 from aitb_nautilus.market.times import iso
-from aitb_nautilus.messages import BarClosed
 from aitb_nautilus.risk.actor import GuardedActor
 from aitb_nautilus.risk.capture import RunState
 from aitb_nautilus.risk.journal_reader import read
@@ -34,6 +33,7 @@ from aitb_nautilus.run.load import Component, Desk, load_config
 from aitb_nautilus.run.node_preparation import PATIENCE_NS
 from aitb_nautilus.run.recorded_run import RecordedRun
 from aitb_nautilus.run.recording import HEADER
+from aitb_nautilus.run.replay_bars import BarCheck
 
 __all__ = ["Header", "ReplayRecord", "header_of", "replay", "with_models"]
 
@@ -119,7 +119,7 @@ def replay(path: Path) -> ReplayRecord:
     context.tape.desk = frozenset(components)
     journal = JournalAgain(read(folder), findings)
     context.chronicle.journal = journal
-    check = _BarCheck(recorded, findings)
+    check = BarCheck(recorded, findings)
     player = RecordingPlayer(
         entries,
         context,
@@ -132,6 +132,7 @@ def replay(path: Path) -> ReplayRecord:
     context.tape.player = player
     player.play()
     context.tape.player, context.chronicle.journal = None, None
+    check.find_missing(player.rest(), is_whole=player.is_whole)
     unchecked = 0
     if findings.divergence is None and (rest := journal.rest()) is not None:
         if player.is_whole:
@@ -156,52 +157,6 @@ def replay(path: Path) -> ReplayRecord:
         remarks=remarks,
         seconds=round(time.perf_counter() - began, 3),
     )
-
-
-class _BarCheck:
-    """Compare the bars of a recording with those of the run folder, or of the catalog."""
-
-    def __init__(self, recorded: RecordedRun, findings: Findings) -> None:
-        self._findings = findings
-        has_bars = (recorded.run.path / "bars.parquet").exists()
-        known = recorded.bars() if has_bars or recorded.run.record.mode == "backtest" else ()
-        self._bars: Iterator[BarClosed] = iter(known)
-        self._ahead: BarClosed | None = next(self._bars, None)
-        self._due: dict[str, BarClosed] = {}
-        self._is_complete = recorded.run.record.status == "complete"
-
-    def __call__(self, bar: BarClosed, is_past: bool) -> None:
-        about = bar.instrument_id
-        if not self._due:
-            self._due = self._next_time()
-        if not self._due and (not self._is_complete or is_past):
-            return  # A run that was killed had not written its tables.
-        was = self._due.pop(about, None)
-        if was == bar:
-            self._findings.counts["data"] += 1
-            return
-        if was is None or was.ts != bar.ts:
-            other = was or next(iter(self._due.values()), None)
-            text = "" if other is None else f"{other.instrument_id} {iso(other.ts)}"
-            now = f"{about} {iso(bar.ts)}"
-            self._findings.differ("data", bar.ts, "bar", about=about, recorded=text, replayed=now)
-            return
-        for name in ("open", "high", "low", "close", "volume"):
-            a, b = getattr(was, name), getattr(bar, name)
-            if a != b:
-                self._findings.differ(
-                    "data", bar.ts, name, about=about, recorded=repr(a), replayed=repr(b)
-                )
-
-    def _next_time(self) -> dict[str, BarClosed]:
-        """Return all bars of the next time: which of them came first no table tells."""
-        due: dict[str, BarClosed] = {}
-        while (bar := self._ahead) is not None:
-            if due and (bar.instrument_id in due or bar.ts != next(iter(due.values())).ts):
-                break
-            due[bar.instrument_id] = bar
-            self._ahead = next(self._bars, None)
-        return due
 
 
 def header_of(path: Path) -> Header:

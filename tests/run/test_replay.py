@@ -12,10 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from aitb_nautilus.errors import DataError
+from aitb_nautilus.market.times import iso
 from aitb_nautilus.risk.tape import Entry
-from aitb_nautilus.risk.tape_file import INPUTS_NAME
+from aitb_nautilus.risk.tape_file import INPUTS_NAME, read_entries
+from aitb_nautilus.run.recorded_run import RecordedRun
 from aitb_nautilus.run.replay import replay
-from tests.run.desk_lab import Lab, Outcome
+from aitb_nautilus.run.what_if import what_if
+from tests.run.desk_lab import A, Lab, Outcome
 from tests.run.replay_lab import BARS, PLANTS, copy_of, record, rewrite
 
 
@@ -135,6 +138,68 @@ def test_which_bar_of_one_time_came_first_is_no_difference(done: Outcome, tmp_pa
     pq.write_table(turned, path)
     again = replay(folder)
     assert (again.differences, again.is_whole) == (0, True)
+
+
+def test_limits_hear_bars_of_one_time_in_the_order_of_the_recording(
+    done: Outcome, tmp_path: Path
+) -> None:
+    folder = copy_of(done.folder, tmp_path)
+    path = folder / "bars.parquet"
+    order = [("ts", "ascending"), ("instrument_id", "descending")]
+    pq.write_table(pq.read_table(path).sort_by(order), path)
+    heard = [
+        (e.what[0], e.what[1])
+        for e in read_entries(folder / INPUTS_NAME)
+        if e.kind in ("past", "bar")
+    ]
+    recorded = RecordedRun(folder)
+    assert [(b.instrument_id, b.ts) for b in recorded.bars()] == heard
+    assert [(b.instrument_id, b.ts) for b in recorded.bars_by_time()] != heard
+    assert what_if(folder).differences == []
+
+
+def test_bars_that_the_recording_lacks_come_at_the_end(done: Outcome, tmp_path: Path) -> None:
+    folder = copy_of(done.folder, tmp_path)
+    rewrite(folder, lambda entries: entries[: len(entries) // 2])
+    recorded = RecordedRun(folder)
+    bars = list(recorded.bars())
+    assert len(bars) == 2 * BARS
+    assert bars == list(recorded.bars_by_time())
+
+
+def test_predictions_are_heard_in_the_order_of_the_recording(done: Outcome, tmp_path: Path) -> None:
+    folder = copy_of(done.folder, tmp_path)
+    listens = {"threshold": [("up", A)]}
+    was = [p.ts_event for p in RecordedRun(folder).predictions(listens)]
+
+    def turned(entries: list[Entry]) -> list[Entry]:
+        first, second = [i for i, e in enumerate(entries) if e.kind == "prediction"][:2]
+        entries[first], entries[second] = entries[second], entries[first]
+        return entries
+
+    rewrite(folder, turned)
+    told = [p.ts_event for p in RecordedRun(folder).predictions(listens)]
+    assert (told[:2], told[2:]) == ([was[1], was[0]], was[2:])
+
+
+@pytest.mark.parametrize("place", [0, 200, -1])
+def test_bar_that_the_recording_has_not_is_a_difference_of_the_data(
+    done: Outcome, tmp_path: Path, place: int
+) -> None:
+    folder = copy_of(done.folder, tmp_path)
+    lost: list[Entry] = []
+
+    def without(entries: list[Entry]) -> list[Entry]:
+        lost.append([e for e in entries if e.kind == "bar"][place])
+        return [e for e in entries if e is not lost[0]]
+
+    rewrite(folder, without)
+    again = replay(folder)
+    name, ts, *_ = lost[0].what
+    assert again.divergence is not None
+    assert (again.divergence.layer, again.divergence.about) == ("data", name)
+    assert again.divergence.ts == ts
+    assert again.divergence.recorded == f"{name} {iso(ts)}"
 
 
 def test_bar_that_the_folder_has_not_is_a_difference_of_the_data(
