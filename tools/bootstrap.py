@@ -1,7 +1,7 @@
 """Make `.venv` with what `requirements.lock` says, or do nothing if it stands already.
 
 Needs only a Python of 3.11 or newer and its standard library, since nothing is installed yet. uv,
-itself pinned in the lock file, does the work: ten seconds instead of pip's eighty. It builds on a
+itself pinned in the lock file, does the work, quicker than pip would. It builds on a
 Python that the project runs on; where there is none, uv fetches one. Packages come from the index
 that the machine is set up for, and each file must have a hash that the lock file lists.
 """
@@ -170,7 +170,9 @@ def install(uv: str, python: Path) -> None:
     say("installing what requirements.lock lists")
     hashed = ["--require-hashes", "--only-binary", ":all:", "-r", str(LOCK)]
     by_uv = [uv, "pip", "install", "--quiet", "--python", str(python)]
-    if not succeeds([*by_uv, *hashed]):
+    # Compiled now, as pip does: where Python may write no bytecode, as in many containers, each
+    # start of a node would compile everything anew, which takes longer than all else.
+    if not succeeds([*by_uv, "--compile-bytecode", *hashed]):
         # uv does not read pip's configuration, which may know a mirror or a proxy.
         say("uv did not manage; trying pip, which may be set up for your network")
         pips = [p for p in (TOOLS / "bin" / "python", Path(sys.executable)) if has_pip(p)]

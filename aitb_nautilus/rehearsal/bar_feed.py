@@ -12,7 +12,8 @@ from collections.abc import Iterator
 
 from aitb_nautilus.errors import ConfigError
 from aitb_nautilus.market.bars import BarFrame
-from aitb_nautilus.rehearsal.candles import Candle, interval_name
+from aitb_nautilus.market.binance_klines import interval_name
+from aitb_nautilus.rehearsal.candles import Candle
 from aitb_nautilus.rehearsal.feed import (
     BarClose,
     BarOpen,

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from aitb_nautilus.rehearsal.candles import INTERVALS_MS, Candle
+from aitb_nautilus.market.binance_klines import INTERVALS_MS
+from aitb_nautilus.rehearsal.candles import Candle
 from aitb_nautilus.rehearsal.clock import MS
 from aitb_nautilus.rehearsal.feed import Event, Trade
 from aitb_nautilus.rehearsal.hub import Hub

@@ -15,35 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aitb_nautilus.market.bars import BarFrame
+from aitb_nautilus.market.binance_klines import INTERVALS_MS
 from aitb_nautilus.rehearsal.answers import VenueError
 from aitb_nautilus.rehearsal.symbols import Rules
 
-__all__ = ["INTERVALS_MS", "Candle", "Candles", "interval_name"]
-
-_MINUTE, _HOUR, _DAY = 60_000, 3_600_000, 86_400_000
-INTERVALS_MS = {
-    "1s": 1_000,
-    "1m": _MINUTE,
-    "3m": 3 * _MINUTE,
-    "5m": 5 * _MINUTE,
-    "15m": 15 * _MINUTE,
-    "30m": 30 * _MINUTE,
-    "1h": _HOUR,
-    "2h": 2 * _HOUR,
-    "4h": 4 * _HOUR,
-    "6h": 6 * _HOUR,
-    "8h": 8 * _HOUR,
-    "12h": 12 * _HOUR,
-    "1d": _DAY,
-}
-"""The fixed kline intervals of Binance, ms (``1s`` is offered on spot only)."""
-_SPOT_ONLY = ("1s",)
-
-
-def interval_name(ms: int, *, spot: bool = False) -> str | None:
-    """Return Binance's name of a kline length, or None if it has none for the product."""
-    named = INTERVALS_MS.items()
-    return next((n for n, length in named if length == ms and (spot or n not in _SPOT_ONLY)), None)
+__all__ = ["Candle", "Candles"]
 
 
 @dataclass

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from aitb_nautilus.rehearsal.candles import INTERVALS_MS, Candle
+from aitb_nautilus.market.binance_klines import INTERVALS_MS
+from aitb_nautilus.rehearsal.candles import Candle
 from aitb_nautilus.rehearsal.symbols import Rules
 
 __all__ = ["kline"]

@@ -54,8 +54,8 @@ from nautilus_trader.adapters.okx import (
 from nautilus_trader.model import AccountId, AccountType
 
 from aitb_nautilus.errors import ConfigError
+from aitb_nautilus.market.binance_klines import INTERVALS_MS, interval_name
 from aitb_nautilus.market.intervals import Interval
-from aitb_nautilus.rehearsal.candles import INTERVALS_MS, interval_name
 from aitb_nautilus.run.config import VenueSettings
 from aitb_nautilus.run.preparation import Preparation
 
