@@ -21,7 +21,7 @@ import msgspec
 
 from aitb_nautilus.run.config import VenueSettings
 
-__all__ = ["AskError", "BinanceRest", "symbol_of"]
+__all__ = ["AskError", "BinanceRest", "symbol_of", "window_ms"]
 
 _HOSTS = {
     "live": "https://fapi.binance.com",
@@ -31,6 +31,30 @@ _HOSTS = {
 _UNKNOWN = (-2011, -2013)
 """The venue's numbers for an order that does not exist."""
 _ANSWER_S: Final = 5.0
+_BUSY = (418, 429)
+_LEFT_ALONE_S: Final = 2.0
+"""So long a venue is left alone that refuses for too many requests, and does not say how long."""
+
+
+_LEAST_WINDOW_MS: Final = 3_000
+_WINDOW_MS: Final = 5_000
+_APART_MS: Final = 50
+"""The engine's adapter signs a stop, and then lets twenty commands a second leave."""
+
+
+def window_ms(instruments: int) -> int:
+    """Return how old a command of the engine may be when Binance takes it, ms (``recvWindow``).
+
+    For so long after an order was answered by an error nobody knows whether it still comes, and
+    what is held may stand without a stop. So it is shorter than Binance's own five seconds where
+    a stop for each instrument at once does not need them.
+
+    Examples
+    --------
+    >>> window_ms(1), window_ms(20), window_ms(100)
+    (3050, 4000, 5000)
+    """
+    return min(_LEAST_WINDOW_MS + _APART_MS * instruments, _WINDOW_MS)
 
 
 class AskError(Exception):
@@ -52,6 +76,8 @@ class BinanceRest:
         self._base = (venue.base_url_http or _HOSTS[venue.environment]).rstrip("/")
         self._key = venue.api_key.reveal()
         self._secret = venue.api_secret.reveal().encode()
+        self._quiet_until = 0.0
+        self._quiet = ""
 
     def ask(
         self,
@@ -65,8 +91,11 @@ class BinanceRest:
         Raises
         ------
         AskError
-            If there was no answer within `timeout_s`, or a refusal.
+            If there was no answer within `timeout_s`, or a refusal. After one for too many requests
+            nothing is sent before the time that the venue has named: else it bans the address.
         """
+        if time.monotonic() < self._quiet_until:
+            raise AskError(self._quiet)
         query = urlencode({**params, "timestamp": time.time_ns() // 1_000_000})
         signature = hmac.new(self._secret, query.encode(), hashlib.sha256).hexdigest()
         url = f"{self._base}{path}?{query}&signature={signature}"
@@ -79,9 +108,17 @@ class BinanceRest:
             body = e.read().decode(errors="replace")
             if _number(body) in _UNKNOWN:
                 return None
+            if e.code in _BUSY:
+                self._leave_alone(e.headers.get("Retry-After", ""))
             raise AskError(f"HTTP {e.code} for {path}: {body[:200]}") from e
         except (URLError, HTTPException, TimeoutError, OSError, msgspec.MsgspecError) as e:
             raise AskError(f"{path}: {e}") from e
+
+    def _leave_alone(self, retry_after: str) -> None:
+        wait_s = float(retry_after) if retry_after.isdigit() else _LEFT_ALONE_S
+        until = time.strftime("%H:%M:%S", time.gmtime(time.time() + wait_s))
+        self._quiet = f"the venue has had too many requests, and is left alone until {until}"
+        self._quiet_until = time.monotonic() + wait_s
 
 
 def symbol_of(instrument_id: str) -> str:

@@ -48,7 +48,7 @@ __all__ = ["BuiltNode", "build_node"]
 _CACHED = 50
 """Ticks, prices and bars of each instrument that the engine keeps: the last one is looked at."""
 _SURELY_OLD_MS = 6_000
-"""Binance refuses a command that is older than five seconds."""
+"""Most venues refuse a command that is older than five seconds."""
 
 
 class BuiltNode(msgspec.Struct, frozen=True):

@@ -30,7 +30,9 @@ from aitb_nautilus.risk.trading_states import Halt
 from aitb_nautilus.risk.venue_facts import VenueFacts
 from aitb_nautilus.run.bar_gate import BarGate
 from aitb_nautilus.run.binance_asker import BinanceAsker
+from aitb_nautilus.run.binance_rest import window_ms
 from aitb_nautilus.run.carried_orders import CarriedOrders
+from aitb_nautilus.run.engine_log import EngineLog
 from aitb_nautilus.run.exit_memory import ExitMemory
 from aitb_nautilus.run.last_run import History, LastRun, LastRunFile
 from aitb_nautilus.run.preparation import Preparation
@@ -38,6 +40,7 @@ from aitb_nautilus.run.reconnects import Reconnects
 from aitb_nautilus.run.sandbox_recovery import Reopening, end_orders
 from aitb_nautilus.run.stale_orders import StaleOrders
 from aitb_nautilus.run.state_place import StatePlace
+from aitb_nautilus.run.unanswered import Unanswered
 from aitb_nautilus.run.venue_check import VenueCheck
 from aitb_nautilus.run.venue_hands import EngineHands
 from aitb_nautilus.run.venue_look import VenueLook
@@ -112,6 +115,7 @@ class NodeRecovery:
         self._resting: CarriedOrders | None = None
         self._look: VenueLook | None = None
         self._check: VenueCheck | None = None
+        self._unanswered: Unanswered | None = None
         self._reopening: Reopening | None = None
         self._deadline = 0
         self.is_done = False
@@ -201,6 +205,8 @@ class NodeRecovery:
         else:
             if self._resting is not None:
                 self._resting.follow(self._answering(), now)
+            if self._unanswered is not None:
+                self._unanswered.go_on(now)
             if self._check is not None:
                 self._check.go_on(now)
             self._memory.keep()
@@ -263,6 +269,16 @@ class NodeRecovery:
         self._settle_account(facts, now)
         self._check = self._checking(self._look)
         self._check.begin(rows, now)
+        self._unanswered = Unanswered(
+            self._context,
+            self._run.strategies,
+            self._askers,
+            window_ns=window_ms(len(self._run.instruments)) * 1_000_000,
+            cache=self._cache,
+            log=EngineLog(self._folder, 0),
+            pool=self._pool,
+            note=self._note,
+        )
         msgspec.structs.force_setattr(self._context, "ask_venue", self._check.ask)
         self._end(now, len(rows))
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
 
+from aitb_nautilus.rehearsal.faults import Fault
 from aitb_nautilus.run.binance_asker import BinanceAsker, our_name_of, venue_name_of
 from aitb_nautilus.run.binance_books import books_of
 from aitb_nautilus.run.binance_rest import AskError
@@ -136,6 +138,25 @@ def test_order_that_never_came_is_none(lab: NodeLab, monkeypatch: pytest.MonkeyP
 def test_refused_question_is_no_answer(lab: NodeLab, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(AskError, match="HTTP 4"):
         asker(lab, monkeypatch, secret="wrong").find(OURS, BTC)
+
+
+def test_busy_venue_is_left_alone_for_as_long_as_it_says(
+    lab: NodeLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = asker(lab, monkeypatch)
+    busy = Fault(kind="refuse", match="GET /fapi/v1/order", status=429, code=-1003, retry_after=1)
+    lab.running.call(lambda r: r.inject(busy))
+    with pytest.raises(AskError, match="HTTP 429"):
+        one.find("7" * 32, BTC)
+    asked = lab.running.call(lambda r: len(r.exchange.faults.happened))
+    lab.running.call(lambda r: r.inject(busy))
+    with pytest.raises(AskError, match="left alone until"):
+        one.find("7" * 32, BTC)
+    # It was not even asked: the fault that waits for the next question waits still.
+    assert lab.running.call(lambda r: len(r.exchange.faults.happened)) == asked
+    lab.running.call(lambda r: r.exchange.faults.clear())
+    time.sleep(1.1)
+    assert one.find("7" * 32, BTC) is None
 
 
 def test_silent_venue_is_no_answer(lab: NodeLab, monkeypatch: pytest.MonkeyPatch) -> None:
