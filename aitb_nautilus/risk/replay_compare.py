@@ -108,6 +108,11 @@ class Findings:
                 replayed=replayed,
             )
 
+    def differ_before(self, layer: Layer, ts: int, what: str, **more: str) -> None:
+        """Note a difference from which the one that was noted follows; parameters as `differ`."""
+        self.divergence = None
+        self.differ(layer, ts, what, **more)
+
     def compare_said(
         self,
         recorded: Entry,
@@ -166,7 +171,8 @@ class JournalAgain:
     def __init__(self, records: Iterator[Record], findings: Findings) -> None:
         self._records = (r for r in records if not isinstance(r.body, _BY_NODE))
         self._findings = findings
-        self._intent: tuple[str, str] | None = None
+        self._ahead: Record | None = None
+        self._leaving: Counter[tuple[str, str]] = Counter()
 
     def append(
         self,
@@ -186,7 +192,7 @@ class JournalAgain:
         if findings.is_done:
             return
         layer = _layer_of(body)
-        was, about = next(self._records, None), client_order_id or instrument_id
+        was, about = self.rest(), client_order_id or instrument_id
         if was is None:
             text = _record_text(body)
             findings.differ(layer, ts, body.kind, who=strategy_id, about=about, replayed=text)
@@ -194,19 +200,42 @@ class JournalAgain:
         whom = (strategy_id, instrument_id, client_order_id)
         found = _first_difference(was, body, ts, whom)
         if found is None:
-            if not isinstance(body, Sent):  # the command itself is counted
+            if isinstance(body, Sent):  # the command itself is counted
+                self._leaving[body.action, client_order_id] += 1
+            else:
                 findings.counts[layer] += 1
             return
-        layer = layer if was.kind == body.kind else min(layer, _layer_of(was.body), key=_order)
+        recorded_layer = _layer_of(was.body)
         what, old, new = found
         who = strategy_id or was.strategy_id
+        # Of two different records the one of the earlier layer is missing on the other side, and of
+        # one layer the earlier one.
+        if recorded_layer == layer:
+            ts = min(ts, was.ts)
+        elif _order(recorded_layer) < _order(layer):
+            layer, ts = recorded_layer, was.ts
         findings.differ(layer, ts, what, who=who, about=about, recorded=old, replayed=new)
 
     note = append
 
     def rest(self) -> Record | None:
-        """Return the first record that was not compared."""
-        return next(self._records, None)
+        """Return the first record that was not compared; it is not looked at again."""
+        record, self._ahead = self._ahead, None
+        return record or next(self._records, None)
+
+    def owed(self, action: str, client_order_id: str) -> Record | None:
+        """Return what should have been written before a command that did not leave.
+
+        None: all of it was, so that it is the command itself that is missing.
+        """
+        if self._leaving[action, client_order_id]:
+            return None
+        self._ahead = self.rest()
+        return self._ahead
+
+    def left(self, action: str, client_order_id: str) -> None:
+        """Take a command that left."""
+        self._leaving[action, client_order_id] -= 1
 
     def miss(self, record: Record) -> None:
         """Note that a record that was written did not come again."""
@@ -264,8 +293,9 @@ def _first_difference(
         ("strategy", was.strategy_id, whom[0]),
         ("instrument", was.instrument_id, whom[1]),
     ]
-    if not isinstance(body, Intended):
-        # What the guard makes of an intent, and with it whether an order has an id, comes after.
+    if not (isinstance(body, Intended) and body.action in ("submit", "close")):
+        # What the guard makes of an intent, and with it whether an order has an id, comes after;
+        # a change or a cancel is of an order that is there.
         pairs.append(("order", was.client_order_id, whom[2]))
     fields = _fields_of(was.body), _fields_of(body)
     inner = [(key, _text(fields[0].get(key)), _text(value)) for key, value in fields[1].items()]

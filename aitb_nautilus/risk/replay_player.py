@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
+from itertools import count
 from typing import Any
 
 import msgspec
@@ -30,7 +31,7 @@ from aitb_nautilus.messages import (
 from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.listening import Audience
 from aitb_nautilus.risk.permits import Permit
-from aitb_nautilus.risk.replay_compare import Findings, JournalAgain, layer_of_kind
+from aitb_nautilus.risk.replay_compare import LAYERS, Findings, JournalAgain, layer_of_kind
 from aitb_nautilus.risk.replay_node import NodeAgain
 from aitb_nautilus.risk.replay_stage import ReplayStage, TimeEvent
 from aitb_nautilus.risk.tape import Entry
@@ -40,6 +41,8 @@ __all__ = ["RecordingPlayer"]
 
 _SAID = ("features", "prediction", "late", "command")
 _ASKED = ("reading", "known", "hear", "full", "collected", "opening")
+_CLOCK = "late_ns"
+"""What a decision says of the clock."""
 _NODE = ("reference", "restrict", "resume", "obey", "halted", "quote", "failed")
 """What the node's own actors may do with a bar before the desk hears it."""
 _INTENTS: dict[str, type[Intent]] = {
@@ -99,6 +102,7 @@ class RecordingPlayer:
         self._check_bar = check_bar
         self._node = NodeAgain(context, components)
         self._last_reading = 0
+        self._unsaid: Entry | None = None
         self._audiences: dict[str, Audience] = {}
         self.is_whole = False
         self.gap = 0
@@ -126,6 +130,29 @@ class RecordingPlayer:
             self._tell_one(self._next())
         if self._head is not None and self._head.kind == GAP:
             self._next()
+        self._look_for_cause()
+
+    def _look_for_cause(self) -> None:
+        """Name what was not said, where the clock was asked instead: what differs follows."""
+        found, unsaid = self._findings.divergence, self._unsaid
+        if found is None:
+            return
+        if unsaid is None and found.what == _CLOCK:
+            # The clock was asked less often than it was, up to something that was not said.
+            ahead = map(self._peek, count())
+            unsaid = next(e for e in ahead if e is None or e.kind not in _ASKED)
+        if unsaid is None or unsaid.kind not in _SAID:
+            return
+        layer = layer_of_kind(unsaid.kind)
+        if unsaid.kind == "command":
+            is_cause = self._journal.owed(*unsaid.what[:2]) is None
+        else:
+            is_cause = LAYERS.index(layer) < LAYERS.index(found.layer)
+        if is_cause:
+            recorded = _spelled(unsaid)
+            self._findings.differ_before(
+                layer, unsaid.at, unsaid.kind, who=unsaid.who, recorded=recorded
+            )
 
     def rest(self) -> Iterator[Entry]:
         """Yield the entries that were not told."""
@@ -141,6 +168,8 @@ class RecordingPlayer:
         if not self._is_over() and self._head is not None and self._head.kind == "reading":
             self._last_reading = int(self._next().what[0])
             return self._last_reading
+        if self._unsaid is None and self._head is not None and self._head.kind in _SAID:
+            self._unsaid = self._head
         return self._last_reading or value
 
     def known(self) -> bool:
@@ -174,6 +203,10 @@ class RecordingPlayer:
             )
             return
         self._next()
+        if head is self._unsaid:
+            self._unsaid = None
+        if kind == "command":
+            self._journal.left(*what[:2])
         self._findings.compare_said(head, what, names)
 
     def answers(self, depth: int) -> None:
@@ -229,9 +262,9 @@ class RecordingPlayer:
         if kind in _ASKED:
             return  # The desk asked less often than it did.
         self._stage.time = entry.at
-        if kind == "command" and (pending := self._journal.rest()) is not None:
+        if kind == "command" and (owed := self._journal.owed(*entry.what[:2])) is not None:
             # What is written before a command leaves comes first.
-            self._journal.miss(pending)
+            self._journal.miss(owed)
         elif kind in _SAID:
             layer = layer_of_kind(kind)
             self._findings.differ(layer, entry.at, kind, who=entry.who, recorded=_spelled(entry))

@@ -132,7 +132,7 @@ def replay(path: Path) -> ReplayRecord:
     context.tape.player = player
     player.play()
     context.tape.player, context.chronicle.journal = None, None
-    check.find_missing(player.rest(), is_whole=player.is_whole)
+    check.find_cause(player.rest(), is_whole=player.is_whole)
     unchecked = 0
     if findings.divergence is None and (rest := journal.rest()) is not None:
         if player.is_whole:

@@ -58,8 +58,8 @@ class BarCheck:
                     "data", bar.ts, name, about=about, recorded=repr(a), replayed=repr(b)
                 )
 
-    def find_missing(self, rest: Iterable[Entry], *, is_whole: bool) -> None:
-        """Note a bar that the run had and the recording lacks: what differed may follow from it.
+    def find_cause(self, rest: Iterable[Entry], *, is_whole: bool) -> None:
+        """Note a bar that the recording lacks, or has too often: what differed may follow from it.
 
         Parameters
         ----------
@@ -80,15 +80,19 @@ class BarCheck:
                 coming.setdefault(*entry.what[:2])
         if not is_whole:
             return
-        due = [bar for name in self._due if (bar := self._next_of(name)) is not None]
-        missing = [bar for bar in due if coming.get(bar.instrument_id, bar.ts + 1) > bar.ts]
-        if missing:
-            bar = min(missing, key=lambda one: one.ts)
-            about = bar.instrument_id
-            self._findings.divergence = None
-            self._findings.differ(
-                "data", bar.ts, "bar", about=about, recorded=f"{about} {iso(bar.ts)}"
-            )
+        for about in self._due:
+            due, comes = self._next_of(about), coming.get(about)
+            if due is None and not self._is_complete:
+                continue  # It had not written its tables.
+            was = None if due is None else due.ts
+            if was != comes:
+                ts = min(one for one in (was, comes) if one is not None)
+                values = {
+                    "recorded": f"{about} {iso(was)}" if was is not None else "",
+                    "replayed": f"{about} {iso(comes)}" if comes == ts else "",
+                }
+                self._findings.differ_before("data", ts, "bar", about=about, **values)
+                return
 
     def _next_of(self, instrument_id: str) -> BarClosed | None:
         """Return the next bar of an instrument, and keep those of others that come before it."""
