@@ -9,12 +9,12 @@ from typing import Any
 from nautilus_trader.model import ClientOrderId, InstrumentId, Price, Quantity
 from nautilus_trader.trading import Strategy
 
-from aitb_nautilus.messages import OrderSent
+from aitb_nautilus.messages import OrderSent, OrderUpdate
 from aitb_nautilus.risk.guard import Guard
 from aitb_nautilus.risk.order_port import OrderTerms
 from aitb_nautilus.risk.price_grid import on_grid
 from aitb_nautilus.risk.silence import check_may_send
-from aitb_nautilus.risk.translate import build_order
+from aitb_nautilus.risk.translate import build_order, price_of
 
 __all__ = ["EnginePort"]
 
@@ -30,12 +30,21 @@ class EnginePort:
         By id text, as the config has them; those of the engine's cache go first.
     guard
         Of the trader: where nothing may be sent, every command raises.
+    tell
+        Takes what the engine would not say of an order, since nothing changed.
     """
 
-    def __init__(self, strategy: Strategy, instruments: Mapping[str, Any], guard: Guard) -> None:
+    def __init__(
+        self,
+        strategy: Strategy,
+        instruments: Mapping[str, Any],
+        guard: Guard,
+        tell: Callable[[OrderUpdate], None],
+    ) -> None:
         self._strategy = strategy
         self._instruments = instruments
         self._guard = guard
+        self._tell = tell
         self._known: dict[str, Any] = {}
 
     def knows(self, client_order_id: str) -> bool:
@@ -61,18 +70,51 @@ class EnginePort:
         price: float | None,
         trigger_price: float | None,
     ) -> None:
-        """Change a resting order, past the guarded override; none that the engine has not."""
+        """Change a resting order, past the guarded override; none that the engine has not.
+
+        The engine may know more than we were told, such as what the venue said of the order when
+        the node started; it raises if nothing would change. Then nothing is sent, and what it knows
+        is the answer.
+        """
         check_may_send(self._guard, f"change of order {client_order_id}")
-        if not self.knows(client_order_id):
+        known = self._strategy.cache.order(ClientOrderId(client_order_id))
+        if known is None:
             return  # It ended before the engine connected, and is being asked for.
         instrument = self._instrument(instrument_id)
         precision = instrument.size_precision
+        new_quantity = None if quantity is None else Quantity.from_decimal_dp(quantity, precision)
+        new_price, new_trigger = _price(instrument, price), _price(instrument, trigger_price)
+        if (
+            new_quantity in (None, known.quantity)
+            and new_price in (None, getattr(known, "price", None))
+            and new_trigger in (None, getattr(known, "trigger_price", None))
+        ):
+            self._tell_as_it_is(known)
+            return
         Strategy.modify_order(
             self._strategy,
             ClientOrderId(client_order_id),
-            quantity=None if quantity is None else Quantity.from_decimal_dp(quantity, precision),
-            price=_price(instrument, price),
-            trigger_price=_price(instrument, trigger_price),
+            quantity=new_quantity,
+            price=new_price,
+            trigger_price=new_trigger,
+        )
+
+    def _tell_as_it_is(self, order: Any) -> None:
+        """Answer a change by what the engine knows, or refuse it while another is on its way."""
+        price, trigger = getattr(order, "price", None), getattr(order, "trigger_price", None)
+        is_made = not order.is_pending_update
+        self._tell(
+            OrderUpdate(
+                str(order.client_order_id),
+                str(order.instrument_id),
+                self.now(),
+                None,
+                order.quantity.as_decimal() if is_made else None,
+                price_of(price) if is_made else None,
+                price_of(trigger) if is_made else None,
+                "the engine has it so already",
+                True,
+            )
         )
 
     def cancel(self, client_order_id: str) -> None:

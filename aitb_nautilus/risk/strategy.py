@@ -112,7 +112,7 @@ class GuardedStrategy(Strategy):
             context,
             context.port_of(component_id)
             if context.port_of
-            else EnginePort(self, context.instruments, context.guard),
+            else EnginePort(self, context.instruments, context.guard, self._take_update),
         )
         self._listening = Listening(
             self,
@@ -244,6 +244,9 @@ class GuardedStrategy(Strategy):
             deferred.append((self, event))
             return
         tell_order_event(event, self.answering, self.context, self.component_id)
+
+    def _take_update(self, update: OrderUpdate) -> None:
+        self.answering.update(update)
 
     def on_market_exit(self) -> None:
         """Tell the guard that the engine is about to close everything."""

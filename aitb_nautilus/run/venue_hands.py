@@ -32,7 +32,8 @@ class EngineHands:
 
     def __init__(self, context: Context, strategies: Sequence[GuardedStrategy]) -> None:
         self._context = context
-        self._port = EnginePort(strategies[0], context.instruments, context.guard)
+        first = strategies[0]
+        self._port = EnginePort(first, context.instruments, context.guard, first.answering.update)
 
     def knows(self, order: VenueOrder) -> bool:
         """Return whether the engine has an order."""

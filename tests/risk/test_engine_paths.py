@@ -551,6 +551,35 @@ def test_change_that_changes_nothing_is_not_sent() -> None:
     assert_in_step(rig, strategy)
 
 
+def test_change_that_the_engine_has_made_already_is_answered_by_what_it_knows() -> None:
+    # As after a restart: the venue told the engine of a change before we were told.
+    def lag_and_change(strategy: Scripted) -> None:
+        (order,) = strategy.view.open_orders(BTC)
+        order.price = 28_900.0
+        strategy.modify_order(first_id(strategy), None, Price(29_000, 2))
+
+    rig, strategy = desk({2: bid, 4: lag_and_change})
+    (order,) = rig.context.ledger.orders.values()
+    assert (order.status, order.price, order.changes) == ("ACCEPTED", 29_000.0, 0)
+    assert rig.events(order.client_order_id)[-1] == "OrderAccepted"
+    assert rig.state.failures == []
+    assert_in_step(rig, strategy)
+
+
+def test_change_to_what_the_engine_has_while_it_makes_another_one_is_refused() -> None:
+    def change_twice(strategy: Scripted) -> None:
+        (order,) = strategy.view.open_orders(BTC)
+        strategy.modify_order(first_id(strategy), None, Price(29_100, 2))
+        order.price = 28_900.0
+        strategy.modify_order(first_id(strategy), None, Price(29_000, 2))
+
+    rig, strategy = desk({2: bid, 4: change_twice})
+    (order,) = rig.context.ledger.orders.values()
+    assert (order.status, order.price, order.changes) == ("ACCEPTED", 29_100.0, 0)
+    assert rig.state.failures == []
+    assert_in_step(rig, strategy)
+
+
 def test_change_cannot_be_taken_back_before_it_is_answered() -> None:
     def there_and_back(strategy: Scripted) -> None:
         strategy.modify_order(first_id(strategy), None, Price(29_100, 2))

@@ -115,7 +115,8 @@ def test_command_that_came_past_all_refusals_ends_the_run_and_is_not_sent(
     command: Callable[[EnginePort], None],
 ) -> None:
     def around(strategy: Scripted) -> None:
-        command(EnginePort(strategy, strategy.context.instruments, strategy.context.guard))
+        context = strategy.context
+        command(EnginePort(strategy, context.instruments, context.guard, strategy.answering.update))
 
     rig, _ = desk({2: silent(around)})
     (failure,) = rig.state.failures

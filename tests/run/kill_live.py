@@ -35,7 +35,7 @@ from aitb_nautilus.messages import (
     OrderUpdate,
     Side,
 )
-from aitb_nautilus.rehearsal import BarSource, Rehearsal, RehearsalSettings
+from aitb_nautilus.rehearsal import BarSource, BookModel, Rehearsal, RehearsalSettings
 from aitb_nautilus.rehearsal.clock import WallClock
 from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.context import Context
@@ -60,6 +60,8 @@ _BARS = 600
 _KILLED_EARLY = 0.3
 _REDIS_KILLED = 0.4
 _SETTLES_S = 1.5
+_STEP, _STEPS = 300.0, 120
+"""Some 5 of 60,000 a second: a stop or a target is often reached while no node runs."""
 _PACE = timedelta(milliseconds=150)
 SIZE = Decimal("0.100")
 
@@ -310,9 +312,10 @@ def is_protected(rehearsal: Rehearsal) -> bool:
 
 def kill_live(folder: Path, kills: int, seed: int, server: RedisServer | None = None) -> Tally:
     """Kill a live node so many times, and return what was found."""
-    frame = minute_bars(HISTORY + _BARS, seed=seed)
+    frame = minute_bars(HISTORY + _BARS, seed=seed, step=_STEP)
     source = BarSource(SPEC, frame, MINUTE_NS, int(frame.ts_close[HISTORY - 1]))
-    with serve_in_thread(RehearsalSettings(), [source], WallClock()) as running:
+    settings = RehearsalSettings(book=BookModel(steps=_STEPS))
+    with serve_in_thread(settings, [source], WallClock()) as running:
         lab = NodeLab(folder, running)
         try:
             return Killer(folder, lab, seed, server).kill_many(kills)

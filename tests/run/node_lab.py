@@ -41,10 +41,10 @@ _FROM_S, _UNTIL_S = 10.0, 45.0
 """Seconds of a minute at which a lab begins."""
 
 
-def minute_bars(count: int, seed: int = 7) -> BarFrame:
-    """Return a random walk of minutes around 60,000 with one decimal."""
+def minute_bars(count: int, seed: int = 7, step: float = 20.0) -> BarFrame:
+    """Return a random walk of minutes around 60,000 with one decimal; `step` is its deviation."""
     rng = np.random.default_rng(seed)
-    close = np.round(60_000 + np.cumsum(rng.normal(0, 20, count)), 1)
+    close = np.round(60_000 + np.cumsum(rng.normal(0, step, count)), 1)
     opened = np.concatenate([[60_000.0], close[:-1]])
     high = np.round(np.maximum(opened, close) + rng.integers(1, 50, count) / 10, 1)
     low = np.round(np.minimum(opened, close) - rng.integers(1, 50, count) / 10, 1)
