@@ -142,6 +142,7 @@ class BarGate(GuardedActor):
         for name, bar_type in self._types.items():
             if self._ways[name].streams:
                 self.subscribe_bars(bar_type)
+        self.clock.set_time_alert_ns("first look", self.now() + 1, callback=self._look)
         self.clock.set_timer("look", _LOOK, callback=self._look)
 
     def on_bar(self, bar: Bar) -> None:

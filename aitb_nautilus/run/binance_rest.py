@@ -21,7 +21,7 @@ import msgspec
 
 from aitb_nautilus.run.config import VenueSettings
 
-__all__ = ["AskError", "BinanceRest", "symbol_of", "window_ms"]
+__all__ = ["BINANCE_WINDOW_NS", "AskError", "BinanceRest", "symbol_of"]
 
 _HOSTS = {
     "live": "https://fapi.binance.com",
@@ -36,25 +36,9 @@ _LEFT_ALONE_S: Final = 2.0
 """So long a venue is left alone that refuses for too many requests, and does not say how long."""
 
 
-_LEAST_WINDOW_MS: Final = 3_000
-_WINDOW_MS: Final = 5_000
-_APART_MS: Final = 50
-"""The engine's adapter signs a stop, and then lets twenty commands a second leave."""
-
-
-def window_ms(instruments: int) -> int:
-    """Return how old a command of the engine may be when Binance takes it, ms (``recvWindow``).
-
-    For so long after an order was answered by an error nobody knows whether it still comes, and
-    what is held may stand without a stop. So it is shorter than Binance's own five seconds where
-    a stop for each instrument at once does not need them.
-
-    Examples
-    --------
-    >>> window_ms(1), window_ms(20), window_ms(100)
-    (3050, 4000, 5000)
-    """
-    return min(_LEAST_WINDOW_MS + _APART_MS * instruments, _WINDOW_MS)
+BINANCE_WINDOW_NS: Final = 5_000_000_000
+"""A command is refused that the venue gets so long after it was sent (``recvWindow``; its default,
+which the engine's adapter sends as well)."""
 
 
 class AskError(Exception):

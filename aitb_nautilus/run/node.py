@@ -296,6 +296,7 @@ class _NodeRun:
         was_done = recovery.is_done
         recovery.tick(time.time_ns())
         if recovery.is_done and not was_done:
+            self._built.warden.is_settled = True
             self._equity = self._context.ledger.starting_equity
 
     def _take_over(self) -> None:

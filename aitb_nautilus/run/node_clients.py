@@ -56,7 +56,6 @@ from nautilus_trader.model import AccountId, AccountType
 from aitb_nautilus.errors import ConfigError
 from aitb_nautilus.market.binance_klines import INTERVALS_MS, interval_name
 from aitb_nautilus.market.intervals import Interval
-from aitb_nautilus.run.binance_rest import window_ms
 from aitb_nautilus.run.config import VenueSettings
 from aitb_nautilus.run.preparation import Preparation
 
@@ -235,7 +234,6 @@ def _binance_execution(venue: VenueSettings, instrument_ids: list[str], where: s
     config = BinanceExecutionClientConfig(
         account_id=_account_id(venue),
         base_url_ws_trading=venue.base_url_ws_trading,
-        recv_window_ms=window_ms(len(instrument_ids)),
         **terms,
         **_keys(venue),
     )

@@ -30,7 +30,6 @@ from aitb_nautilus.risk.trading_states import Halt
 from aitb_nautilus.risk.venue_facts import VenueFacts
 from aitb_nautilus.run.bar_gate import BarGate
 from aitb_nautilus.run.binance_asker import BinanceAsker
-from aitb_nautilus.run.binance_rest import window_ms
 from aitb_nautilus.run.carried_orders import CarriedOrders
 from aitb_nautilus.run.engine_log import EngineLog
 from aitb_nautilus.run.exit_memory import ExitMemory
@@ -273,7 +272,6 @@ class NodeRecovery:
             self._context,
             self._run.strategies,
             self._askers,
-            window_ns=window_ms(len(self._run.instruments)) * 1_000_000,
             cache=self._cache,
             log=EngineLog(self._folder, 0),
             pool=self._pool,

@@ -38,7 +38,7 @@ from aitb_nautilus.risk.recovery import Finding, Recovery, follow, resting
 from aitb_nautilus.risk.strategy import GuardedStrategy
 from aitb_nautilus.risk.venue_facts import VenueFill, VenueOrder
 from aitb_nautilus.run.binance_asker import BinanceAsker
-from aitb_nautilus.run.binance_rest import AskError
+from aitb_nautilus.run.binance_rest import BINANCE_WINDOW_NS, AskError
 from aitb_nautilus.run.engine_log import EngineLog
 
 __all__ = ["BUSY", "Unanswered", "refusals"]
@@ -49,8 +49,8 @@ BUSY = "venue-busy"
 _NOT_DONE: Final = (-1003, -1008)
 _PATIENCE_NS: Final = 1_000_000_000
 _LONGEST_NS: Final = 4_000_000_000
-_CLOCKS_NS: Final = 1_000_000_000
-"""By so much the venue's clock may be behind this machine's."""
+_TOO_OLD_NS: Final = BINANCE_WINDOW_NS + 1_000_000_000
+"""After an answer: no command that was sent before it is taken any more. A second for clocks."""
 _PAUSE_NS: Final = 1_000_000_000
 _LONGEST_PAUSE_NS: Final = 60_000_000_000
 _SAYS = re.compile(
@@ -82,11 +82,11 @@ class _Case(msgspec.Struct):
     asked_at: int = 0
     asking: Future[_Found] | None = None
 
-    def is_proved_lost(self, too_old_ns: int) -> bool:
+    def is_proved_lost(self) -> bool:
         """Return whether it cannot come, if the venue did not know it when it was asked last."""
         if not self.answered_at or self.asked_at < self.answered_at:
             return False
-        return self.code in _NOT_DONE or self.asked_at - self.answered_at >= too_old_ns
+        return self.code in _NOT_DONE or self.asked_at - self.answered_at >= _TOO_OLD_NS
 
 
 class Unanswered:
@@ -102,8 +102,6 @@ class Unanswered:
         By venue name; of other venues nobody is asked here.
     cache
         The engine's.
-    window_ns
-        After so long a venue refuses a command as too old.
     log
         Where the engine says what a venue has answered.
     pool
@@ -118,7 +116,6 @@ class Unanswered:
         strategies: Sequence[GuardedStrategy],
         askers: Mapping[str, BinanceAsker],
         *,
-        window_ns: int,
         cache: Any,
         log: EngineLog,
         pool: ThreadPoolExecutor,
@@ -127,7 +124,6 @@ class Unanswered:
         self._context = context
         self._strategies = {one.component_id: one for one in strategies}
         self._askers = askers
-        self._too_old_ns = window_ns + _CLOCKS_NS
         self._cache = cache
         self._log = log
         self._pool = pool
@@ -186,7 +182,7 @@ class Unanswered:
         case.ask_at, case.wait_ns = now + case.wait_ns, min(2 * case.wait_ns, _LONGEST_NS)
         if case.answered_at and case.code not in _NOT_DONE:
             # The question that proves it is asked when it can.
-            case.ask_at = min(case.ask_at, max(now, case.answered_at + self._too_old_ns))
+            case.ask_at = min(case.ask_at, max(now, case.answered_at + _TOO_OLD_NS))
         try:
             found = asking.result()
         except AskError as e:
@@ -194,7 +190,7 @@ class Unanswered:
             return
         if found is not None:
             self._found(order, found, now)
-        elif case.is_proved_lost(self._too_old_ns):
+        elif case.is_proved_lost():
             self._lost(order, case, now)
 
     # What the venue says

@@ -30,6 +30,8 @@ from aitb_nautilus.settings import Settings
 __all__ = ["Warden"]
 
 _TICK = dt.timedelta(milliseconds=100)
+_EARLY_TICK = dt.timedelta(milliseconds=15)
+"""Until the node has recovered: each step of that waits for a tick."""
 _STOPPING = "stopping"
 _AGAIN_NS = 1_000_000_000
 
@@ -46,7 +48,7 @@ class Warden(GuardedActor):
     live
         How it ends.
     on_tick
-        Called ten times a second on the node's thread.
+        Called ten times a second on the node's thread, and more often until `is_settled`.
 
     Attributes
     ----------
@@ -56,6 +58,8 @@ class Warden(GuardedActor):
         What becomes of orders and positions; None until the run is being ended.
     refusal
         What in the config does not fit what the venues say; it has ended the engine.
+    is_settled
+        Whether what the run before left is known.
     """
 
     def __init__(
@@ -77,6 +81,7 @@ class Warden(GuardedActor):
         self._deadline = 0
         self._wished_at = 0
         self._is_over = False
+        self.is_settled = False
         self.asked = ""
         self.refusal: ConfigError | None = None
         context.run_state.is_ended_by_node = True
@@ -85,12 +90,19 @@ class Warden(GuardedActor):
         """Begin to watch; by a clock of the engine that goes on after an error."""
         clock = DataActor.clock.__get__(self)  # the unguarded one
         clock.set_timer("warden", _TICK, callback=self._tick)
+        clock.set_timer("early", _EARLY_TICK, callback=self._early)
 
     def ask(self, why: str) -> None:
         """Ask the run to end; asked twice, it ends without waiting."""
         if self.asked:
             self._deadline = 1
         self.asked = self.asked or why
+
+    def _early(self, event: object) -> None:
+        if self.is_settled or self._is_over:
+            DataActor.clock.__get__(self).cancel_timer("early")
+        else:
+            self._tick(event)
 
     def _tick(self, _: object) -> None:
         if self.refusal is not None:

@@ -12,7 +12,7 @@ import pytest
 from aitb_nautilus.rehearsal import BarSource, BookModel, RehearsalSettings
 from aitb_nautilus.rehearsal.clock import WallClock
 from aitb_nautilus.rehearsal.faults import Fault
-from aitb_nautilus.run.binance_rest import window_ms
+from aitb_nautilus.run.binance_rest import BINANCE_WINDOW_NS
 from aitb_nautilus.run.unanswered import refusals
 from tests.rehearsal_lab import SPEC
 from tests.rehearsal_thread import serve_in_thread
@@ -80,7 +80,7 @@ def test_order_of_unknown_fate_is_not_sent_again_before_it_can_come_no_more(
     strike(struck, DOWN)
     struck_at = time.monotonic()
     node.wait_for("error -1001 (too old by now), and knows no such order")
-    assert time.monotonic() - struck_at > window_ms(1) / 1e3
+    assert time.monotonic() - struck_at > BINANCE_WINDOW_NS / 1e9
     struck.trades_again()
     struck.wait(lambda: struck.ask(is_protected), "holds something without a stop")
 
