@@ -8,6 +8,7 @@ overview. To add a verb, write ``aitb_nautilus/cli/<verb>.py`` and add its line 
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -41,6 +42,8 @@ VERBS = {
     "show-config": "Print a config as the program understands it.",
 }
 
+_NODES = ("paper", "live")
+
 
 class VerbGroup(click.Group):
     """A group whose verbs are modules, imported when they are used.
@@ -71,6 +74,10 @@ class VerbGroup(click.Group):
         del ctx
         if cmd_name not in self.verbs:
             return None
+        if cmd_name in _NODES:
+            # Arrow asks once, when it is loaded. Its own allocators keep what a node's tables
+            # needed for a moment; see `give_back`.
+            os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
         name = f"{self.prefix}{cmd_name.replace('-', '_')}"
         module = importlib.import_module(f"{__name__}.{name}")
         command: click.Command = module.command

@@ -41,6 +41,7 @@ _WAIT_S = 0.2
 _READ_WAIT_S = 10.0
 _LARGE_PAGE = 16_384
 """Bytes."""
+_CACHE_KB = 256
 
 _OBJECTS = {
     "records": """CREATE TABLE records (
@@ -153,6 +154,9 @@ def open_for_writing(path: Path, *, durable: bool, on_disk: OnDisk) -> sqlite3.C
         # OFF: the system writes when it likes to.
         level = {"before": "FULL", "soon": "NORMAL"}[on_disk] if durable else "OFF"
         database.execute(f"PRAGMA synchronous = {level}")
+        if durable:
+            # A node writes little at once and reads none of it again; SQLite would keep 2 MB of it.
+            database.execute(f"PRAGMA cache_size = -{_CACHE_KB}")
         if new:
             database.execute("BEGIN IMMEDIATE")
             for statement in _OBJECTS.values():

@@ -27,9 +27,10 @@ from aitb_nautilus.run.backtest_traded import balances_at
 from aitb_nautilus.run.commands import NodeCommands
 from aitb_nautilus.run.dead_man import DeadMan
 from aitb_nautilus.run.ending import what_ended
-from aitb_nautilus.run.interpreter import GarbageTurns, garbage_by_turns, small_pages, switching
+from aitb_nautilus.run.interpreter import garbage_by_turns, small_pages, switching
 from aitb_nautilus.run.journalling import RunJournal, journalled
 from aitb_nautilus.run.last_run import LastRun, LastRunFile, history_of
+from aitb_nautilus.run.letting_go import LettingGo
 from aitb_nautilus.run.load import Desk, load_config
 from aitb_nautilus.run.node_clients import Clients, clients_of
 from aitb_nautilus.run.node_engine import build_node
@@ -128,7 +129,6 @@ class _NodeRun:
         self._snapshots = Snapshots(self._run, writer)
         self._next_snapshot = 0.0
         self._equity: float | None = None
-        self._garbage = GarbageTurns()
         self._news = NodeNews(self._context, self._log)
         self._commands = NodeCommands(
             self._run.desk,
@@ -152,6 +152,7 @@ class _NodeRun:
             on_warm=self._take_over,
             kept=redis.engine_cache(last_run.path.stem),
         )
+        self._letting_go = LettingGo(self._built.cache, self._context.ledger)
         # After the gate's own: what is wished in the past is refused for that reason.
         if self._run.mode == "live" and not live_orders:
             self._context.guard.withheld[LIVE_ORDERS] = (
@@ -254,7 +255,7 @@ class _NodeRun:
         if self._recovery is not None and self._recovery.is_done:
             self._dead_man.tick()
         self._news.say()
-        self._garbage.take()
+        self._letting_go.take(time.time_ns())
         if self._context.turns is not None:
             self._context.turns.expire(time.time_ns())
         now = time.monotonic()

@@ -171,14 +171,17 @@ def with_bars(
         series=series,
         frames=frames,
         past=past,
-        funding=_funding(run),
+        funding=_funding(run, frames),
         data=data,
         starting_equity=equity,
     )
 
 
-def _funding(run: Preparation) -> dict[str, Any]:
-    """Return the settlements that the ledger has seen, as the catalog would have them."""
+def _funding(run: Preparation, frames: Mapping[str, BarFrame]) -> dict[str, Any]:
+    """Return the settlements that the ledger has seen, as the catalog would have them.
+
+    One may come before the first bar of its instrument, while others have theirs already.
+    """
     found: dict[str, list[tuple[int, float]]] = {}
     for rate in list(run.context.ledger.settled):
         found.setdefault(rate.instrument_id, []).append((rate.ts_settle, rate.rate))
@@ -188,6 +191,7 @@ def _funding(run: Preparation) -> dict[str, Any]:
             np.array([rate for _, rate in rates], np.float64),
         )
         for name, rates in found.items()
+        if name in frames
     }
 
 

@@ -16,6 +16,7 @@ from aitb_nautilus.market.bars import BarFrame
 from aitb_nautilus.messages import Fill
 from aitb_nautilus.observe.run_record import ModelRecord
 from aitb_nautilus.risk.book import Order
+from aitb_nautilus.run.interpreter import give_back
 from aitb_nautilus.run.node_preparation import with_bars
 from aitb_nautilus.run.node_traded import traded_in_node
 from aitb_nautilus.run.prediction_figures import model_records, resolve_outcomes
@@ -111,9 +112,12 @@ class Snapshots:
         self._pool.shutdown(wait=True)
 
     def _write(self, facts: Facts) -> None:
+        self._write_tables(facts)
+        give_back()  # the next ones are a minute away
+
+    def _write_tables(self, facts: Facts) -> None:
         standing = stand(self._run, facts)
         if standing.results is not None:
             for name, table in standing.results.tables.items():
                 self._writer.table(name, table)
         self._writer.table("predictions", standing.predictions)
-        pa.default_memory_pool().release_unused()  # the next ones are a minute away

@@ -60,7 +60,8 @@ class StaleOrders:
 
     def is_waiting(self, cache: Any) -> bool:
         """Return whether the engine has some of them open still."""
-        return any(cache.order(ClientOrderId(name)).is_open for name in self._asked)
+        asked = (cache.order(ClientOrderId(name)) for name in self._asked)
+        return any(order is not None and order.is_open for order in asked)
 
     def let_go(self) -> None:
         """Tell strategies again of those that the venue has open after all."""

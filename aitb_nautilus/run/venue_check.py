@@ -222,9 +222,10 @@ class VenueCheck:
                 Strategy.query_order(strategy, theirs)
 
     def _filled(self, name: str) -> Decimal:
-        """Return what the engine knows to be filled of an order."""
-        filled: Decimal = self._cache.order(ClientOrderId(name)).filled_qty.as_decimal()
-        return filled
+        """Return what the engine knows to be filled of an order; all, where it has let it go."""
+        order = self._cache.order(ClientOrderId(name))
+        known = self._context.ledger.orders[name].filled
+        return known if order is None else order.filled_qty.as_decimal()
 
     def _answering(self) -> Mapping[str, Answers]:
         return {name: one.answering for name, one in self._strategies.items()}

@@ -327,3 +327,17 @@ def test_package_of_the_extra_that_is_missing_is_named_with_its_remedy(
     error = ModuleNotFoundError("No module named 'lightgbm'", name="lightgbm")
     assert run(raising(error), ["work"]) == 1
     assert "pip install 'aitb-nautilus[train]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["live", "paper"])
+def test_node_takes_arrows_memory_from_the_system(verb: str) -> None:
+    program = (
+        "from aitb_nautilus.cli import aitb\n"
+        f"aitb.get_command(None, {verb!r})\n"
+        "import pyarrow\n"
+        "print(pyarrow.default_memory_pool().backend_name)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "system"

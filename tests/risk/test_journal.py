@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import json
 import os
@@ -446,3 +447,31 @@ def test_many_are_chained_as_one_is(bodies: list[Body], previous: bytes) -> None
     for row in rows:
         assert row[-1] == link(previous, row[:-1])
         previous = row[-1]
+
+
+class MallInfo(ctypes.Structure):
+    """What mallinfo2(3) tells, glibc alone."""
+
+    _fields_ = [
+        (name, ctypes.c_size_t)
+        for name in (
+            *("arena", "ordblks", "smblks", "hblks", "hblkhd"),
+            *("usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"),
+        )
+    ]
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="glibc alone")
+def test_little_is_kept_of_what_was_written(tmp_path: Path) -> None:
+    told = ctypes.CDLL(None).mallinfo2
+    told.restype = MallInfo
+
+    with Journal(tmp_path / "journal.sqlite", OPENED, T0, on_disk="soon") as journal:
+        for number in range(300):
+            wish(journal, f"o{number}")
+        before = told().uordblks
+        for number in range(300, 2_400):
+            wish(journal, f"o{number}")
+        kept = told().uordblks - before
+    assert (tmp_path / "journal.sqlite").stat().st_size > 1_000_000
+    assert kept < 300_000

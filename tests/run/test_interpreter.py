@@ -9,9 +9,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
-from aitb_nautilus.run.interpreter import GarbageTurns, garbage_by_turns, small_pages
+from aitb_nautilus.run.interpreter import (
+    GarbageTurns,
+    garbage_by_turns,
+    give_back,
+    small_pages,
+)
 
 
 class Owned:
@@ -93,3 +99,23 @@ def test_memory_is_in_small_pages_while_a_node_runs() -> None:
     with small_pages():
         assert not allows_huge_pages()
     assert allows_huge_pages() == before
+
+
+def private_mb() -> float:
+    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+    (kb,) = (line.split()[1] for line in lines if line.startswith("Private_Dirty"))
+    return int(kb) / 1e3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="read from /proc")
+def test_what_was_needed_for_a_moment_is_given_back() -> None:
+    pool, numbers = pa.system_memory_pool(), [1.0] * 4_000
+    tables = [pa.array(numbers, memory_pool=pool) for _ in range(1_000)]
+    full = private_mb()
+    last = tables[-1]  # lies behind them, so that nothing is given back by itself
+    tables.clear()
+    before = private_mb()
+    give_back()
+    assert full - before < 16
+    assert full - private_mb() > 24
+    assert len(last) == 4_000

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from aitb_nautilus.messages import FundingRate
 from aitb_nautilus.risk.capture import RunState
 from aitb_nautilus.run.load import load_config
-from aitb_nautilus.run.node_preparation import NodePreparation, prepare_node
+from aitb_nautilus.run.node_preparation import NodePreparation, prepare_node, with_bars
 from tests.run.desk_lab import MINUTE, T0, A, Lab, flat
 
 NOW = T0 + 10 * MINUTE + 7_000_000_000  # bar 10 has closed, bar 11 is under way
@@ -23,6 +24,14 @@ def prepared(lab: Lab, rows: Sequence[Any], *, bars: int = 6, **terms: Any) -> N
 
 def numbers(ready: NodePreparation) -> list[int]:
     return [(ts - T0) // MINUTE for ts in ready.plan.past[A].ts_close.tolist()]
+
+
+def test_funding_of_an_instrument_without_a_bar_waits_for_its_first(lab: Lab) -> None:
+    run = prepared(lab, flat(100, 12)).run
+    run.context.ledger.settled += [FundingRate(A, 1e-4, T0), FundingRate("B.BINANCE", 2e-4, T0)]
+    assert with_bars(run, {}, {}, 1_000.0).funding == {}
+    frame = prepared(lab, flat(100, 12)).plan.past[A]
+    assert list(with_bars(run, {A: frame}, {}, 1_000.0).funding) == [A]
 
 
 def test_bars_up_to_the_last_closed_one_are_taken(lab: Lab) -> None:

@@ -1,0 +1,59 @@
+"""What a node lets go of while it runs: garbage, and what has ended in the engine.
+
+The engine keeps every order, every turn of a position and every word on an account for as long as
+it runs, 5 kB an order. Our ledger remembers what an order came to in 1 kB, and nothing of ours asks
+the engine for an order that has ended long ago: recovery has its answers within minutes.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from aitb_nautilus.risk.ledger import Ledger
+from aitb_nautilus.run.interpreter import GarbageTurns
+
+__all__ = ["LettingGo"]
+
+_EVERY_S = 60.0
+_KEPT_S = 600
+"""So long after its end the engine has an order still: a venue that comes back repeats itself."""
+_FLAT_S = 60
+"""So long a position is flat before it is let go of, and with it all that it was before: the engine
+keeps each of its turns, and one that is opened again has them all."""
+
+
+class LettingGo:
+    """Let go of what nobody needs any more, on the thread that owns the engine.
+
+    Parameters
+    ----------
+    cache
+        The engine's. What it keeps beyond the run, in Redis, stays there.
+    ledger
+        The trader's; only read.
+    """
+
+    def __init__(self, cache: Any, ledger: Ledger) -> None:
+        self._cache = cache
+        self._ledger = ledger
+        self._garbage = GarbageTurns()
+        self._due = time.monotonic() + _EVERY_S
+
+    def take(self, now: int) -> None:
+        """Do what is due; called ten times a second.
+
+        Parameters
+        ----------
+        now
+            ns UTC.
+        """
+        self._garbage.take()
+        if time.monotonic() < self._due:
+            return
+        self._due = time.monotonic() + _EVERY_S
+        # The time of a rehearsal that is stepped runs ahead of the clock.
+        now = max(now, self._ledger.now)
+        self._cache.purge_closed_orders(now, _KEPT_S)
+        self._cache.purge_closed_positions(now, _FLAT_S)
+        self._cache.purge_account_events(now, _KEPT_S)

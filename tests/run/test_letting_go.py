@@ -1,0 +1,105 @@
+"""What has ended long ago is let go of, and nothing else."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from decimal import Decimal
+
+import pytest
+
+from aitb_nautilus.messages import CloseIntent, Intent, OrderIntent
+from aitb_nautilus.run.letting_go import LettingGo
+from aitb_nautilus.settings import Settings
+from tests.risk.rig import BTC, ROOMY, Rig, Scripted, close_of, flat_bars, make_context, run
+
+SECOND_NS = 1_000_000_000
+LAST = 9
+"""Number of the last bar; they are minutes."""
+
+
+def buy(_: Scripted) -> Iterator[Intent]:
+    yield OrderIntent(instrument_id=BTC, side="BUY", quantity=Decimal("0.010"))
+
+
+def bid(_: Scripted) -> Iterator[Intent]:
+    yield OrderIntent(
+        instrument_id=BTC, side="BUY", kind="LIMIT", price=29_000.0, quantity=Decimal("0.010")
+    )
+
+
+def close(_: Scripted) -> Iterator[Intent]:
+    yield CloseIntent(instrument_id=BTC)
+
+
+@pytest.fixture
+def rig() -> Rig:
+    """Give a desk that bought and sold in its first minutes, and has a bid at rest."""
+    context = make_context(ROOMY)
+    strategy = Scripted(Settings(), context, "S-001")
+    strategy.steps = {1: buy, 2: close, 3: bid}
+    rig = run([strategy], context, flat_bars(LAST))
+    assert rig.state.failures == []
+    return rig
+
+
+@pytest.fixture
+def pass_minutes(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Give the minutes that have passed on the monotonic clock."""
+    passed, began = [0.0], time.monotonic()
+    monkeypatch.setattr(
+        "aitb_nautilus.run.letting_go.time.monotonic", lambda: began + 60 * passed[0]
+    )
+    return passed
+
+
+def held(rig: Rig) -> tuple[int, int, int]:
+    cache = rig.engine.cache
+    return len(cache.orders()), len(cache.orders_closed()), len(cache.positions())
+
+
+def test_what_ended_ten_minutes_ago_is_gone_and_what_is_open_stays(
+    rig: Rig, pass_minutes: list[float]
+) -> None:
+    assert held(rig) == (3, 2, 1)
+    letting_go = LettingGo(rig.engine.cache, rig.context.ledger)
+    pass_minutes[0] = 1.01
+    letting_go.take(close_of(LAST) + 600 * SECOND_NS)
+    assert held(rig) == (1, 0, 0)
+    (order,) = rig.engine.cache.orders()
+    assert order.is_open
+    # Ours still says what became of each.
+    assert [o.status for o in rig.context.ledger.orders.values()] == [
+        "FILLED",
+        "FILLED",
+        "ACCEPTED",
+    ]
+
+
+def test_order_that_ended_minutes_ago_stays_and_a_position_that_is_flat_does_not(
+    rig: Rig, pass_minutes: list[float]
+) -> None:
+    letting_go = LettingGo(rig.engine.cache, rig.context.ledger)
+    pass_minutes[0] = 1.01
+    letting_go.take(0)
+    assert held(rig) == (3, 2, 0)
+
+
+def test_it_is_done_once_a_minute(rig: Rig, pass_minutes: list[float]) -> None:
+    letting_go = LettingGo(rig.engine.cache, rig.context.ledger)
+    later = close_of(LAST) + 600 * SECOND_NS
+    letting_go.take(later)
+    assert held(rig) == (3, 2, 1)
+    pass_minutes[0] = 1.01
+    letting_go.take(later)
+    assert held(rig) == (1, 0, 0)
+
+
+def test_time_of_the_bars_counts_where_it_is_ahead_of_the_clock(
+    rig: Rig, pass_minutes: list[float]
+) -> None:
+    letting_go = LettingGo(rig.engine.cache, rig.context.ledger)
+    pass_minutes[0] = 1.01
+    rig.context.ledger.now += 600 * SECOND_NS
+    letting_go.take(0)
+    assert held(rig) == (1, 0, 0)
