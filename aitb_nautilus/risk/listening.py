@@ -49,7 +49,8 @@ class Audience:
         note_bar(context, bar)
         context.ledger.apply_bar(bar)
         context.guard.hear_bar(bar, past=bool(context.warming.ts))
-        context.tape.injected()
+        if context.tape.player is not None:
+            context.tape.injected()
         for listener in tuple(self.listeners):
             listener.answer(bar)
 

@@ -64,11 +64,11 @@ _STATUS_AFTER: dict[str, OrderStatus | None] = {
 }
 
 
-def bar_fact(bar: Bar, instrument_id: str) -> BarClosed:
-    """Return an engine bar as a fact."""
+def bar_fact(bar: Bar, instrument_id: str, ts: int | None = None) -> BarClosed:
+    """Return an engine bar as a fact; it closed at `ts`, ns UTC, or when the engine says so."""
     return BarClosed(
         instrument_id,
-        bar.ts_event,
+        bar.ts_event if ts is None else ts,
         bar.open.raw / RAW_SCALE,
         bar.high.raw / RAW_SCALE,
         bar.low.raw / RAW_SCALE,

@@ -175,18 +175,17 @@ class BarGate(GuardedActor):
         self._ask()
 
     def _canonical(self, bar: Bar, name: str, *, is_open: bool) -> BarClosed:
-        fact = bar_fact(bar, name)
-        length = self._interval_ns[name]
+        length, stamp = self._interval_ns[name], bar.ts_event
         try:
-            ts = canonical_close_ns(fact.ts + length if is_open else fact.ts, length)
+            ts = canonical_close_ns(stamp + length if is_open else stamp, length)
         except ValueError as e:
             raise DataError(
-                f"bar of {name} at {iso(fact.ts)}",
+                f"bar of {name} at {iso(stamp)}",
                 "closes beside the grid of its interval",
                 f"must be a close of {bar.bar_type}",
                 "The venue's adapter stamps its bars in a way that AITB does not know",
             ) from e
-        return msgspec.structs.replace(fact, ts=ts)
+        return bar_fact(bar, name, ts)
 
     def _take(self, bar: BarClosed) -> None:
         why = self._order.take(bar)
@@ -248,10 +247,10 @@ class BarGate(GuardedActor):
                 f"opened on it"
             )
         try:
-            self.told.add(bar)
             if audience is not None:
                 audience.tell(bar)
         finally:
+            self.told.add(bar)  # after all that may wait for an order
             withheld.pop(CATCHING_UP, None)
 
     def _become_warm(self) -> None:

@@ -44,6 +44,7 @@ class BarOrder:
     def __init__(self, interval_ns: Mapping[str, int], last: Mapping[str, int]) -> None:
         self.interval_ns = dict(interval_ns)
         self.last = {name: last[name] for name in interval_ns}
+        self._due = {name: last[name] + length for name, length in interval_ns.items()}
         self._told: dict[str, BarClosed] = {}
         self._pending: dict[str, dict[int, BarClosed]] = {name: {} for name in interval_ns}
 
@@ -70,20 +71,25 @@ class BarOrder:
         whole
             Whether to wait until every instrument that has a bar of that time has brought it.
         """
+        earliest = min(self._due.values(), default=0)
         found: BarClosed | None = None
-        for name, length in self.interval_ns.items():
-            bar = self._pending[name].get(self.last[name] + length)
-            if bar is not None and (found is None or bar.ts < found.ts):
+        for name, due in self._due.items():
+            if due != earliest:
+                continue
+            bar = self._pending[name].get(due)
+            if bar is None:
+                if whole:
+                    return None
+            elif found is None:
                 found = bar
+                if not whole:
+                    break
         if found is None:
             return None
-        for name, length in self.interval_ns.items():
-            due = self.last[name] + length
-            if due < found.ts or (whole and due == found.ts and due not in self._pending[name]):
-                return None
         name = found.instrument_id
         del self._pending[name][found.ts]
-        self.last[name], self._told[name] = found.ts, found
+        self._told[name] = found
+        self._ends_at(name, found.ts)
         return found
 
     def holes(self, now: int, wait: Mapping[str, int]) -> Iterator[Hole]:
@@ -111,7 +117,10 @@ class BarOrder:
 
     def skip(self, instrument_id: str, until: int) -> None:
         """Go on without the bars of an instrument up to a close, ns UTC."""
-        self.last[instrument_id] = max(self.last[instrument_id], until)
+        self._ends_at(instrument_id, max(self.last[instrument_id], until))
+
+    def _ends_at(self, name: str, ts: int) -> None:
+        self.last[name], self._due[name] = ts, ts + self.interval_ns[name]
 
     @property
     def waiting(self) -> int:

@@ -88,6 +88,20 @@ def test_canonical_close_of_an_array_equals_that_of_each_int() -> None:
     assert (closes - stamps == 1_000_000).all()
 
 
+@pytest.mark.parametrize("length", [1_000_000_000, 3_000_000_000, MINUTE, DAY])
+def test_one_stamp_is_taken_and_refused_where_an_array_of_it_is(length: int) -> None:
+    allowed = min(1_000_000_000, length // 4)
+    for away in (0, 1, -1, allowed, -allowed, allowed + 1, -allowed - 1, length // 2):
+        stamp = 1_700_006_400_000_000_000 // length * length + away
+        if beside_grid(np.array([stamp]), length)[0]:
+            with pytest.raises(ValueError, match="is no close time of bars of"):
+                canonical_close_ns(stamp, length)
+        else:
+            found = canonical_close_ns(stamp, length)
+            assert type(found) is int
+            assert found == canonical_close_ns(np.array([stamp]), length)[0]
+
+
 def test_canonical_close_is_its_own_canonical_close() -> None:
     closes = ns("2023-01-01") + np.arange(100, dtype=np.int64) * MINUTE
     assert np.array_equal(canonical_close_ns(closes, MINUTE), closes)
