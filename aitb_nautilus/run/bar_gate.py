@@ -25,6 +25,7 @@ from aitb_nautilus.risk.translate import bar_fact
 from aitb_nautilus.risk.warming import WARM_UP
 from aitb_nautilus.run.bar_order import BarOrder, Hole
 from aitb_nautilus.run.config import LiveSettings
+from aitb_nautilus.run.enough_bars import FEW_BARS, EnoughBars
 from aitb_nautilus.run.inquiries import Inquiries
 from aitb_nautilus.run.told_bars import ToldBars
 from aitb_nautilus.run.venue_bars import CLOSED_STREAM, VenueBars
@@ -128,6 +129,7 @@ class BarGate(GuardedActor):
         }
         self._start_wait_ns = dict.fromkeys(self._types, _HISTORY_WAIT_NS)
         self._order = BarOrder(self._interval_ns, plan.begins)
+        self._enough = EnoughBars(plan.bars, self._interval_ns)
         self._inquiries = Inquiries()
         self._past_told = False
         self.told = ToldBars()
@@ -228,6 +230,7 @@ class BarGate(GuardedActor):
     def _kept(self, bars: Iterator[BarClosed]) -> Iterator[BarClosed]:
         for bar in bars:
             self.past.add(bar)
+            self._enough.take(bar.instrument_id)
             yield bar
 
     def _ready(self, *, whole: bool = False) -> Iterator[BarClosed]:
@@ -252,13 +255,32 @@ class BarGate(GuardedActor):
         finally:
             self.told.add(bar)  # after all that may wait for an order
             withheld.pop(CATCHING_UP, None)
+        if FEW_BARS in withheld:
+            self._enough.take(bar.instrument_id)
+            self._look_for_more()
 
     def _become_warm(self) -> None:
         self.is_warm = True
         del self.context.guard.withheld[WARM_UP]
-        lasts = ", ".join(f"{name} until {iso(ts)}" for name, ts in self._order.last.items())
-        self._note("INFO", f"warm after {len(self.past):,} bars: {lasts}")
+        if why := self._enough.missing(self._order.last):
+            self.context.guard.withheld[FEW_BARS] = why
+            self._note("WARNING", f"not warm: {why}; nothing opens before")
+        else:
+            self._say_warm(len(self.past))
         self._on_warm()
+
+    def _look_for_more(self) -> None:
+        """Let orders open once the stream has brought what the history lacked."""
+        withheld = self.context.guard.withheld
+        if why := self._enough.missing(self._order.last):
+            withheld[FEW_BARS] = why
+        else:
+            del withheld[FEW_BARS]
+            self._say_warm(len(self.past) + len(self.told))
+
+    def _say_warm(self, bars: int) -> None:
+        lasts = ", ".join(f"{name} until {iso(ts)}" for name, ts in self._order.last.items())
+        self._note("INFO", f"warm after {bars:,} bars: {lasts}")
 
     # Asking the venue's history
 

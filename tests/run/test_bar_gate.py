@@ -97,6 +97,7 @@ def play(
     past: Mapping[str, BarFrame] | None = None,
     history: Mapping[str, BarFrame] | None = None,
     answers: bool = True,
+    bars: int = 0,
     **live: Any,
 ) -> tuple[Gate, Ear, list[str]]:
     """Let a stream that begins with bar `first` come through a gate; return what came of it."""
@@ -105,7 +106,7 @@ def play(
         [MINUTE.bar_type(name) for name in frames],
         dict.fromkeys(frames, close_of(begins)),
         past or {},
-        0,
+        bars,
     )
     warm: list[bool] = []
     gate = Gate(
@@ -251,6 +252,26 @@ def test_past_comes_from_the_catalog_then_from_the_history_then_from_the_stream(
     assert warming == list(range(3, 13))
     assert gate.context.guard.withheld == {}
     assert said[0].startswith("warm after 10 bars")
+
+
+def test_nothing_opens_before_the_stream_has_brought_the_bars_that_the_history_lacks() -> None:
+    # Five bars are wanted before bar 8; of 3 to 7 the history has 3 and 4 alone.
+    lacking = {BTC: frame(20, 3, 30_000.0, without=range(4, 7))}
+    _, ear, said = play(one(20), begins=2, first=8, history=lacking, bars=5, holes="accept")
+    assert ear.heard == [(BTC, n) for n in range(3, 21) if n not in (5, 6, 7)]
+    keys = {number: kept for (_, number), kept in ear.withheld.items() if kept}
+    assert keys == {n: ["warm-up"] for n in (3, 4, 8)} | {n: ["few-bars"] for n in (9, 10)}
+    (not_warm,) = [line for line in said if line.startswith("not warm")]
+    assert not_warm.startswith(f"not warm: {BTC} has had 3 of 5 bars; the last of them closes at ")
+    assert said[-1].startswith("warm after 5 bars")
+
+
+def test_without_a_wanted_past_everything_opens_at_once() -> None:
+    lacking = {BTC: frame(20, 3, 30_000.0, without=range(7))}
+    _, ear, said = play(one(20), begins=2, first=8, history=lacking, bars=0, holes="accept")
+    assert ear.heard == [(BTC, n) for n in range(8, 21)]
+    assert {n for (_, n), keys in ear.withheld.items() if "few-bars" in keys} == set()
+    assert not [line for line in said if line.startswith("not warm")]
 
 
 def test_node_that_gets_no_history_at_the_start_does_not_trade() -> None:
