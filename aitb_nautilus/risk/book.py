@@ -130,6 +130,10 @@ class Order:
             self._terms, self._amount = terms, float(self.most_leaves)
         return self._amount
 
+    def let_go(self) -> None:
+        """Keep nothing that only an open order needs: a node remembers each as long as it runs."""
+        self._terms, self._amount = None, 0.0
+
     def ask_change(
         self,
         quantity: Decimal | None,

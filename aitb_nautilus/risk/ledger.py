@@ -281,6 +281,7 @@ class Ledger:
 
     def _forget_if_ended(self, order: Order) -> None:
         if not order.is_open:
+            order.let_go()
             self._forget(order)
 
     def _forget(self, order: Order) -> None:

@@ -112,7 +112,9 @@ class Permits:
         permit = self._given.get(client_order_id)
         seen = client_order_id in self._confirmed
         released = client_order_id in self._emulated
-        self._confirmed.add(client_order_id)
+        known = self._ledger.orders.get(client_order_id)
+        # The text that is there already: a node remembers each id as long as it runs.
+        self._confirmed.add(client_order_id if known is None else known.client_order_id)
         self._emulated.discard(client_order_id)
         if seen and not released:
             return f"order {client_order_id} was sent twice; the engine fills it twice"

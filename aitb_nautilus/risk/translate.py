@@ -5,6 +5,7 @@ Prices leave the engine exactly: ``raw`` divided by its scale, never ``as_double
 
 from __future__ import annotations
 
+from sys import intern
 from typing import Any
 
 from nautilus_trader.model import (
@@ -93,8 +94,9 @@ def fill_fact(event: OrderFilled) -> Fill:
     """Return an engine fill as a fact."""
     commission = event.commission
     return Fill(
-        str(event.strategy_id),
-        str(event.instrument_id),
+        # Each text is new otherwise, and a node remembers fills as long as it runs.
+        intern(str(event.strategy_id)),
+        intern(str(event.instrument_id)),
         str(event.client_order_id),
         str(event.trade_id),
         event.ts_event,
