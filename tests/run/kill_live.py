@@ -144,6 +144,7 @@ class Tally(msgspec.Struct):
             or self.lost_fills
             or self.invented_fills
             or self.position_differs
+            or self.opening_orders < self.kills / 2
         )
 
 
@@ -230,6 +231,7 @@ class Killer:
         self.tally.reasons += halts
         if halts:
             self.resume(self._config)
+            self.resume(self._config, StateScope.strategy("hurried"))
 
     def _books[T](self, look: Any) -> Any:
         return self.lab.running.call(look)
