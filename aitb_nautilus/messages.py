@@ -187,10 +187,17 @@ class Fill(msgspec.Struct, frozen=True, gc=False):
 
     Attributes
     ----------
+    quantity
+        What was traded, base currency.
     fee
-        In the instrument's quote currency; positive is paid.
+        What it cost, in the instrument's quote currency; positive is paid.
     liquidity
         ``"MAKER"`` or ``"TAKER"``.
+    base_fee
+        What of the base currency the venue has kept as the fee; `fee` is its value then. Spot
+        markets do so with what is bought.
+    fee_elsewhere
+        Whether the fee was paid with a third coin; `fee` is its value then.
     """
 
     strategy_id: str
@@ -203,6 +210,13 @@ class Fill(msgspec.Struct, frozen=True, gc=False):
     quantity: Decimal
     fee: float
     liquidity: str
+    base_fee: Decimal = Decimal(0)
+    fee_elsewhere: bool = False
+
+    @property
+    def change(self) -> Decimal:
+        """Return by how much it changes what is held, base currency; signed."""
+        return (self.quantity if self.side == "BUY" else -self.quantity) - self.base_fee
 
 
 class OrderUpdate(msgspec.Struct, frozen=True, gc=False):

@@ -13,6 +13,8 @@ from aitb_nautilus.observe.run_folder import Run, floats, texts, times
 __all__ = ["FilledOrder", "Moment", "filled_orders", "moment_of"]
 
 _EPSILON = 1e-12
+_REST_FRAC = 0.01
+"""Of a fill: what was held before it counts as nothing below that."""
 """Quantities are exact decimals once rounded to float64; their sums are not."""
 
 
@@ -99,9 +101,12 @@ def filled_orders(run: Run) -> dict[str, FilledOrder]:
     for row, at in zip(fills, times(run.fills, "ts").tolist(), strict=True):
         id_, owner = row["client_order_id"], (row["strategy_id"], row["instrument_id"])
         sign = 1.0 if row["side"] == "BUY" else -1.0
-        quantity, before = sign * row["quantity"], held[owner]
+        kept = row.get("base_fee") or 0.0
+        quantity, before = sign * row["quantity"] - kept, held[owner]
+        # A coin that pays fees leaves rests that are too little to be sold.
+        rest = _REST_FRAC * abs(quantity) if kept else _EPSILON
         reduces = abs(before) > _EPSILON and before * quantity < 0
-        if abs(before) <= _EPSILON or (reduces and abs(quantity) > abs(before) + _EPSILON):
+        if abs(before) <= rest or (reduces and abs(quantity) > abs(before) + _EPSILON):
             entries[owner] = id_
         held[owner] = before + quantity
         ts, wanted, kind = sent.get(id_, (at, row["quantity"], ""))

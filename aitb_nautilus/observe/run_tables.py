@@ -35,7 +35,8 @@ def _maybe(kind: pa.DataType, *names: str) -> list[pa.Field]:
 # value of all positions in account currency.
 _EQUITY = pa.schema([*_always(_TIME, "ts"), *_always(_FLOAT, "equity", "market", "exposure")])
 
-# `slippage` is what the fill cost against `reference_price`, in account currency. `purpose` is
+# `slippage` is what the fill cost against `reference_price`, in account currency; `fee` as well,
+# and `base_fee` is what of the base currency the venue has kept for it. `purpose` is
 # "entry", or "exit:" and the reason: signal, stop, trailing, chandelier, break_even, target (or
 # target_1, target_2, of several), time, flatten, or a strategy's own word.
 _FILLS = pa.schema(
@@ -47,6 +48,7 @@ _FILLS = pa.schema(
         *_maybe(_FLOAT, "reference_price"),
         *_always(_FLOAT, "slippage"),
         *_always(_TEXT, "purpose"),
+        *_maybe(_FLOAT, "base_fee"),
     ]
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 
 from aitb_nautilus.messages import Fill, OrderKind, OrderStatus, Side
@@ -173,31 +174,73 @@ class Position:
         Signed, in base currency: positive is long.
     amount
         The same as float64.
+    before
+        What `quantity` was before the last fill.
+    dust
+        What is held beside it, and is too little to be sold; spot markets leave such rests.
+    dust_amount
+        The same as float64.
     average_price
-        Of the open quantity, in quote currency; 0 when flat.
+        Of all that is held, in quote currency; 0 when nothing is.
     realized
         Profit of closed quantity, before fees and funding, in quote currency.
     fees, funding
         Paid since the start; funding is positive when received.
+    fees_elsewhere
+        What of the fees was paid with a third coin.
     ts_opened
         When the position last left zero, or 0.
     """
 
-    __slots__ = ("amount", "average_price", "fees", "funding", "quantity", "realized", "ts_opened")
+    __slots__ = (
+        "amount",
+        "average_price",
+        "before",
+        "dust",
+        "dust_amount",
+        "fees",
+        "fees_elsewhere",
+        "funding",
+        "quantity",
+        "realized",
+        "ts_opened",
+    )
 
     def __init__(self) -> None:
         self.quantity = ZERO
         self.amount = 0.0
+        self.before = ZERO
+        self.dust = ZERO
+        self.dust_amount = 0.0
         self.average_price = 0.0
         self.realized = 0.0
         self.fees = 0.0
+        self.fees_elsewhere = 0.0
         self.funding = 0.0
         self.ts_opened = 0
 
-    def apply(self, fill: Fill) -> None:
-        """Change the position by one fill."""
-        change = fill.quantity if fill.side == "BUY" else -fill.quantity
-        before, after = self.quantity, self.quantity + change
+    @property
+    def held(self) -> Decimal:
+        """Return all that is held, dust among it; signed, in base currency."""
+        return self.quantity + self.dust
+
+    @property
+    def closed(self) -> float:
+        """Return what all that was closed has earned, in quote currency."""
+        return self.realized - self.fees + self.funding
+
+    def apply(
+        self, fill: Fill, sellable: Callable[[Decimal, float], Decimal] | None = None
+    ) -> None:
+        """Change the position by one fill.
+
+        Parameters
+        ----------
+        sellable
+            Returns what of a holding can be sold at a price; None: all of it.
+        """
+        change = fill.change
+        before, after = self.held, self.held + change
         if before == 0 or (before > 0) == (change > 0):
             held, added = float(abs(before)), float(abs(change))
             self.average_price = (self.average_price * held + fill.price * added) / (held + added)
@@ -209,17 +252,22 @@ class Position:
                 self.average_price = 0.0
             elif (after > 0) != (before > 0):
                 self.average_price = fill.price
-        if before == 0 or (after != 0 and (after > 0) != (before > 0)):
-            self.ts_opened = fill.ts
-        elif after == 0:
+        self.before = self.quantity
+        self.quantity = after if sellable is None else sellable(after, fill.price)
+        self.dust = after - self.quantity
+        self.amount, self.dust_amount = float(self.quantity), float(self.dust)
+        if not self.quantity:
             self.ts_opened = 0
-        self.quantity, self.amount = after, float(after)
+        elif not self.before or (self.quantity > 0) != (self.before > 0):
+            self.ts_opened = fill.ts
         self.fees += fill.fee
+        if fill.fee_elsewhere:
+            self.fees_elsewhere += fill.fee
 
     def value(self, price: float) -> float:
         """Return the signed value of the position at a price, in quote currency."""
         return self.amount * price
 
     def unrealized(self, price: float) -> float:
-        """Return the profit of the open quantity at a price, in quote currency."""
-        return self.amount * (price - self.average_price)
+        """Return the profit of all that is held at a price, in quote currency."""
+        return (self.amount + self.dust_amount) * (price - self.average_price)

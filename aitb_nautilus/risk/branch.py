@@ -53,7 +53,7 @@ class Branch:
     def __init__(
         self, starting_equity: float, limits: Sequence[Limit], lots: Mapping[str, LotRules]
     ) -> None:
-        self.ledger = Ledger(starting_equity)
+        self.ledger = Ledger(starting_equity, lots)
         self.guard = Guard(self.ledger, limits, lots)
         self.drawdown = 0.0
         self._peak = starting_equity
@@ -204,7 +204,7 @@ class Branch:
         if position is None:
             return 0.0
         total = position.realized - position.fees + position.funding
-        if with_open and position.quantity:
+        if with_open and position.average_price:
             total += position.unrealized(self.ledger.marks[instrument_id])
         return total
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 
 import msgspec
 
@@ -30,6 +30,20 @@ class LotRules(msgspec.Struct, frozen=True):
     min_quantity: Decimal = ZERO
     min_notional: float = 0.0
     long_only: bool = False
+
+    def is_too_small(self, quantity: Decimal, price: float) -> bool:
+        """Return whether a venue takes no order for so little, at a price in quote currency."""
+        return quantity < self.min_quantity or float(quantity) * price < self.min_notional
+
+    def sellable(self, held: Decimal, price: float) -> Decimal:
+        """Return what of a holding can be sold: whole lots, and nothing if that is too small.
+
+        Only a spot market leaves anything else; what is held there is a coin and no contract.
+        """
+        if not self.long_only:
+            return held
+        whole = (held / self.lot).to_integral_value(ROUND_DOWN) * self.lot
+        return ZERO if whole <= 0 or self.is_too_small(whole, price) else whole
 
 
 class Decision(msgspec.Struct, frozen=True, gc=False):

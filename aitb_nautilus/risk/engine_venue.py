@@ -14,7 +14,7 @@ from nautilus_trader.common import Cache
 from nautilus_trader.model import ClientOrderId, PositionSide, Venue
 
 from aitb_nautilus.messages import OrderStatus
-from aitb_nautilus.risk.translate import fill_fact, kind_of, price_of, side_of
+from aitb_nautilus.risk.translate import fee_fact, fill_fact, kind_of, price_of, side_of
 from aitb_nautilus.risk.venue_facts import VenueFacts, VenueFill, VenueOrder
 
 __all__ = ["find_order", "venue_facts", "venue_order"]
@@ -58,7 +58,12 @@ def find_order(cache: Cache, client_order_id: str) -> tuple[VenueOrder, list[Ven
     order = cache.order(ClientOrderId(client_order_id))
     if order is None:
         return None
-    fills = [fill_fact(e) for e in order.events() if type(e).__name__ == "OrderFilled"]
+    instrument = cache.instrument(order.instrument_id)
+    fills = [
+        fill_fact(e, fee_fact(e, instrument, {}, {}))
+        for e in order.events()
+        if type(e).__name__ == "OrderFilled"
+    ]
     return venue_order(order), [
         VenueFill(
             trade_id=f.trade_id,
@@ -67,6 +72,8 @@ def find_order(cache: Cache, client_order_id: str) -> tuple[VenueOrder, list[Ven
             ts=f.ts,
             fee=f.fee,
             liquidity=f.liquidity,
+            base_fee=f.base_fee,
+            fee_elsewhere=f.fee_elsewhere,
         )
         for f in fills
     ]

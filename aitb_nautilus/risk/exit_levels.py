@@ -169,7 +169,7 @@ class ExitLevels:
         """Take in a further fill of the position, of an order with that purpose."""
         state = self.state
         if (fill.side == "BUY") == (state.direction > 0):
-            state.opened_quantity += fill.quantity
+            state.opened_quantity += abs(fill.change)
         for i, name in enumerate(self._names()):
             if name == purpose:
                 state.taken[i] += fill.quantity

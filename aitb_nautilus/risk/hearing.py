@@ -146,8 +146,7 @@ class Hearing:
         if not self._exits:
             return
         position = self._ledger.position(strategy_id, instrument_id)
-        after = position.quantity
-        before = after - (fill.quantity if fill.side == "BUY" else -fill.quantity)
+        after, before = position.quantity, position.before
         if before == 0 or (after != 0 and (after > 0) == (before > 0)):
             return
         key, total = (strategy_id, instrument_id), position.realized - position.fees

@@ -262,6 +262,7 @@ class Holdings:
             if covers is not None and not covers(strategy_id, instrument_id):
                 continue
             pnl += position.realized - position.fees + position.funding
+            pnl += position.dust_amount * (mark - position.average_price)
             amount = position.amount
             if amount:
                 value = amount * mark

@@ -56,7 +56,10 @@ class CarriedOrder(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class CarriedPosition(msgspec.Struct, frozen=True, gc=False):
-    """A position; its quantity is signed, in base currency, its price in quote currency."""
+    """What is held, dust among it; signed, in base currency, its price in quote currency.
+
+    Of dust alone `ts_opened` is when it was carried.
+    """
 
     strategy_id: str
     instrument_id: str
@@ -128,9 +131,9 @@ def carry(
         from_run=from_run,
         balance=balance,
         positions=tuple(
-            CarriedPosition(owner, name, p.quantity, p.average_price, p.ts_opened)
+            CarriedPosition(owner, name, p.held, p.average_price, p.ts_opened or now)
             for (owner, name), p in ledger.positions.items()
-            if p.quantity
+            if p.held
         ),
         orders=tuple(
             CarriedOrder(
@@ -171,8 +174,6 @@ def take_over(carried: Carried, ledger: Ledger) -> None:
     A position becomes one fill at its average price, at the time at which it was opened and
     without a fee: what it cost was paid in the run before.
     """
-    if carried.balance is not None:
-        ledger.begin_with(carried.balance)
     for one in carried.positions:
         name = f"{CARRIED}-{one.strategy_id}-{one.instrument_id}"
         side: Side = "BUY" if one.quantity > 0 else "SELL"
@@ -206,6 +207,8 @@ def take_over(carried: Carried, ledger: Ledger) -> None:
                 "",
             )
         )
+    if carried.balance is not None:
+        ledger.settle_on(carried.balance)  # after the fills: a coin that is held was paid for
     for left in carried.orders:
         order = Order(
             client_order_id=left.client_order_id,

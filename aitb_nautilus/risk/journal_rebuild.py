@@ -221,4 +221,6 @@ def _fill(record: Record, filled: Filled) -> Fill:
         filled.quantity,
         filled.fee or 0.0,
         filled.liquidity,
+        filled.base_fee,
+        filled.fee_elsewhere,
     )

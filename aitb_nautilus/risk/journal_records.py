@@ -289,6 +289,8 @@ class Filled(Body, frozen=True):
     liquidity: str = ""
     leaves: Decimal | None = None
     heard: int = 0
+    base_fee: Decimal = Decimal(0)
+    fee_elsewhere: bool = False
 
     @classmethod
     def of(cls, fill: Fill, leaves: Decimal | None = None, heard: int = 0) -> Self:
@@ -302,6 +304,8 @@ class Filled(Body, frozen=True):
             liquidity=fill.liquidity,
             leaves=leaves,
             heard=heard,
+            base_fee=fill.base_fee,
+            fee_elsewhere=fill.fee_elsewhere,
         )
 
 

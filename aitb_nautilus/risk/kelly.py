@@ -121,9 +121,7 @@ class TradeRecord:
 
     def hear_fill(self, fill: Fill, position: Position) -> None:
         """Take in a fill that the position holds already; one that turns it closes a trade."""
-        after = position.quantity
-        change = fill.quantity if fill.side == "BUY" else -fill.quantity
-        before = after - change
+        after, before = position.quantity, position.before
         total = position.realized - position.fees + position.funding
         trade = self._state.open.get(fill.instrument_id)
         turned = before != 0 and after != 0 and (before > 0) != (after > 0)
@@ -135,7 +133,7 @@ class TradeRecord:
             began = total + fill.fee if before == 0 else total
             self._state.open[fill.instrument_id] = OpenTrade(float(abs(after)) * fill.price, began)
         elif trade is not None and after != 0 and abs(after) > abs(before):
-            trade.value += float(fill.quantity) * fill.price
+            trade.value += float(abs(fill.change)) * fill.price
 
     def odds(self) -> tuple[float, float, float] | None:
         """Return the share of trades that won, the mean win and the mean loss, as fractions.

@@ -7,7 +7,7 @@ recorded day.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from itertools import chain
 from types import MappingProxyType
@@ -20,6 +20,7 @@ from aitb_nautilus.messages import (
     OrderUpdate,
 )
 from aitb_nautilus.risk.book import ZERO, Order, Position
+from aitb_nautilus.risk.decision import LotRules
 
 __all__ = ["Ledger", "View"]
 
@@ -35,6 +36,8 @@ class Ledger:
     ----------
     starting_equity
         In the trader's currency, > 0.
+    lots
+        Rounding rules by instrument id: they tell what of a holding is dust.
 
     Attributes
     ----------
@@ -57,8 +60,9 @@ class Ledger:
         changed last stands last.
     """
 
-    def __init__(self, starting_equity: float) -> None:
+    def __init__(self, starting_equity: float, lots: Mapping[str, LotRules] | None = None) -> None:
         self.starting_equity = starting_equity
+        self._lots = {} if lots is None else lots
         self.now = 0
         self.heard = 0
         self.marks: dict[str, float] = {}
@@ -196,7 +200,8 @@ class Ledger:
                 self._forget_if_ended(order)
             elif order.status == "SENT":
                 order.status = "ACCEPTED"
-        self.position(fill.strategy_id, fill.instrument_id).apply(fill)
+        position = self.position(fill.strategy_id, fill.instrument_id)
+        position.apply(fill, self._sellable(fill.instrument_id))
         self.marks.setdefault(fill.instrument_id, fill.price)
         self._touch(fill.instrument_id)
         return True
@@ -246,15 +251,20 @@ class Ledger:
         self.revision += 1
 
     def settle_on(self, balance: float) -> None:
-        """Let starting equity and all that was closed add up to what an account says it holds."""
-        closed = sum(p.realized - p.fees + p.funding for p in self.positions.values())
-        self.begin_with(balance - closed)
+        """Let starting equity and all that was closed add up to what an account says it holds.
+
+        What it has paid for coins that are held still counts as its own: see `balance`.
+        """
+        self.begin_with(balance - sum(self._settled(k[1], p) for k, p in self.positions.items()))
 
     def balance(self) -> float:
-        """Return what the account comes to without what is held, in the trader's currency."""
+        """Return what the account comes to without what is held, in the trader's currency.
+
+        A spot market is paid for what is held: that is no balance any more.
+        """
         total = self.starting_equity
-        for p in self.positions.values():
-            total += p.realized - p.fees + p.funding
+        for (_, instrument_id), p in self.positions.items():
+            total += self._settled(instrument_id, p)
         return total
 
     def equity(self) -> float:
@@ -262,9 +272,23 @@ class Ledger:
         total = self.starting_equity
         for (_, instrument_id), p in self.positions.items():
             total += p.realized - p.fees + p.funding
-            if p.quantity:
+            if p.average_price:
                 total += p.unrealized(self.marks[instrument_id])
         return total
+
+    def _settled(self, instrument_id: str, p: Position) -> float:
+        """Return by how much a position has changed the balance so far."""
+        settled = p.realized - p.fees + p.funding
+        if p.fees_elsewhere:
+            settled += p.fees_elsewhere
+        if p.average_price and self._sellable(instrument_id):
+            settled -= float(p.held) * p.average_price
+        return settled
+
+    def _sellable(self, instrument_id: str) -> Callable[[Decimal, float], Decimal] | None:
+        """Return what tells dust from a position; None: there is no dust in the instrument."""
+        rules = self._lots.get(instrument_id)
+        return rules.sellable if rules is not None and rules.long_only else None
 
     def _settle(self, rate: FundingRate) -> None:
         self.settled.append(rate)

@@ -293,4 +293,6 @@ def _fill(record: Record, body: Filled) -> Fill:
         body.quantity,
         body.fee or 0.0,
         body.liquidity,
+        body.base_fee,
+        body.fee_elsewhere,
     )

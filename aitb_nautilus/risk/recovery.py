@@ -358,6 +358,8 @@ def _fill(known: Order, fill: VenueFill) -> Fill:
         fill.quantity,
         fill.fee,
         fill.liquidity,
+        fill.base_fee,
+        fill.fee_elsewhere,
     )
 
 

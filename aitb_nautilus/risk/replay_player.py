@@ -342,7 +342,8 @@ class RecordingPlayer:
 
 def _fact[T](type_: type[T], values: Any) -> T:
     fields = type_.__struct_fields__  # type: ignore[attr-defined]  # all of them are structs
-    return msgspec.convert(dict(zip(fields, values, strict=True)), type_)
+    # A recording may be from before the last fields were there; they have defaults.
+    return msgspec.convert(dict(zip(fields, values, strict=False)), type_)
 
 
 def _spelled(entry: Entry) -> str:

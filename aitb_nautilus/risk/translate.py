@@ -5,6 +5,7 @@ Prices leave the engine exactly: ``raw`` divided by its scale, never ``as_double
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from sys import intern
 from typing import Any
 
@@ -32,14 +33,15 @@ from aitb_nautilus.messages import (
     Quote,
     Side,
 )
+from aitb_nautilus.risk.fees import Fee, coin_price, fee_of
 from aitb_nautilus.risk.order_port import OrderTerms
 from aitb_nautilus.risk.permits import Permit
 
 __all__ = [
     "bar_fact",
     "build_order",
+    "fee_fact",
     "fill_fact",
-    "foreign_fee",
     "funding_fact",
     "permit_of",
     "price_of",
@@ -90,9 +92,8 @@ def quote_fact(quote: QuoteTick, instrument_id: str) -> Quote:
     )
 
 
-def fill_fact(event: OrderFilled) -> Fill:
+def fill_fact(event: OrderFilled, fee: Fee) -> Fill:
     """Return an engine fill as a fact."""
-    commission = event.commission
     return Fill(
         # Each text is new otherwise, and a node remembers fills as long as it runs.
         intern(str(event.strategy_id)),
@@ -103,21 +104,37 @@ def fill_fact(event: OrderFilled) -> Fill:
         side_of(event.order_side),
         event.last_px.raw / RAW_SCALE,
         event.last_qty.as_decimal(),
-        float(commission.as_decimal()) if commission is not None else 0.0,
+        fee.value,
         "MAKER" if event.liquidity_side == LiquiditySide.MAKER else "TAKER",
+        fee.base,
+        fee.elsewhere,
     )
 
 
-def foreign_fee(event: OrderFilled) -> str:
-    """Return why a fill's fee cannot be counted; empty if it is in the currency of its price."""
+def fee_fact(
+    event: OrderFilled,
+    instrument: Any,
+    instruments: Mapping[str, Any],
+    marks: Mapping[str, float],
+) -> Fee:
+    """Return what an engine fill cost.
+
+    The event's own currency is not looked at: of a spot market it is that of the fee.
+
+    Parameters
+    ----------
+    instrument
+        The engine's, of the fill.
+    instruments, marks
+        As of `coin_price`.
+    """
     commission = event.commission
-    if commission is None or not commission.raw or commission.currency == event.currency:
-        return ""
-    return (
-        f"the fee of trade {event.trade_id} is {commission}, not in {event.currency.code}: profit, "
-        f"equity and limits would be counted wrongly; let the venue take fees in "
-        f"{event.currency.code}"
-    )
+    if commission is None:
+        return Fee(0.0)
+    coin, quote = commission.currency.code, instrument.quote_currency.code
+    worth = coin_price(coin, quote, instruments, marks) if coin != quote else None
+    price = event.last_px.raw / RAW_SCALE
+    return fee_of(commission.as_decimal(), coin, price, instrument, worth)
 
 
 def update_fact(event: Any) -> OrderUpdate | None:

@@ -69,6 +69,8 @@ class VenueFill(msgspec.Struct, frozen=True, kw_only=True):
         In quote currency; positive is paid.
     liquidity
         ``"MAKER"`` or ``"TAKER"``; empty if the venue does not say.
+    base_fee, fee_elsewhere
+        As of a `Fill`.
     """
 
     trade_id: str
@@ -77,6 +79,8 @@ class VenueFill(msgspec.Struct, frozen=True, kw_only=True):
     ts: int
     fee: float = 0.0
     liquidity: str = ""
+    base_fee: Decimal = Decimal(0)
+    fee_elsewhere: bool = False
 
 
 class VenueFacts(msgspec.Struct, frozen=True, kw_only=True):

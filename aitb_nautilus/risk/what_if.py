@@ -303,7 +303,8 @@ class WhatIf:
             other.hear_fill(fill)
         elif quantity:
             fee = fill.fee * float(quantity / fill.quantity)
-            other.hear_fill(replace(fill, quantity=quantity, fee=fee))
+            kept = fill.base_fee * quantity / fill.quantity
+            other.hear_fill(replace(fill, quantity=quantity, fee=fee, base_fee=kept))
         order = own.ledger.orders.get(id_)
         if order is not None and not order.is_open:
             other.end(id_, fill.ts)

@@ -176,8 +176,11 @@ def equity_curve(
 
 
 def signed_cash(fill: Fill) -> float:
-    """Return what a fill pays out (negative) or brings in, before its fee, quote currency."""
-    value = float(fill.quantity) * fill.price
+    """Return what a fill pays out (negative) or brings in, before its fee, quote currency.
+
+    What the venue has kept of a coin that was bought is not received, and counts as the fee.
+    """
+    value = float(abs(fill.change)) * fill.price
     return -value if fill.side == "BUY" else value
 
 
@@ -207,7 +210,7 @@ def held_at(fills: Sequence[Fill], times: TimeArray, ts: TimeArray) -> FloatArra
     held = []
     total = fills[0].quantity * 0
     for fill in fills:
-        total += fill.quantity if fill.side == "BUY" else -fill.quantity
+        total += fill.change
         held.append(float(total))
     steps = np.array([0.0, *held])
     at: FloatArray = steps[np.searchsorted(times, ts, side="right")]

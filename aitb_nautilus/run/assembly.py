@@ -128,7 +128,8 @@ def _context(
     stage: ReplayStage | None,
 ) -> Context:
     balance = sum(float(v.balance()[0]) for v in desk.config.venues)
-    ledger = Ledger(balance)
+    lots = lot_rules(specs.values())
+    ledger = Ledger(balance, lots)
     refuse_unknown_scopes(
         desk.config.risk,
         str(desk.path),
@@ -136,7 +137,7 @@ def _context(
         strategies=[s.id for s in desk.config.strategies],
         instruments=list(specs),
     )
-    guard = Guard(ledger, limits, lot_rules(specs.values()))
+    guard = Guard(ledger, limits, lots)
     instruments = {spec.id: engine_instrument(spec) for spec in specs.values()}
     trader = desk.config.trader.id
     if stage is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -13,7 +13,7 @@ from aitb_nautilus.market.bars import RAW_SCALE
 from aitb_nautilus.messages import Fill
 from aitb_nautilus.observe.run_record import Ambiguous
 from aitb_nautilus.risk.ledger import Ledger
-from aitb_nautilus.risk.translate import fill_fact, price_of, side_of
+from aitb_nautilus.risk.translate import fee_fact, fill_fact, price_of, side_of
 from aitb_nautilus.run.engine import BuiltEngine
 from aitb_nautilus.run.preparation import Preparation
 from aitb_nautilus.run.traded import Traded
@@ -33,7 +33,7 @@ def traded_in_backtest(preparation: Preparation, built: BuiltEngine) -> Traded:
     ledger = preparation.context.ledger
     orders = _in_order(built.engine.cache.orders(), ledger)
     return Traded(
-        fills=_fills(orders, ledger),
+        fills=_fills(orders, ledger, preparation.context.instruments),
         orders=[_order_row(order, preparation) for order in orders],
         purposes={name: order.purpose for name, order in ledger.orders.items()},
         references={
@@ -62,7 +62,7 @@ def balances_at(portfolio: Any, venue: str) -> dict[str, Any]:
     return {currency.code: money for currency, money in account.balances_total().items()}
 
 
-def _fills(orders: Sequence[Any], ledger: Ledger) -> list[Fill]:
+def _fills(orders: Sequence[Any], ledger: Ledger, instruments: Mapping[str, Any]) -> list[Fill]:
     """Return all fills of all orders, in the order in which they happened.
 
     The engine's orders have all of them. Which of two in the same moment came first only the ledger
@@ -75,7 +75,10 @@ def _fills(orders: Sequence[Any], ledger: Ledger) -> list[Fill]:
         for event in order.events()
         if type(event).__name__ == "OrderFilled"
     ]
-    fills = [fill_fact(event) for event in events]
+    fills = [
+        fill_fact(e, fee_fact(e, instruments[str(e.instrument_id)], instruments, ledger.marks))
+        for e in events
+    ]
     return sorted(fills, key=lambda f: (f.ts, place.get(f.trade_id, len(place))))
 
 

@@ -16,6 +16,7 @@ from aitb_nautilus.errors import DataError, RunError
 from aitb_nautilus.files import whole_file
 from aitb_nautilus.messages import OrderStatus
 from aitb_nautilus.observe.run_record import Mode
+from aitb_nautilus.risk.decision import LotRules
 from aitb_nautilus.risk.exit_levels import ExitState
 from aitb_nautilus.risk.journal_carried import Carried, carry
 from aitb_nautilus.risk.journal_file import JOURNAL_NAME
@@ -130,7 +131,9 @@ class LastRunFile:
             ) from e
 
 
-def history_of(last: LastRun | None, runs: Path, now: int) -> History:
+def history_of(
+    last: LastRun | None, runs: Path, now: int, lots: Mapping[str, LotRules] | None = None
+) -> History:
     """Return what the last run left, read from its journal.
 
     Parameters
@@ -141,6 +144,8 @@ def history_of(last: LastRun | None, runs: Path, now: int) -> History:
         Where run folders are now: the journal is looked for there as well, if it was moved.
     now
         ns UTC.
+    lots
+        Rounding rules by instrument id; see `Ledger`.
 
     Raises
     ------
@@ -163,7 +168,7 @@ def history_of(last: LastRun | None, runs: Path, now: int) -> History:
             f"(aitb firewall), and resume"
         )
         return History(Carried(from_run=last.run_id), missing=missing)
-    ledger = Ledger(0.0)
+    ledger = Ledger(0.0, lots)
     own = OwnTrades(found, ledger)
     rebuild(found, ledger, own.hear_fill)
     balance = ledger.balance() if ledger.starting_equity else None

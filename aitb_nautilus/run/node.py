@@ -281,9 +281,8 @@ class _NodeRun:
     def _recover_from(self) -> NodeRecovery:
         """Carry what the last run left into this one's journal."""
         last = LastRun(self._writer.folder.name, str(self._writer.folder.absolute()))
-        history = history_of(
-            self._last_run.read(), Path(self._run.desk.config.backtest.runs), time.time_ns()
-        )
+        runs, lots = Path(self._run.desk.config.backtest.runs), self._context.guard.lots
+        history = history_of(self._last_run.read(), runs, time.time_ns(), lots)
         recovery = NodeRecovery(self._run, history, self._last_run, last, self._log.note)
         recovery.connect(self._built.cache, self._built.gate)
         recovery.begin()

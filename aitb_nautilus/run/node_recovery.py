@@ -24,6 +24,7 @@ from aitb_nautilus.risk.firewall import Explained, Unexplained, expected_balance
 from aitb_nautilus.risk.firewall_check import Firewall
 from aitb_nautilus.risk.firewall_file import FirewallFile
 from aitb_nautilus.risk.firewall_settled import settle_by_node
+from aitb_nautilus.risk.journal_carried import CarriedPosition
 from aitb_nautilus.risk.recovery import resting
 from aitb_nautilus.risk.taking_over import begin_day, bind, hold, know_sent, put_back, settle_on
 from aitb_nautilus.risk.trading_states import Halt
@@ -226,9 +227,13 @@ class NodeRecovery:
         self._reopening = Reopening(
             self._context,
             {s.component_id: s for s in self._run.strategies},
-            self._history.carried.positions,
+            tuple(p for p in self._history.carried.positions if self._is_held(p)),
             on_quotes=self._run.desk.config.paper.fills == "quotes",
         )
+
+    def _is_held(self, one: CarriedPosition) -> bool:
+        """Return whether something carried is a position, and not dust."""
+        return bool(self._context.ledger.position(one.strategy_id, one.instrument_id).quantity)
 
     def _go_on_reopening(self, reopening: Reopening, now: int) -> None:
         if not reopening.go_on(self._cache, now):

@@ -94,6 +94,7 @@ def collect(preparation: Preparation, traded: Traded) -> Results:
         last_prices={i: float(f.close[-1]) for i, f in frames.items() if len(f)},
         interval_ns=interval_ns,
         end=int(curve.ts[-1]),
+        lots=preparation.context.guard.lots,
     )
     tables = {
         "equity": _equity_table(curve),
@@ -266,6 +267,7 @@ def _fill_row(
 ) -> dict[str, Any]:
     return msgspec.structs.asdict(fill) | {
         "quantity": float(fill.quantity),
+        "base_fee": float(fill.base_fee),
         "reference_price": references.get(fill.client_order_id),
         "slippage": slippage[fill.trade_id],
         "purpose": purposes.get(fill.client_order_id, "exit:flatten"),

@@ -2,6 +2,9 @@
 
 A fill that turns a position around ends one trip and begins the next; its fee and slippage are
 split by quantity.
+
+What a spot market leaves of a position that was closed, and is too little to be sold, goes into the
+next trip at what it cost.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from typing import Literal
 import msgspec
 
 from aitb_nautilus.messages import Fill
+from aitb_nautilus.risk.decision import LotRules
 from aitb_nautilus.run.accounting import FundingPayment
 
 __all__ = ["RoundTrip", "round_trips"]
@@ -58,7 +62,7 @@ class RoundTrip(msgspec.Struct, kw_only=True):
 class _Builder:
     """Collect the fills of one trip."""
 
-    def __init__(self, fill: Fill, position_id: str) -> None:
+    def __init__(self, fill: Fill, position_id: str, rest: tuple[Decimal, float]) -> None:
         self.trip = RoundTrip(
             position_id=position_id,
             strategy_id=fill.strategy_id,
@@ -66,9 +70,9 @@ class _Builder:
             side="LONG" if fill.side == "BUY" else "SHORT",
             ts_open=fill.ts,
         )
-        self.held = Decimal(0)
-        self._opened = 0.0
-        self._opened_value = 0.0
+        self.held, price = rest
+        self._opened = float(self.held)
+        self._opened_value = self._opened * price
         self._closed = 0.0
         self._closed_value = 0.0
 
@@ -91,6 +95,13 @@ class _Builder:
             self.held -= quantity
         self.trip.fees += fill.fee * share
         self.trip.slippage += slippage * share
+
+    def leave_rest(self) -> tuple[Decimal, float]:
+        """Take out what is still held, and return how much it is and what one unit of it cost."""
+        price, rest = self._opened_value / self._opened, float(self.held)
+        self._opened -= rest
+        self._opened_value -= rest * price
+        return self.held, price
 
     def finish(self, interval_ns: int, end: int, last_price: float | None) -> RoundTrip:
         """Return the trip; `last_price` values what is still held."""
@@ -116,6 +127,7 @@ def round_trips(
     last_prices: Mapping[str, float],
     interval_ns: Mapping[str, int],
     end: int,
+    lots: Mapping[str, LotRules] | None = None,
 ) -> list[RoundTrip]:
     """Return all round trips, by time of their opening.
 
@@ -133,11 +145,14 @@ def round_trips(
         Last close and length of bars, by instrument id.
     end
         Close of the last bar, ns UTC.
+    lots
+        Rounding rules by instrument id.
     """
     funding: dict[tuple[str, str], list[FundingPayment]] = defaultdict(list)
     for payment in payments:
         funding[payment.strategy_id, payment.instrument_id].append(payment)
     builders: dict[tuple[str, str], _Builder] = {}
+    rests: dict[tuple[str, str], tuple[Decimal, float]] = {}
     finished: list[RoundTrip] = []
 
     def close(key: tuple[str, str], ts: int, *, is_open: bool) -> None:
@@ -151,14 +166,18 @@ def round_trips(
 
     for fill in fills:
         key = (fill.strategy_id, fill.instrument_id)
-        left = fill.quantity
+        left = traded = abs(fill.change)
         cost = slippage.get(fill.trade_id, 0.0)
         builder = builders.get(key)
         if builder is not None and (fill.side == "BUY") != (builder.trip.side == "LONG"):
             part = min(left, builder.held)
-            builder.add(fill, part, float(part / fill.quantity), cost)
+            builder.add(fill, part, float(part / traded), cost)
             left -= part
-            if builder.held == 0:
+            rules = None if lots is None else lots.get(fill.instrument_id)
+            rest = builder.held if rules is None else rules.sellable(builder.held, fill.price)
+            if rest == 0:
+                if builder.held:
+                    rests[key] = builder.leave_rest()
                 builder.trip.ts_close = fill.ts
                 builder.trip.exit_purpose = purposes.get(fill.client_order_id)
                 close(key, fill.ts, is_open=False)
@@ -166,8 +185,9 @@ def round_trips(
         if left > 0:
             if builder is None:
                 count = len(finished) + len(builders) + 1
-                builder = builders[key] = _Builder(fill, f"P-{count:06d}")
-            builder.add(fill, left, float(left / fill.quantity), cost)
+                rest_before = rests.pop(key, (Decimal(0), 0.0))
+                builder = builders[key] = _Builder(fill, f"P-{count:06d}", rest_before)
+            builder.add(fill, left, float(left / traded), cost)
     for key in list(builders):
         close(key, end, is_open=True)
     return sorted(finished, key=lambda t: (t.ts_open, t.position_id))
