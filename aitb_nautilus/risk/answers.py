@@ -262,7 +262,9 @@ class Answers:
         self._go_on(order.instrument_id)
 
     def _go_on(self, instrument_id: str) -> None:
-        """Send what waited for a close that this fact has ended."""
+        """Send what waited for a close, or for coins, that this fact has ended or set free."""
+        if self._context.locks is not None:
+            self._context.locks.go_on(self._id, instrument_id)
         if self._context.turns is not None:
             self._context.turns.go_on(self._id, instrument_id)
 

@@ -15,6 +15,7 @@ from aitb_nautilus.risk.chronicle import Chronicle
 from aitb_nautilus.risk.guard import Guard
 from aitb_nautilus.risk.kelly import TradeRecord
 from aitb_nautilus.risk.ledger import Ledger
+from aitb_nautilus.risk.locks import Locks
 from aitb_nautilus.risk.order_port import OrderPort
 from aitb_nautilus.risk.risk_parity import RiskParity
 from aitb_nautilus.risk.sources import PredictionSource
@@ -85,6 +86,8 @@ class Context(msgspec.Struct, frozen=True):
     caught_up
         What the engine knows to be filled, by the id of an order whose fills the venue itself has
         told: the engine, which had missed them, makes up others when it finds out.
+    locks
+        Holds sales on spot markets while their coins are locked; None: nothing locks them.
     turns
         Holds what opens while a close is on its way; None: commands arrive in the order of sending.
     latencies
@@ -116,6 +119,7 @@ class Context(msgspec.Struct, frozen=True):
     deferred: list[tuple[Any, Any]] | None = None
     ask_venue: Callable[[str], bool] = lambda _: False
     caught_up: dict[str, Callable[[], Decimal]] = msgspec.field(default_factory=dict)
+    locks: Locks | None = None
     turns: Turns | None = None
     latencies: Latencies = msgspec.field(default_factory=Latencies)
     chronicle: Chronicle = cast("Chronicle", None)
@@ -143,6 +147,12 @@ class Context(msgspec.Struct, frozen=True):
                 "Take it out of one of them, or give an ensemble another name",
             )
         self.sources[source.model] = source
+
+    def expire(self, ts: int) -> None:
+        """Give up what has waited too long; now, ns UTC."""
+        for waiting in (self.turns, self.locks):
+            if waiting is not None:
+                waiting.expire(ts)
 
     def halt_from_node(self, reason: str, ts: int) -> None:
         """Halt for a reason that lies in the node itself, and not in what the desk decides."""

@@ -7,15 +7,17 @@ its turn. A halt that comes in between is asked once more before it leaves.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from functools import partial
 from typing import Literal
 
-from aitb_nautilus.messages import ORDER_SENT, OrderSent
+from aitb_nautilus.messages import ORDER_SENT, CancelIntent, OrderSent
 from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.decision import Decision
 from aitb_nautilus.risk.journal_records import Sent
-from aitb_nautilus.risk.order_port import OrderPort
+from aitb_nautilus.risk.locks import Sale
+from aitb_nautilus.risk.order_port import OrderPort, OrderTerms
 from aitb_nautilus.risk.port_calls import PortCalls
 
 __all__ = ["Departures"]
@@ -70,6 +72,50 @@ class Departures:
     def _call(self, send: Callable[[], None]) -> None:
         with self._calls:
             send()
+
+    def leave(self, order: Order, terms: OrderTerms) -> None:
+        """Send an order, as soon as somebody hears it and if it may then still leave."""
+
+        def send() -> None:
+            if self.may_still_leave([order]):
+                self._port.submit(terms)
+                self.announce(terms.client_order_id, terms.instrument_id, "submit")
+
+        self.send(terms.instrument_id, send)
+
+    def sale(
+        self,
+        order: Order,
+        terms: OrderTerms,
+        sell: Callable[[Decimal], None],
+        cancel: Callable[[CancelIntent], None],
+    ) -> Sale:
+        """Return an order that may have to wait until what it sells is free.
+
+        Parameters
+        ----------
+        sell
+            Wishes for the same of another quantity, base currency.
+        cancel
+            Cancels what locks it.
+        """
+
+        def send() -> None:
+            # Only now: after a crash the venue is asked for what the journal says was sent.
+            self.journalled([order])
+            self.leave(order, terms)
+
+        def give_up(why: str) -> None:
+            self.withdraw([order], f"not sent: {why}")
+
+        def again(quantity: Decimal) -> None:
+            give_up(f"{quantity} is left to sell")
+            sell(quantity)
+
+        def unlock(client_order_id: str) -> None:
+            cancel(CancelIntent(client_order_id=client_order_id))
+
+        return Sale(order, unlock, send, give_up, again)
 
     def may_still_leave(self, orders: Sequence[Order]) -> bool:
         """Return whether orders that may have had to wait may leave; else take them back.

@@ -8,7 +8,7 @@ from aitb_nautilus.messages import CancelIntent, Intent, ModifyIntent, OrderInte
 from aitb_nautilus.risk.book import ZERO, Order
 from aitb_nautilus.risk.ledger import View
 
-__all__ = ["bring_to", "fitting"]
+__all__ = ["bring_to", "differs", "fitting"]
 
 
 def fitting(view: View, instrument_id: str) -> Iterator[CancelIntent | ModifyIntent]:
@@ -49,12 +49,7 @@ def bring_to(order: Order | None, wanted: OrderIntent, tick: float) -> Iterator[
         return
     if order.status != "ACCEPTED":
         return
-    is_stop = wanted.trigger_price is not None
-    price = (wanted.trigger_price if is_stop else wanted.price) or 0.0
-    resting = (order.trigger_price if is_stop else order.price) or 0.0
-    tighter = (price - resting) * (1 if wanted.side == "SELL" else -1)
-    # Both stand on the grid: half a tick tells a move from float arithmetic.
-    moved = (tighter if is_stop else abs(tighter)) > tick / 2
+    is_stop, price, moved = _moved(order, wanted, tick)
     quantity = wanted.quantity or ZERO
     if moved or order.leaves != quantity:
         yield ModifyIntent(
@@ -64,3 +59,18 @@ def bring_to(order: Order | None, wanted: OrderIntent, tick: float) -> Iterator[
             trigger_price=price if moved and is_stop else None,
             purpose=wanted.purpose,
         )
+
+
+def differs(order: Order, wanted: OrderIntent, tick: float) -> bool:
+    """Return whether an exit that rests is not what should rest; a stop may be tighter."""
+    return _moved(order, wanted, tick)[2] or order.leaves != wanted.quantity
+
+
+def _moved(order: Order, wanted: OrderIntent, tick: float) -> tuple[bool, float, bool]:
+    """Return whether it is a stop, where it should stand, and whether it must be moved there."""
+    is_stop = wanted.trigger_price is not None
+    price = (wanted.trigger_price if is_stop else wanted.price) or 0.0
+    resting = (order.trigger_price if is_stop else order.price) or 0.0
+    tighter = (price - resting) * (1 if wanted.side == "SELL" else -1)
+    # Both stand on the grid: half a tick tells a move from float arithmetic.
+    return is_stop, price, (tighter if is_stop else abs(tighter)) > tick / 2

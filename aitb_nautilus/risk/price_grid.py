@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import math
 from decimal import Decimal
+from typing import Protocol
 
 from aitb_nautilus.messages import Side
 
-__all__ = ["goes_up", "on_grid"]
+__all__ = ["goes_up", "on_grid", "wish_on_grid"]
 
 _NEARLY = 1e-6
 """Of a tick: so near to the grid, a price is on it, and only float arithmetic took it off."""
+
+_ABSURD = 1e12
+"""No instrument has such a price, and the engine can hardly hold one: the guard refuses it."""
+
+
+class _Round(Protocol):
+    def __call__(self, price: float, *, up: bool) -> float: ...
 
 
 def on_grid(price: float, tick: Decimal, *, up: bool) -> float:
@@ -63,3 +71,40 @@ def goes_up(kind: str, side: Side, *, is_trigger: bool, reduces: bool) -> bool:
     if reduces and "STOP" in kind:
         return buys
     return not buys
+
+
+def wish_on_grid(
+    wish: tuple[str, Side, float | None, float | None],
+    mark: float | None,
+    rounded: _Round,
+    *,
+    reduces: bool,
+) -> tuple[float | None, float | None]:
+    """Return limit and trigger price of a wish on the grid.
+
+    Which way they go is said by `goes_up`; one that would reach the market by it, where a venue
+    refuses a stop, goes the other way.
+
+    Parameters
+    ----------
+    wish
+        Kind, side, limit price, trigger price; quote currency.
+    mark
+        Last price; None before the first.
+    rounded
+        Puts a price onto the grid.
+    reduces
+        As in `goes_up`.
+    """
+    kind, side, limit, trigger = wish
+
+    def put(price: float | None, *, is_trigger: bool) -> float | None:
+        if price is None or not 0 < price < _ABSURD:
+            return price
+        up = goes_up(kind, side, is_trigger=is_trigger, reduces=reduces)
+        near = rounded(price, up=up)
+        if is_trigger and mark is not None and (price < mark <= near or price > mark >= near):
+            return rounded(price, up=not up)
+        return near
+
+    return put(limit, is_trigger=False), put(trigger, is_trigger=True)

@@ -77,8 +77,8 @@ class NodeAgain:
                 guard.memory.begin()
                 if what[2]:
                     guard.begin_anew(what[1])
-            case "expire" if context.turns is not None:
-                context.turns.expire(what[0])
+            case "expire":
+                context.expire(what[0])
             case "halted":
                 guard.halt(*what)
             case "failed":

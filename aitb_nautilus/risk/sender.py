@@ -7,6 +7,7 @@ ways pass the same guard. It holds nothing of the engine: what is allowed leaves
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from functools import partial
 from itertools import count
 from time import perf_counter_ns
@@ -33,13 +34,10 @@ from aitb_nautilus.risk.ledger import View
 from aitb_nautilus.risk.order_port import OrderPort, OrderTerms, plan
 from aitb_nautilus.risk.permits import Permit
 from aitb_nautilus.risk.port_calls import PortCalls
-from aitb_nautilus.risk.price_grid import goes_up
+from aitb_nautilus.risk.price_grid import wish_on_grid
 from aitb_nautilus.risk.silence import LIVE_ORDERS, silence
 
 __all__ = ["OrderSender", "cause_of"]
-
-_ABSURD = 1e12
-"""No instrument has such a price, and the engine can hardly hold one: the guard refuses it."""
 
 
 class OrderSender:
@@ -117,16 +115,15 @@ class OrderSender:
         terms = plan(intent, decision.quantity, name, self._port)
         self._context.latencies.allowed(name, cause_of(fact), at_once=terms.kind == "MARKET")
         noted = self._note(terms, intent, decision)
+        locks = self._context.locks
+        if locks is not None and locks.concerns(noted):
+            sell = partial(self._sell, intent, wish, fact)
+            locks.take(self._departures.sale(noted, terms, sell, self.cancel), self._port.now())
+            return decision
         refusal = self._departures.journalled([noted])
         if refusal is not None:
             return refusal
-
-        def send() -> None:
-            if self._departures.may_still_leave([noted]):
-                self._port.submit(terms)
-                self._departures.announce(terms.client_order_id, intent.instrument_id, "submit")
-
-        leave = partial(self._departures.send, intent.instrument_id, send)
+        leave = partial(self._departures.leave, noted, terms)
         if decision.reducing or self._context.turns is None:
             leave()
         else:
@@ -134,6 +131,11 @@ class OrderSender:
                 noted, self._port.now(), leave, partial(self._departures.give_up, noted)
             )
         return decision
+
+    def _sell(
+        self, intent: OrderIntent, wish: OrderIntent | CloseIntent, fact: Fact, quantity: Decimal
+    ) -> None:
+        self.submit(replace(intent, quantity=quantity), wish, fact)
 
     def submit_built(
         self, orders: Sequence[OrderTerms], send: Callable[[], None]
@@ -204,10 +206,14 @@ class OrderSender:
         order = self._context.ledger.orders.get(intent.client_order_id)
         if order is None or not order.is_open or self.is_silenced(order.instrument_id):
             return
-        turns = self._context.turns
-        if turns is not None and turns.take_back(order.client_order_id):
+        turns, locks = self._context.turns, self._context.locks
+        if (turns is not None and turns.take_back(order.client_order_id)) or (
+            locks is not None and locks.take_back(order.client_order_id)
+        ):
             self._departures.withdraw([order], "it was cancelled before it left")
             return
+        if locks is not None:
+            locks.note_cancel(order.client_order_id)
 
         def send() -> None:
             if intent.client_order_id in self._context.ledger.orders:  # else it never left
@@ -226,12 +232,8 @@ class OrderSender:
         if order is None or not order.is_open:
             return None
         instrument_id = order.instrument_id
-        turns = self._context.turns
-        if turns is not None and turns.holds(order.client_order_id):
-            line = (
-                f"order {intent.client_order_id} has not left yet, it waits for the close before "
-                f"it; cancel it, and wish anew"
-            )
+        line = self._unchangeable(order)
+        if line:
             refusal = guard.refuse(instrument_id, self._strategy_id, self._now(), "order", line)
             self._decided_change(intent, refusal)
             return refusal
@@ -243,6 +245,17 @@ class OrderSender:
             self._decided_change(intent, decision)
             return decision
         return self._change(intent, order, decision)
+
+    def _unchangeable(self, order: Order) -> str:
+        """Return why an open order cannot be changed; empty if it can."""
+        turns, locks, name = self._context.turns, self._context.locks, order.client_order_id
+        if turns is not None and turns.holds(name):
+            why = "has not left yet, it waits for the close before it"
+        elif locks is not None and locks.is_spot(order.instrument_id):
+            why = "cannot be changed, a spot market only replaces orders"
+        else:
+            return ""
+        return f"order {name} {why}; cancel it, and wish anew"
 
     def _change(self, intent: ModifyIntent, order: Order, decision: Decision) -> Decision | None:
         """Send an allowed change, unless the order is what it asks for already."""
@@ -298,32 +311,19 @@ class OrderSender:
                 self.modify(intent)
 
     def _on_grid[T: (OrderIntent, ModifyIntent)](self, intent: T, order: OrderIntent | Order) -> T:
-        """Put the prices of a wish onto the grid: what is judged is what is sent.
-
-        Which way they go is said by `goes_up`; one that would reach the market by it, where a venue
-        refuses a stop, goes the other way.
-        """
+        """Put the prices of a wish onto the grid: what is judged is what is sent."""
         instrument_id = order.instrument_id
         if instrument_id not in self._context.guard.lots:
             return intent  # The guard will say so.
         held, buys = self._view.quantity(instrument_id), order.side == "BUY"
         reduces = order.reduce_only or (held < 0 if buys else held > 0)
-        mark = self._context.ledger.marks.get(instrument_id)
-
-        def put(price: float | None, *, is_trigger: bool) -> float | None:
-            if price is None or not 0 < price < _ABSURD:
-                return price
-            up = goes_up(order.kind, order.side, is_trigger=is_trigger, reduces=reduces)
-            near = self._port.on_grid(instrument_id, price, up=up)
-            if is_trigger and mark is not None and (price < mark <= near or price > mark >= near):
-                return self._port.on_grid(instrument_id, price, up=not up)
-            return near
-
-        return replace(
-            intent,
-            price=put(intent.price, is_trigger=False),
-            trigger_price=put(intent.trigger_price, is_trigger=True),
+        price, trigger_price = wish_on_grid(
+            (order.kind, order.side, intent.price, intent.trigger_price),
+            self._context.ledger.marks.get(instrument_id),
+            partial(self._port.on_grid, instrument_id),
+            reduces=reduces,
         )
+        return replace(intent, price=price, trigger_price=trigger_price)
 
     def _judge_built(self, client_order_id: str, intent: OrderIntent) -> Decision:
         if self._is_used(client_order_id):

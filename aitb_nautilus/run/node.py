@@ -256,8 +256,7 @@ class _NodeRun:
             self._dead_man.tick()
         self._news.say()
         self._letting_go.take(time.time_ns())
-        if self._context.turns is not None:
-            self._context.turns.expire(time.time_ns())
+        self._context.expire(time.time_ns())
         now = time.monotonic()
         if now >= self._next_snapshot and self._built.gate.is_warm:
             self._next_snapshot = now + self._live.snapshot_secs

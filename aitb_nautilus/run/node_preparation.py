@@ -14,6 +14,8 @@ from aitb_nautilus.market.instruments import InstrumentSettings
 from aitb_nautilus.market.times import iso
 from aitb_nautilus.observe.run_record import DataRecord, Mode
 from aitb_nautilus.risk.capture import RunState
+from aitb_nautilus.risk.context import Context
+from aitb_nautilus.risk.locks import Locks
 from aitb_nautilus.risk.turns import Turns
 from aitb_nautilus.run.assembly import assemble, reference_bar_types, venue_of
 from aitb_nautilus.run.bar_gate import GatePlan
@@ -28,10 +30,12 @@ from aitb_nautilus.run.preparation import Preparation
 from aitb_nautilus.run.venue_bars import VenueBars, bars_of
 from aitb_nautilus.run.warm_up import bars_before, past_in_catalog
 
-PATIENCE_NS = 3_000_000_000
+_PATIENCE_NS = 3_000_000_000
 """How long what opens waits for the close before it."""
+_LOCKED_NS = 10_000_000_000
+"""Longer than the engine takes to find out that a cancel was done of which it was not told."""
 
-__all__ = ["PATIENCE_NS", "NodePreparation", "prepare_node", "with_bars"]
+__all__ = ["NodePreparation", "keep_order", "prepare_node", "with_bars"]
 
 
 class NodePreparation(msgspec.Struct, frozen=True):
@@ -50,6 +54,13 @@ class NodePreparation(msgspec.Struct, frozen=True):
     run: Preparation
     plan: GatePlan
     reference_bar_types: Sequence[str]
+
+
+def keep_order(context: Context) -> None:
+    """Let commands that must not overtake others wait: a live venue keeps no order of them."""
+    ledger, lots, tape = context.ledger, context.guard.lots, context.tape
+    msgspec.structs.force_setattr(context, "turns", Turns(ledger, _PATIENCE_NS, tape))
+    msgspec.structs.force_setattr(context, "locks", Locks(ledger, lots, _LOCKED_NS, tape))
 
 
 def prepare_node(desk: Desk, run_state: RunState, mode: Mode, now: int) -> NodePreparation:
@@ -93,9 +104,7 @@ def prepare_node(desk: Desk, run_state: RunState, mode: Mode, now: int) -> NodeP
         venues = with_kept_balances(desk, venues)
     balance = sum(float(v.balance()[0]) for v in venues.values())
     context.ledger.starting_equity = balance
-    msgspec.structs.force_setattr(
-        context, "turns", Turns(context.ledger, PATIENCE_NS, context.tape)
-    )
+    keep_order(context)
     run = Preparation(
         desk=desk,
         context=context,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from msgspec.structs import force_setattr, replace
+from msgspec.structs import replace
 
 from aitb_nautilus.errors import DataError, ModelError
 from aitb_nautilus.market.times import iso
@@ -27,10 +27,9 @@ from aitb_nautilus.risk.replay_stage import ReplayStage
 from aitb_nautilus.risk.strategy import GuardedStrategy
 from aitb_nautilus.risk.tape import Entry
 from aitb_nautilus.risk.tape_file import INPUTS_NAME, read_entries
-from aitb_nautilus.risk.turns import Turns
 from aitb_nautilus.run.assembly import assemble
 from aitb_nautilus.run.load import Component, Desk, load_config
-from aitb_nautilus.run.node_preparation import PATIENCE_NS
+from aitb_nautilus.run.node_preparation import keep_order
 from aitb_nautilus.run.recorded_run import RecordedRun
 from aitb_nautilus.run.recording import HEADER
 from aitb_nautilus.run.replay_bars import BarCheck
@@ -115,7 +114,7 @@ def replay(path: Path) -> ReplayRecord:
     context.brought.update(assembly.bar_types)
     context.heard_at.update(dict.fromkeys(context.instruments, lambda now: now))
     if is_live:
-        force_setattr(context, "turns", Turns(context.ledger, PATIENCE_NS, context.tape))
+        keep_order(context)
     context.tape.desk = frozenset(components)
     journal = JournalAgain(read(folder), findings)
     context.chronicle.journal = journal
