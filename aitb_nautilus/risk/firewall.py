@@ -206,8 +206,8 @@ def _positions(facts: VenueFacts, ledger: Ledger, explained: Explained) -> list[
     """
     expected: dict[str, Decimal] = {}
     for (_, instrument_id), position in ledger.positions.items():
-        if position.quantity and facts.speaks_of(instrument_id):
-            expected[instrument_id] = expected.get(instrument_id, ZERO) + position.quantity
+        if position.held and facts.speaks_of(instrument_id):
+            expected[instrument_id] = expected.get(instrument_id, ZERO) + position.held
     for order in facts.orders:
         ours = ledger.orders.get(order.client_order_id)
         if ours is not None and order.filled > ours.filled:

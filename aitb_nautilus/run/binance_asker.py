@@ -24,17 +24,19 @@ from aitb_nautilus.run.binance_rest import AskError, BinanceRest, symbol_of
 from aitb_nautilus.run.config import VenueSettings
 
 __all__ = [
+    "STATUS",
     "BinanceAsker",
     "conditional_order",
     "our_name_of",
     "plain_order",
+    "price_of",
     "venue_name_of",
 ]
 
 _PREFIX = "x-aHRE4BCj-u"
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _LENGTH = 22
-_STATUS: dict[str, OrderStatus] = {
+STATUS: dict[str, OrderStatus] = {
     "NEW": "ACCEPTED",
     "PARTIALLY_FILLED": "ACCEPTED",
     "FILLED": "FILLED",
@@ -47,6 +49,7 @@ _STATUS: dict[str, OrderStatus] = {
     "TRIGGERED": "ACCEPTED",
     "FINISHED": "ACCEPTED",
 }
+"""Ours by the venue's, of perpetuals and spot."""
 _KIND: dict[str, OrderKind] = {
     "MARKET": "MARKET",
     "LIMIT": "LIMIT",
@@ -114,7 +117,7 @@ class BinanceAsker:
             if order is not None:
                 told, fills = self._plain(order, client_order_id, instrument_id)
                 told = msgspec.structs.replace(
-                    told, kind=kind, trigger_price=_price(algo["triggerPrice"])
+                    told, kind=kind, trigger_price=price_of(algo["triggerPrice"])
                 )
                 return told, fills
         return conditional_order(algo, client_order_id, instrument_id), []
@@ -130,7 +133,7 @@ class BinanceAsker:
         return self._rest.ask("GET", path, params)
 
 
-def venue_name_of(client_order_id: str) -> str:
+def venue_name_of(client_order_id: str, prefix: str = _PREFIX) -> str:
     """Return how the engine's adapter names an order at Binance.
 
     Examples
@@ -146,10 +149,10 @@ def venue_name_of(client_order_id: str) -> str:
     while number:
         number, digit = divmod(number, len(_DIGITS))
         digits = _DIGITS[digit] + digits
-    return _PREFIX + digits.rjust(_LENGTH, "0")
+    return prefix + digits.rjust(_LENGTH, "0")
 
 
-def our_name_of(venue_name: str) -> str:
+def our_name_of(venue_name: str, prefix: str = _PREFIX) -> str:
     """Return our name of an order from Binance's; one that is not the adapter's stays as it is.
 
     Examples
@@ -159,7 +162,7 @@ def our_name_of(venue_name: str) -> str:
     >>> our_name_of("web_1")
     'web_1'
     """
-    digits = venue_name.removeprefix(_PREFIX)
+    digits = venue_name.removeprefix(prefix)
     if digits == venue_name or len(digits) != _LENGTH or not set(digits) <= set(_DIGITS):
         return venue_name
     number = 0
@@ -177,7 +180,7 @@ def plain_order(order: dict[str, Any], client_order_id: str, instrument_id: str)
         order["side"],
         _KIND[order["origType"]],
         quantity=order["origQty"],
-        status=_STATUS[order["status"]],
+        status=STATUS[order["status"]],
         filled=Decimal(order["executedQty"]),
         price=order["price"],
         trigger=order["stopPrice"],
@@ -196,7 +199,7 @@ def conditional_order(algo: dict[str, Any], client_order_id: str, instrument_id:
         algo["side"],
         _KIND[algo["orderType"]],
         quantity=algo["quantity"],
-        status=_STATUS[algo["algoStatus"]],
+        status=STATUS[algo["algoStatus"]],
         filled=Decimal(0),
         price=algo["price"],
         trigger=algo["triggerPrice"],
@@ -231,9 +234,9 @@ def _order(
         quantity=Decimal(quantity),
         status=status,
         filled=filled,
-        price=_price(price),
-        trigger_price=_price(trigger),
-        average_price=_price(average),
+        price=price_of(price),
+        trigger_price=price_of(trigger),
+        average_price=price_of(average),
         reduce_only=reduce_only,
         ts=ms * 1_000_000,
     )
@@ -250,5 +253,6 @@ def _fill(row: dict[str, Any]) -> VenueFill:
     )
 
 
-def _price(text: str) -> float | None:
+def price_of(text: str) -> float | None:
+    """Return a price as the venue writes it; it writes none as zero."""
     return float(text) or None

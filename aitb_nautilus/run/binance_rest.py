@@ -1,9 +1,10 @@
-"""Signed requests to Binance's USD-M futures, beside the engine's own client.
+"""Signed requests to Binance's USD-M futures and spot market, beside the engine's own client.
 
 References
 ----------
 Binance, USDⓈ-M futures, General Info: SIGNED endpoint security
-(https://developers.binance.com/docs/derivatives/usds-margined-futures/general-info).
+(https://developers.binance.com/docs/derivatives/usds-margined-futures/general-info). Spot, REST
+API, Request security.
 """
 
 from __future__ import annotations
@@ -23,6 +24,11 @@ from aitb_nautilus.run.config import VenueSettings
 
 __all__ = ["BINANCE_WINDOW_NS", "AskError", "BinanceRest", "symbol_of"]
 
+_SPOT_HOSTS = {
+    "live": "https://api.binance.com",
+    "testnet": "https://testnet.binance.vision",
+    "demo": "https://demo-api.binance.com",
+}
 _HOSTS = {
     "live": "https://fapi.binance.com",
     "testnet": "https://testnet.binancefuture.com",
@@ -57,7 +63,8 @@ class BinanceRest:
     def __init__(self, venue: VenueSettings) -> None:
         if venue.api_key is None or venue.api_secret is None:
             raise ValueError("signed requests need the keys of the account")
-        self._base = (venue.base_url_http or _HOSTS[venue.environment]).rstrip("/")
+        hosts = _SPOT_HOSTS if venue.account == "cash" else _HOSTS
+        self._base = (venue.base_url_http or hosts[venue.environment]).rstrip("/")
         self._key = venue.api_key.reveal()
         self._secret = venue.api_secret.reveal().encode()
         self._quiet_until = 0.0
@@ -106,7 +113,7 @@ class BinanceRest:
 
 
 def symbol_of(instrument_id: str) -> str:
-    """Return Binance's name of a perpetual.
+    """Return Binance's name of a perpetual or a pair.
 
     Examples
     --------

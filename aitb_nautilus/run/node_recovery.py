@@ -30,7 +30,6 @@ from aitb_nautilus.risk.taking_over import begin_day, bind, hold, know_sent, put
 from aitb_nautilus.risk.trading_states import Halt
 from aitb_nautilus.risk.venue_facts import VenueFacts
 from aitb_nautilus.run.bar_gate import BarGate
-from aitb_nautilus.run.binance_asker import BinanceAsker
 from aitb_nautilus.run.carried_orders import CarriedOrders
 from aitb_nautilus.run.engine_log import EngineLog
 from aitb_nautilus.run.exit_memory import ExitMemory
@@ -43,7 +42,7 @@ from aitb_nautilus.run.state_place import StatePlace
 from aitb_nautilus.run.unanswered import Unanswered
 from aitb_nautilus.run.venue_check import VenueCheck
 from aitb_nautilus.run.venue_hands import EngineHands
-from aitb_nautilus.run.venue_look import VenueLook
+from aitb_nautilus.run.venue_look import VenueLook, askers_of
 from aitb_nautilus.run.venue_questions import VenueQuestions
 from aitb_nautilus.run.warm_up import in_order
 
@@ -96,11 +95,7 @@ class NodeRecovery:
         last = msgspec.structs.replace(last, exits=history.exits)
         self._folder = Path(last.folder)
         self._memory = ExitMemory(file, last, run.strategies, run.context.ledger, self._pool)
-        askers = {
-            venue.name: BinanceAsker(venue)
-            for venue in run.venues.values()
-            if run.mode == "live" and venue.adapter_name == "binance" and venue.account == "margin"
-        }
+        askers = askers_of(run)
         self._stale = StaleOrders(run.context, {s.component_id: s for s in run.strategies})
         self._askers = askers
         self._questions = VenueQuestions(run.context, askers, self._pool, note)
@@ -160,7 +155,13 @@ class NodeRecovery:
         self._cache, self._gate = cache, gate
         names, ledger = list(self._run.venues), self._context.ledger
         self._look = VenueLook(
-            ledger, names, self._askers, cache=cache, pool=self._pool, note=self._note
+            ledger,
+            names,
+            self._askers,
+            instruments=self._context.instruments,
+            cache=cache,
+            pool=self._pool,
+            note=self._note,
         )
 
     def take_over(self) -> None:

@@ -26,9 +26,8 @@ from aitb_nautilus.risk.firewall import Explained, Unexplained, unexplained
 from aitb_nautilus.risk.recovery import resting
 from aitb_nautilus.risk.strategy import GuardedStrategy
 from aitb_nautilus.risk.venue_facts import VenueFacts
-from aitb_nautilus.run.binance_asker import BinanceAsker
 from aitb_nautilus.run.reconnects import Reconnects
-from aitb_nautilus.run.venue_look import VenueLook
+from aitb_nautilus.run.venue_look import Asker, VenueLook
 from aitb_nautilus.run.venue_questions import VenueQuestions
 
 __all__ = ["VENUE", "VenueCheck"]
@@ -81,7 +80,7 @@ class VenueCheck:
         strategies: Sequence[GuardedStrategy],
         *,
         look: VenueLook,
-        askers: Mapping[str, BinanceAsker],
+        askers: Mapping[str, Asker],
         cache: Any,
         explained: Callable[[], Explained],
         firewall: Callable[[VenueFacts, int], None],

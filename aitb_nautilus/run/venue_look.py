@@ -19,8 +19,13 @@ from aitb_nautilus.risk.venue_facts import VenueFacts, VenueOrder
 from aitb_nautilus.run.binance_asker import BinanceAsker
 from aitb_nautilus.run.binance_books import books_of
 from aitb_nautilus.run.binance_rest import AskError
+from aitb_nautilus.run.binance_spot import SpotAsker, positions_of
+from aitb_nautilus.run.preparation import Preparation
 
-__all__ = ["VenueLook"]
+__all__ = ["Asker", "VenueLook", "askers_of"]
+
+type Asker = BinanceAsker | SpotAsker
+"""What asks a venue itself."""
 
 _AGAIN_NS = 500_000_000
 _SILENT_NS = 5_000_000_000
@@ -38,6 +43,8 @@ class VenueLook:
         Names of all venues of the node.
     askers
         By venue name; of other venues the engine's cache is read.
+    instruments
+        The engine's, by id.
     cache
         The engine's.
     pool
@@ -55,8 +62,9 @@ class VenueLook:
         self,
         ledger: Ledger,
         venues: Sequence[str],
-        askers: Mapping[str, BinanceAsker],
+        askers: Mapping[str, Asker],
         *,
+        instruments: Mapping[str, Any],
         cache: Any,
         pool: ThreadPoolExecutor,
         note: Callable[[str, str], None],
@@ -64,6 +72,8 @@ class VenueLook:
         self._ledger = ledger
         self._venues = venues
         self._askers = askers
+        self._instruments = instruments
+        self._beside: dict[str, dict[str, Decimal]] = {}
         self._cache = cache
         self._pool = pool
         self._note = note
@@ -90,6 +100,8 @@ class VenueLook:
 
     def _ask(self, venue: str) -> Future[VenueFacts]:
         asker = self._askers.get(venue)
+        if isinstance(asker, SpotAsker):
+            return self._pool.submit(asker.books, venue)
         if asker is not None:
             return self._pool.submit(books_of, asker, venue)
         known: Future[VenueFacts] = Future()
@@ -101,7 +113,7 @@ class VenueLook:
             return None
         asked, self._asked = self._asked, {}
         try:
-            facts = _together([future.result() for future in asked.values()])
+            facts = _together([self._positions(n, f.result()) for n, f in asked.items()])
         except AskError as e:
             self.due = now + _SILENT_NS
             if str(e) != self._complaint:
@@ -113,6 +125,18 @@ class VenueLook:
             return msgspec.structs.replace(facts, orders=(*facts.orders, *self._strangers(facts)))
         self.due = now + _AGAIN_NS
         return None
+
+    def _positions(self, venue: str, facts: VenueFacts) -> VenueFacts:
+        """Return what a spot venue says, with positions; say what it holds beside them."""
+        if not isinstance(self._askers.get(venue), SpotAsker):
+            return facts
+        positions, beside = positions_of(facts, self._ledger, self._instruments)
+        if beside != self._beside.get(venue):
+            self._beside[venue] = beside
+            words = ", ".join(f"{amount:f} {coin}" for coin, amount in beside.items() if amount)
+            if words:
+                self._note("INFO", f"{venue} holds beside our positions: {words}; left alone")
+        return msgspec.structs.replace(facts, positions=positions)
 
     def _strangers(self, facts: VenueFacts) -> list[VenueOrder]:
         """Return orders that the engine alone has open: neither a venue nor we know of them.
@@ -133,6 +157,19 @@ class VenueLook:
         ledger = self._ledger
         orders = [(o.client_order_id, o.filled, o.ts_terms) for o in ledger.every_open_order()]
         return len(ledger.fills), len(ledger.orders), orders
+
+
+def askers_of(run: Preparation) -> dict[str, Asker]:
+    """Return what asks the venues of a node themselves, by their names; on paper nothing does."""
+    askers: dict[str, Asker] = {}
+    for venue in run.venues.values():
+        if run.mode != "live" or venue.adapter_name != "binance":
+            continue
+        if venue.account == "cash":
+            askers[venue.name] = SpotAsker(venue, run.context.instruments, run.context.ledger)
+        else:
+            askers[venue.name] = BinanceAsker(venue)
+    return askers
 
 
 def _together(facts: Sequence[VenueFacts]) -> VenueFacts:

@@ -13,8 +13,8 @@ from aitb_nautilus.risk.engine_venue import find_order
 from aitb_nautilus.risk.journal_recovery import Unresolved
 from aitb_nautilus.risk.recovery import Recovery, follow
 from aitb_nautilus.risk.venue_facts import VenueFill, VenueOrder
-from aitb_nautilus.run.binance_asker import BinanceAsker
 from aitb_nautilus.run.binance_rest import AskError
+from aitb_nautilus.run.venue_look import Asker
 
 __all__ = ["VenueQuestions"]
 
@@ -41,7 +41,7 @@ class VenueQuestions:
     def __init__(
         self,
         context: Context,
-        askers: Mapping[str, BinanceAsker],
+        askers: Mapping[str, Asker],
         pool: ThreadPoolExecutor,
         note: Callable[[str, str], None],
     ) -> None:

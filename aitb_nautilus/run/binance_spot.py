@@ -1,0 +1,189 @@
+"""Ask Binance's spot market what an account holds, and for one order by our name of it.
+
+A spot market has no positions: what is held is a coin, and the account may hold more of it than the
+node has bought. So the node's position is what its journal says, and the venue must hold at least
+that; see `positions_of`. Only what reads is asked here.
+
+References
+----------
+Binance, Spot, REST API: Query order, Account trade list, Current open orders, Account information
+(https://developers.binance.com/docs/binance-spot-api-docs/rest-api). How the engine's adapter
+writes a client order id was read off the orders that it sends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from aitb_nautilus.messages import OrderKind
+from aitb_nautilus.risk.book import ZERO
+from aitb_nautilus.risk.fees import coin_price, fee_of
+from aitb_nautilus.risk.ledger import Ledger
+from aitb_nautilus.risk.venue_facts import VenueFacts, VenueFill, VenueOrder
+from aitb_nautilus.run.binance_asker import STATUS, our_name_of, price_of, venue_name_of
+from aitb_nautilus.run.binance_rest import AskError, BinanceRest, symbol_of
+from aitb_nautilus.run.config import VenueSettings
+
+__all__ = ["SpotAsker", "positions_of"]
+
+_PREFIX = "x-TD67BGP9-u"
+_KIND: dict[str, OrderKind] = {
+    "MARKET": "MARKET",
+    "LIMIT": "LIMIT",
+    "LIMIT_MAKER": "LIMIT",
+    "STOP_LOSS": "STOP_MARKET",
+    "STOP_LOSS_LIMIT": "STOP_LIMIT",
+    "TAKE_PROFIT": "MARKET_IF_TOUCHED",
+    "TAKE_PROFIT_LIMIT": "LIMIT_IF_TOUCHED",
+}
+
+
+class SpotAsker:
+    """Ask by HTTP; a call blocks for seconds at most, so it belongs onto a thread of its own.
+
+    Parameters
+    ----------
+    venue
+        With its keys.
+    instruments
+        The engine's, by id.
+    ledger
+        Of the trader: what is sold there is what it holds, and its marks tell what a coin is worth
+        in which a fee was paid. Only read.
+    """
+
+    def __init__(
+        self, venue: VenueSettings, instruments: Mapping[str, Any], ledger: Ledger
+    ) -> None:
+        self._rest = BinanceRest(venue)
+        self._instruments = instruments
+        self._ledger = ledger
+
+    def find(
+        self, client_order_id: str, instrument_id: str
+    ) -> tuple[VenueOrder, list[VenueFill]] | None:
+        """Return an order and all its fills; None if the venue knows none of that id.
+
+        Raises
+        ------
+        AskError
+            If there was no answer, or one that is no answer to this.
+        """
+        symbol = symbol_of(instrument_id)
+        name = venue_name_of(client_order_id, _PREFIX)
+        try:
+            order = self._get("/api/v3/order", symbol=symbol, origClientOrderId=name)
+            if order is None:
+                return None
+            told, fills = self._order(order, client_order_id, instrument_id), []
+            if told.filled:
+                rows = self._get("/api/v3/myTrades", symbol=symbol, orderId=order["orderId"])
+                fills = [self._fill(row, instrument_id) for row in rows or ()]
+        except (KeyError, ValueError, ArithmeticError, TypeError) as e:
+            raise AskError(f"an answer of the venue is not understood: {e!r}") from e
+        return told, fills
+
+    def books(self, venue: str) -> VenueFacts:
+        """Return open orders and the balances of all coins; it blocks, for seconds at most.
+
+        Raises
+        ------
+        AskError
+            If there was no answer, or one that is not understood.
+        """
+        try:
+            orders = tuple(
+                self._order(
+                    row,
+                    our_name_of(row["clientOrderId"], _PREFIX),
+                    f"{row['symbol']}.{venue}",
+                )
+                for row in self._get("/api/v3/openOrders") or ()
+            )
+            account = self._get("/api/v3/account", omitZeroBalances="true") or {}
+            balances = {
+                row["asset"]: Decimal(row["free"]) + Decimal(row["locked"])
+                for row in account["balances"]
+            }
+        except (KeyError, ValueError, ArithmeticError, TypeError) as e:
+            raise AskError(f"an answer of the venue is not understood: {e!r}") from e
+        return VenueFacts(venues=(venue,), orders=orders, balances=balances)
+
+    def _get(self, path: str, **params: Any) -> Any:
+        return self._rest.ask("GET", path, params)
+
+    def _order(self, row: dict[str, Any], client_order_id: str, instrument_id: str) -> VenueOrder:
+        filled, spent = Decimal(row["executedQty"]), Decimal(row["cummulativeQuoteQty"])
+        ours = self._ledger.orders.get(client_order_id)
+        return VenueOrder(
+            client_order_id=client_order_id,
+            venue_order_id=str(row["orderId"]),
+            instrument_id=instrument_id,
+            side=row["side"],
+            kind=_KIND[row["type"]],
+            quantity=Decimal(row["origQty"]),
+            status=STATUS[row["status"]],
+            filled=filled,
+            price=price_of(row["price"]),
+            trigger_price=price_of(row["stopPrice"]),
+            average_price=float(spent / filled) if filled else None,
+            # The venue knows no such thing; nothing can be sold that is not held.
+            reduce_only=ours is not None and ours.reduce_only,
+            ts=row["updateTime"] * 1_000_000,
+        )
+
+    def _fill(self, row: dict[str, Any], instrument_id: str) -> VenueFill:
+        instrument, coin = self._instruments[instrument_id], row["commissionAsset"]
+        quote = instrument.quote_currency.code
+        worth = coin_price(coin, quote, self._instruments, self._ledger.marks)
+        price = float(row["price"])
+        fee = fee_of(Decimal(row["commission"]), coin, price, instrument, worth)
+        if fee.unknown:
+            raise AskError(f"the fee of trade {row['id']} is in {coin}, whose price is not known")
+        return VenueFill(
+            trade_id=str(row["id"]),
+            price=price,
+            quantity=Decimal(row["qty"]),
+            ts=row["time"] * 1_000_000,
+            fee=fee.value,
+            liquidity="MAKER" if row["isMaker"] else "TAKER",
+            base_fee=fee.base,
+            fee_elsewhere=fee.elsewhere,
+        )
+
+
+def positions_of(
+    facts: VenueFacts, ledger: Ledger, instruments: Mapping[str, Any]
+) -> tuple[dict[str, Decimal], dict[str, Decimal]]:
+    """Return what of an account's coins counts as the trader's positions, and what is beside them.
+
+    Coins beyond those that the journal explains belong to somebody else: they were there before, or
+    were put there since. Where there are fewer, that stands in the position of the instrument.
+
+    Parameters
+    ----------
+    facts
+        Of spot venues.
+    ledger
+        Of the trader; only read.
+    instruments
+        The engine's, by id.
+
+    Returns
+    -------
+    tuple[dict[str, Decimal], dict[str, Decimal]]
+        Held by instrument id; beside that by coin. Base currency.
+    """
+    held: dict[str, Decimal] = {}
+    beside: dict[str, Decimal] = {}
+    for instrument_id, instrument in instruments.items():
+        if not facts.speaks_of(instrument_id):
+            continue
+        coin = instrument.base_currency.code
+        left = beside.get(coin, facts.balances.get(coin, ZERO))
+        ours = sum((p.held for p in ledger.holders(instrument_id).values()), ZERO)
+        held[instrument_id] = min(left, ours)
+        beside[coin] = left - held[instrument_id]
+    return held, beside
