@@ -75,6 +75,8 @@ class Context(msgspec.Struct, frozen=True):
         How strategies that ask for it share out the desk's risk.
     trade_records
         What strategies learn from their own trades, by their ids.
+    tagged
+        Venues whose orders cannot say that they only reduce; a tag says it.
     outside
         Ids of orders that the node itself sends past all strategies; none of them is told.
     deferred
@@ -115,6 +117,7 @@ class Context(msgspec.Struct, frozen=True):
     tape: Tape = msgspec.field(default_factory=Tape)
     risk_parity: RiskParity = msgspec.field(default_factory=RiskParity)
     trade_records: dict[str, TradeRecord] = msgspec.field(default_factory=dict)
+    tagged: set[str] = msgspec.field(default_factory=set)
     outside: set[str] = msgspec.field(default_factory=set)
     deferred: list[tuple[Any, Any]] | None = None
     ask_venue: Callable[[str], bool] = lambda _: False
@@ -147,6 +150,13 @@ class Context(msgspec.Struct, frozen=True):
                 "Take it out of one of them, or give an ensemble another name",
             )
         self.sources[source.model] = source
+
+    def holds(self, client_order_id: str) -> bool:
+        """Return whether an order waits here for others, and the venue knows nothing of it."""
+        return any(
+            waiting is not None and waiting.holds(client_order_id)
+            for waiting in (self.turns, self.locks)
+        )
 
     def expire(self, ts: int) -> None:
         """Give up what has waited too long; now, ns UTC."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -32,6 +32,8 @@ class EnginePort:
         Of the trader: where nothing may be sent, every command raises.
     tell
         Takes what the engine would not say of an order, since nothing changed.
+    tagged
+        As in `Context`.
     """
 
     def __init__(
@@ -40,11 +42,13 @@ class EnginePort:
         instruments: Mapping[str, Any],
         guard: Guard,
         tell: Callable[[OrderUpdate], None],
+        tagged: Container[str] = (),
     ) -> None:
         self._strategy = strategy
         self._instruments = instruments
         self._guard = guard
         self._tell = tell
+        self._tagged = tagged
         self._known: dict[str, Any] = {}
 
     def knows(self, client_order_id: str) -> bool:
@@ -60,7 +64,9 @@ class EnginePort:
         check_may_send(self._guard, f"order {terms.client_order_id}")
         strategy = self._strategy
         instrument = self._instrument(terms.instrument_id)
-        Strategy.submit_order(strategy, build_order(strategy.order_factory, instrument, terms))
+        tagged = terms.instrument_id.rpartition(".")[2] in self._tagged
+        order = build_order(strategy.order_factory, instrument, terms, tagged=tagged)
+        Strategy.submit_order(strategy, order)
 
     def modify(
         self,

@@ -200,9 +200,11 @@ class ExitManager:
         if levels.is_beyond(bar.close) and not self._is_passed(bar.close):
             yield from self._leave(levels.state.stop_purpose)
             return
-        changes = list(self._place(position))
-        self._in_place = not changes and all(o.status == "ACCEPTED" for o in self._open())
-        yield from changes
+        changed = False
+        for change in self._place(position):
+            changed = True
+            yield change
+        self._in_place = not changed and all(o.status == "ACCEPTED" for o in self._open())
 
     def on_order(self, order: Order, update: OrderUpdate) -> Iterator[Intent]:
         """Answer what became of an order.

@@ -24,17 +24,22 @@ __all__ = ["SpotExitManager"]
 class SpotExitManager(ExitManager):
     """Keep the exits of a position on a spot market as they should be; see `ExitManager`."""
 
+    _is_replacing = False
+
     def on_order(self, order: Order, update: OrderUpdate) -> Iterator[Intent]:
         """Answer what became of an order; no stop stays away because of how another one ended."""
         yield from super().on_order(order, update)
-        if order.reduce_only and not order.is_open and not self._has_stop():
+        ended = order.reduce_only and not order.is_open
+        if ended and not self._is_replacing and not self._has_stop():
             yield from self._put_back(order, update)
 
     def _bring(self, order: Order | None, wanted: OrderIntent) -> Iterator[Intent]:
         if order is None:
             yield wanted
         elif order.status == "ACCEPTED" and differs(order, wanted, self._tick):
+            self._is_replacing = True  # A venue may answer the cancel before the next line.
             yield self._cancel(order)
+            self._is_replacing = False
             yield wanted
 
     def _resting_rung(self, position: Position, stop: float | None) -> Rung | None:

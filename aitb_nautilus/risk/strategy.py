@@ -112,7 +112,9 @@ class GuardedStrategy(Strategy):
             context,
             context.port_of(component_id)
             if context.port_of
-            else EnginePort(self, context.instruments, context.guard, self._take_update),
+            else EnginePort(
+                self, context.instruments, context.guard, self._take_update, context.tagged
+            ),
         )
         self._listening = Listening(
             self,

@@ -54,6 +54,7 @@ __all__ = [
 _PURPOSE_OF_TAG = {"ENTRY": "entry", "STOP_LOSS": "exit:stop", "TAKE_PROFIT": "exit:target"}
 """What the engine's own brackets call their orders."""
 
+_REDUCES = "reduces"
 _STATUS_AFTER: dict[str, OrderStatus | None] = {
     "OrderDenied": "DENIED",
     "OrderRejected": "REJECTED",
@@ -169,7 +170,7 @@ def permit_of(event: OrderInitialized) -> Permit:
         str(event.instrument_id),
         side_of(event.order_side),
         event.quantity.as_decimal(),
-        event.reduce_only,
+        event.reduce_only or _REDUCES in (event.tags or ()),
     )
 
 
@@ -215,14 +216,21 @@ def terms_of(order: Any) -> OrderTerms:
     )
 
 
-def build_order(factory: Any, instrument: Any, terms: OrderTerms) -> Any:
-    """Return the engine's order with these terms."""
+def build_order(factory: Any, instrument: Any, terms: OrderTerms, *, tagged: bool = False) -> Any:
+    """Return the engine's order with these terms.
+
+    Parameters
+    ----------
+    tagged
+        Whether that the order only reduces stands in a tag: a spot market knows no reduce-only,
+        since nothing can be sold there that is not held, and the engine denies it.
+    """
     common = {
         "instrument_id": instrument.id,
         "order_side": OrderSide.BUY if terms.side == "BUY" else OrderSide.SELL,
         "quantity": Quantity.from_decimal_dp(terms.quantity, instrument.size_precision),
-        "reduce_only": terms.reduce_only,
-        "tags": [terms.purpose],
+        "reduce_only": terms.reduce_only and not tagged,
+        "tags": [terms.purpose, _REDUCES] if terms.reduce_only and tagged else [terms.purpose],
         "client_order_id": ClientOrderId(terms.client_order_id),
     }
     if terms.price is not None:

@@ -15,7 +15,7 @@ from typing import Literal
 
 import msgspec
 
-from aitb_nautilus.errors import AitbError, ConfigError, RunError
+from aitb_nautilus.errors import AitbError, RunError
 from aitb_nautilus.messages import Fill
 from aitb_nautilus.observe.report import write_report
 from aitb_nautilus.observe.run_record import RunRecord, Seconds
@@ -36,7 +36,7 @@ from aitb_nautilus.run.node_clients import Clients, clients_of
 from aitb_nautilus.run.node_engine import build_node
 from aitb_nautilus.run.node_instruments import check_instruments
 from aitb_nautilus.run.node_news import NodeNews
-from aitb_nautilus.run.node_preparation import NodePreparation, prepare_node, with_bars
+from aitb_nautilus.run.node_preparation import NodePreparation, prepare_node, refuse_spot, with_bars
 from aitb_nautilus.run.node_recovery import NodeRecovery
 from aitb_nautilus.run.node_redis import NodeRedis, node_redis
 from aitb_nautilus.run.record import Status, run_record
@@ -81,7 +81,7 @@ def run_node(
     began = time.perf_counter()
     state = RunState()
     if live_orders:
-        _refuse_spot(desk)
+        refuse_spot(desk)
     prepared = prepare_node(desk, state, mode, time.time_ns())
     # As the config has them: what a paper account is worth by now is no other account.
     venues = {v.name: v for v in desk.config.venues if v.name in prepared.run.venues}
@@ -129,6 +129,7 @@ class _NodeRun:
         self._snapshots = Snapshots(self._run, writer)
         self._next_snapshot = 0.0
         self._equity: float | None = None
+        self._coins = 0.0
         self._news = NodeNews(self._context, self._log)
         self._commands = NodeCommands(
             self._run.desk,
@@ -269,7 +270,8 @@ class _NodeRun:
         if self._run.mode == "live":
             currency = self._run.desk.config.trader.currency
             held = [balances_at(self._built.portfolio, name) for name in self._run.venues]
-            self._equity = sum(float(b[currency].as_decimal()) for b in held if currency in b)
+            money = sum(float(b[currency].as_decimal()) for b in held if currency in b)
+            self._equity = money + self._coins
             settle_on(self._context, self._equity)
         self._log.note("INFO", f"connected; equity {self._equity:,.2f}")
         if why := silence(self._context.guard):
@@ -283,6 +285,11 @@ class _NodeRun:
         runs, lots = Path(self._run.desk.config.backtest.runs), self._context.guard.lots
         history = history_of(self._last_run.read(), runs, time.time_ns(), lots)
         recovery = NodeRecovery(self._run, history, self._last_run, last, self._log.note)
+        self._coins = sum(
+            float(p.quantity) * p.average_price
+            for p in history.carried.positions
+            if self._run.instruments[p.instrument_id].kind == "spot"
+        )
         recovery.connect(self._built.cache, self._built.gate)
         recovery.begin()
         recovery.settle(self._redis.agree(history.carried))
@@ -374,19 +381,6 @@ class _NodeRun:
             error=error,
             journal=self._journal.record,
         )
-
-
-def _refuse_spot(desk: Desk) -> None:
-    """Send no order to a spot market of which nobody knows how it answers."""
-    for venue in desk.config.venues:
-        if venue.account == "cash" and venue.adapter_name != "binance":
-            raise ConfigError(
-                f"{desk.path}: venues {venue.name}.account",
-                "was 'cash'",
-                "orders are sent to no spot market but Binance's: of others it was not rehearsed "
-                "how fees are taken from what is bought, and which sales a venue refuses then",
-                "Run it without --live-orders or on paper, or trade the perpetual",
-            )
 
 
 def _without_bars(folder: Path) -> RunError:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from aitb_nautilus.errors import ConfigError
 from aitb_nautilus.market.bars import BarFrame, Interval
 from aitb_nautilus.market.instruments import InstrumentSettings
 from aitb_nautilus.market.times import iso
@@ -35,7 +36,7 @@ _PATIENCE_NS = 3_000_000_000
 _LOCKED_NS = 10_000_000_000
 """Longer than the engine takes to find out that a cancel was done of which it was not told."""
 
-__all__ = ["NodePreparation", "keep_order", "prepare_node", "with_bars"]
+__all__ = ["NodePreparation", "keep_order", "prepare_node", "refuse_spot", "with_bars"]
 
 
 class NodePreparation(msgspec.Struct, frozen=True):
@@ -105,6 +106,8 @@ def prepare_node(desk: Desk, run_state: RunState, mode: Mode, now: int) -> NodeP
     balance = sum(float(v.balance()[0]) for v in venues.values())
     context.ledger.starting_equity = balance
     keep_order(context)
+    if mode == "live":
+        context.tagged.update(v.name for v in venues.values() if v.account == "cash")
     run = Preparation(
         desk=desk,
         context=context,
@@ -135,6 +138,25 @@ def prepare_node(desk: Desk, run_state: RunState, mode: Mode, now: int) -> NodeP
         GatePlan(assembly.bar_types, begins, past, before, ways),
         reference_bar_types(desk, assembly),
     )
+
+
+def refuse_spot(desk: Desk) -> None:
+    """Send no order to a spot market of which nobody knows how it answers.
+
+    Raises
+    ------
+    ConfigError
+        If the config has such a venue.
+    """
+    for venue in desk.config.venues:
+        if venue.account == "cash" and venue.adapter_name != "binance":
+            raise ConfigError(
+                f"{desk.path}: venues {venue.name}.account",
+                "was 'cash'",
+                "orders are sent to no spot market but Binance's: of others it was not rehearsed "
+                "how fees are taken from what is bought, and which sales a venue refuses then",
+                "Run it without --live-orders or on paper, or trade the perpetual",
+            )
 
 
 def with_bars(

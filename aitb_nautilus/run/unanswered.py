@@ -37,9 +37,9 @@ from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.recovery import Finding, Recovery, follow, resting
 from aitb_nautilus.risk.strategy import GuardedStrategy
 from aitb_nautilus.risk.venue_facts import VenueFill, VenueOrder
-from aitb_nautilus.run.binance_asker import BinanceAsker
 from aitb_nautilus.run.binance_rest import BINANCE_WINDOW_NS, AskError
 from aitb_nautilus.run.engine_log import EngineLog
+from aitb_nautilus.run.venue_look import Asker
 
 __all__ = ["BUSY", "Unanswered", "refusals"]
 
@@ -114,7 +114,7 @@ class Unanswered:
         self,
         context: Context,
         strategies: Sequence[GuardedStrategy],
-        askers: Mapping[str, BinanceAsker],
+        askers: Mapping[str, Asker],
         *,
         cache: Any,
         log: EngineLog,
@@ -158,13 +158,12 @@ class Unanswered:
             self._ask(order, case, now)
 
     def _waiting(self) -> list[Order]:
-        turns = self._context.turns
         return [
             order
             for order in self._context.ledger.every_open_order()
             if order.status == "SENT"
             and order.instrument_id.rpartition(".")[2] in self._askers
-            and not (turns is not None and turns.holds(order.client_order_id))
+            and not self._context.holds(order.client_order_id)
         ]
 
     def _ask(self, order: Order, case: _Case, now: int) -> None:

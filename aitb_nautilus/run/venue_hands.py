@@ -32,8 +32,9 @@ class EngineHands:
 
     def __init__(self, context: Context, strategies: Sequence[GuardedStrategy]) -> None:
         self._context = context
-        first = strategies[0]
-        self._port = EnginePort(first, context.instruments, context.guard, first.answering.update)
+        first, guard = strategies[0], context.guard
+        tell = first.answering.update
+        self._port = EnginePort(first, context.instruments, guard, tell, context.tagged)
 
     def knows(self, order: VenueOrder) -> bool:
         """Return whether the engine has an order."""

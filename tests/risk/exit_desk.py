@@ -22,6 +22,7 @@ from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.exits import ExitManager, Exits
 from aitb_nautilus.risk.guard import LotRules
 from aitb_nautilus.risk.ledger import Ledger, View
+from aitb_nautilus.risk.spot_exits import SpotExitManager
 
 __all__ = ["LOTS", "Desk", "X"]
 
@@ -35,10 +36,11 @@ class Desk:
     def __init__(
         self, tick: float = 0.1, takes: bool = True, lots: LotRules = LOTS, **exits: Any
     ) -> None:
-        self.ledger = Ledger(10_000.0)
+        self.ledger = Ledger(10_000.0, {X: lots})
         self.view = View(self.ledger, "S-001")
         self.halts: list[tuple[str, str]] = []
-        self.exits = ExitManager(Exits(**exits), self.view, X, tick, lots, halt=self.halt)
+        manager = SpotExitManager if lots.long_only else ExitManager
+        self.exits = manager(Exits(**exits), self.view, X, tick, lots, halt=self.halt)
         self.takes = takes
         self.now = 0
         self.sent: list[Intent] = []
@@ -142,3 +144,7 @@ class Desk:
     def closing(self) -> Order:
         (order,) = [o for o in self.open() if o.kind == "MARKET"]
         return order
+
+    def closed_at_market(self) -> list[Order]:
+        """Return the market orders that are on their way."""
+        return [o for o in self.open() if o.kind == "MARKET"]
