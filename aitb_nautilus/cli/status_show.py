@@ -88,9 +88,8 @@ def _positions(node: NodeStatus) -> Table | str:
     for p in node.positions:
         pnl = "" if p.pnl is None else f"[{'green' if p.pnl >= 0 else 'red'}]{p.pnl:+,.2f}[/]"
         price, mark = _number(p.price), _number(p.mark)
-        table.add_row(
-            escape(p.strategy_id), escape(p.instrument_id), str(p.quantity), price, mark, pnl
-        )
+        held = f"{_plain(p.quantity)}, dust {_plain(p.dust)}" if p.dust else str(p.quantity)
+        table.add_row(escape(p.strategy_id), escape(p.instrument_id), held, price, mark, pnl)
     return table
 
 

@@ -71,7 +71,9 @@ class HeldPosition(msgspec.Struct, frozen=True):
     mark
         Last price, quote currency.
     pnl
-        Unrealized, quote currency.
+        Unrealized, quote currency, of the dust as well.
+    dust
+        What is held beside it and is too little to be sold, base currency.
     """
 
     strategy_id: str
@@ -80,6 +82,7 @@ class HeldPosition(msgspec.Struct, frozen=True):
     price: float
     mark: float | None
     pnl: float | None
+    dust: Decimal = Decimal(0)
 
 
 class OpenOrder(msgspec.Struct, frozen=True):

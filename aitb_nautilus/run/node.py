@@ -272,7 +272,9 @@ class _NodeRun:
             held = [balances_at(self._built.portfolio, name) for name in self._run.venues]
             money = sum(float(b[currency].as_decimal()) for b in held if currency in b)
             self._equity = money + self._coins
-            settle_on(self._context, self._equity)
+            # Before the ledger holds what was carried over, its coins count as money.
+            is_held = any(p.held for p in self._context.ledger.positions.values())
+            settle_on(self._context, money if is_held else self._equity)
         self._log.note("INFO", f"connected; equity {self._equity:,.2f}")
         if why := silence(self._context.guard):
             self._log.note("WARNING", why)

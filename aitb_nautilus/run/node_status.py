@@ -72,7 +72,7 @@ class StatusTeller:
     def _positions(self) -> list[HeldPosition]:
         ledger, held = self._context.ledger, []
         for (strategy_id, instrument_id), position in ledger.positions.items():
-            if position.quantity:
+            if position.held:
                 mark = ledger.marks.get(instrument_id)
                 held.append(
                     HeldPosition(
@@ -82,6 +82,7 @@ class StatusTeller:
                         price=position.average_price,
                         mark=mark,
                         pnl=None if mark is None else position.unrealized(mark),
+                        dust=position.dust,
                     )
                 )
         return held

@@ -200,7 +200,8 @@ class VenueCheck:
         ledger = self._context.ledger
         self._names = [order.client_order_id for order in ledger.every_open_order()]
         self._questions = VenueQuestions(self._context, self._askers, self._pool, self._note)
-        self._questions.begin(resting(ledger, ()), now, self._timeout_ns)
+        known = [one for one in resting(ledger, ()) if not self._context.holds(one.client_order_id)]
+        self._questions.begin(known, now, self._timeout_ns)
 
     def _follow(self, questions: VenueQuestions, now: int) -> None:
         """Tell the strategies what they have missed; let the engine find it as well."""

@@ -1,4 +1,4 @@
-"""Binance spot against a rehearsal: paper trades, live connects, and sends no order yet."""
+"""Binance spot against a rehearsal: paper trades, live decides; orders go to Binance alone."""
 
 from __future__ import annotations
 
@@ -46,9 +46,11 @@ def test_live_connects_to_spot_and_refuses_every_order(lab: NodeLab) -> None:
     assert lab.last().record.orders == 0
 
 
-def test_orders_are_not_sent_to_a_spot_market(lab: NodeLab) -> None:
-    node = lab.start("live", spot(lab), "--run", "--live-orders")
+def test_orders_are_sent_to_no_other_spot_market(lab: NodeLab) -> None:
+    config = Path(spot(lab))
+    config.write_text(config.read_text().replace("BINANCE", "KRAKEN"))
+    node = lab.start("live", str(config), "--run", "--live-orders")
     code, _ = node.end()
     assert code == 3
-    assert "pays its fee in the coin that it buys" in node.said.replace("\n", " ")
+    assert "orders are sent to no spot market but Binance's" in node.said.replace("\n", " ")
     assert not (lab.folder / "runs").exists()

@@ -176,13 +176,13 @@ def test_coins_that_are_missing_bind_to_reducing_and_others_do_not(lab: NodeLab)
     hold(lab, "7")
     node = started(lab, config)
     assert "0 things are not explained" in node.said
-    lab.wait_until(3)
+    assert is_true_soon((lab.last().folder / "bars.parquet").exists)
     assert node.stop(signal.SIGTERM)[0] == 0, node.said
     assert lab.last().record.halts == []
     hold(lab, "0.1")
     node = started(lab, config)
     assert "1 things are not explained" in node.said
     assert "0.10000000 BTCUSDT.BINANCE is held at the venue, the journal explains 0.34" in node.said
-    lab.wait_until(3)
+    assert is_true_soon((lab.last().folder / "bars.parquet").exists)
     assert node.stop(signal.SIGTERM)[0] == 0, node.said
     assert lab.last().record.halts[0].level == "reducing"
