@@ -167,7 +167,7 @@ def hold(lab: NodeLab, coins: str) -> None:
 
 @pytest.mark.long
 def test_coins_that_are_missing_bind_to_reducing_and_others_do_not(lab: NodeLab) -> None:
-    config = config_of(lab, {"stop_frac": 0.05}, on_stop="hold")
+    config = config_of(lab, {"stop_frac": 0.05, "signal": False}, on_stop="hold")
     node = started(lab, config)
     lab.play()
     node.wait_for("(entry)")
