@@ -18,7 +18,7 @@ from aitb_nautilus.risk.engine_venue import find_order
 from aitb_nautilus.risk.recovery import Recovery, follow, resting
 from aitb_nautilus.risk.venue_facts import VenueOrder
 
-__all__ = ["CarriedOrders"]
+__all__ = ["CarriedOrders", "has_news"]
 
 
 class CarriedOrders:
@@ -57,14 +57,15 @@ class CarriedOrders:
             if order is None or str(order.strategy_id) == known.strategy_id:
                 continue
             found = find_order(self._cache, name)
-            if found is None or not _has_news(found[0], known):
+            if found is None or not has_news(found[0], known):
                 continue
             command = [one for one in resting(ledger, ()) if one.client_order_id == name]
             finding = Recovery(command, ledger, now, 0).answer(name, *found, now)
             follow(finding, self._context, answering, now)
 
 
-def _has_news(order: VenueOrder, known: Order) -> bool:
+def has_news(order: VenueOrder, known: Order) -> bool:
+    """Return whether the engine knows more of an order than the ledger does."""
     if order.filled < known.filled:
         return False  # The venue itself has told more than the engine knows.
     return (

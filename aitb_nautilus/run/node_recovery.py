@@ -33,6 +33,7 @@ from aitb_nautilus.run.bar_gate import BarGate
 from aitb_nautilus.run.carried_orders import CarriedOrders
 from aitb_nautilus.run.engine_log import EngineLog
 from aitb_nautilus.run.exit_memory import ExitMemory
+from aitb_nautilus.run.last_orders import follow_to_the_end
 from aitb_nautilus.run.last_run import History, LastRun, LastRunFile
 from aitb_nautilus.run.preparation import Preparation
 from aitb_nautilus.run.reconnects import Reconnects
@@ -213,8 +214,9 @@ class NodeRecovery:
             self._memory.keep()
 
     def close(self) -> None:
-        """Remember the exits a last time."""
+        """Take what the engine heard last, and remember the exits a last time."""
         if self.is_done:
+            follow_to_the_end(self._context, self._cache, time.time_ns())
             self._memory.keep()
         self._pool.shutdown(wait=True, cancel_futures=True)
 

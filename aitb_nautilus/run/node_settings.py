@@ -73,7 +73,8 @@ class LiveSettings(Settings, frozen=True):
     on_error
         The same, when a component raised.
     stop_secs
-        How long it may take until that is done; the node ends in any case then.
+        How long it may take until that is done, and orders on their way are answered; the node
+        ends in any case then.
     connect_secs
         How long connecting to the venues may take.
     late_bar_secs

@@ -141,13 +141,20 @@ class Warden(GuardedActor):
             self.context.guard.withheld[_STOPPING] = "the run is being stopped"
             self._deadline = self._deadline or now + round(self._live.stop_secs * 1e9)
         left = sum(map(len, (self._unwanted(s.component_id) for s in self._strategies)))
-        if not left or now >= self._deadline:
+        if not (left or self._is_answer_due()) or now >= self._deadline:
             self._stop_engine()
         elif now - self._wished_at >= _AGAIN_NS:
             self._wished_at = now
             for strategy in self._strategies:
                 wished = [i for i in self._unwanted(strategy.component_id) if i is not None]
                 strategy.answering.act_on(wished, _STOPPING)
+
+    def _is_answer_due(self) -> bool:
+        """Return whether an order is on its way: what it opens must still get its stop."""
+        if silence(self.context.guard):
+            return False
+        open_orders = self.context.ledger.every_open_order()
+        return any(o.status == "SENT" or o.kind == "MARKET" for o in open_orders)
 
     def _unwanted(self, strategy_id: str) -> list[Intent | None]:
         """Return what a strategy must not leave behind: what ends it, or None if it is ending."""

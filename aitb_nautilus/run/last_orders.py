@@ -1,0 +1,48 @@
+"""What the engine has heard of orders since its strategies were stopped.
+
+A strategy is told of nothing once the engine stops it, while what is on its way goes on: for half a
+second the engine still books fills. They are taken from its cache, so that the journal ends with
+what the account ends with.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec.structs import replace
+
+from aitb_nautilus.messages import OrderUpdate
+from aitb_nautilus.risk.context import Context
+from aitb_nautilus.risk.engine_venue import find_order
+from aitb_nautilus.risk.recovery import Recovery, follow, resting
+from aitb_nautilus.run.carried_orders import has_news
+
+__all__ = ["follow_to_the_end"]
+
+_ENDED = "ended while the node was being stopped"
+
+
+def follow_to_the_end(context: Context, cache: Any, now: int) -> None:
+    """Let ledger and journal know what became of open orders; the engine has ended.
+
+    Parameters
+    ----------
+    context
+        What the node's components share; journal and recording are open.
+    cache
+        The engine's.
+    now
+        ns UTC.
+    """
+    ledger = context.ledger
+    for command in resting(ledger, ()):
+        known = ledger.orders[command.client_order_id]
+        found = find_order(cache, command.client_order_id)
+        if found is None or not has_news(found[0], known):
+            continue
+        finding = Recovery([command], ledger, now, 0).answer(command.client_order_id, *found, now)
+        facts = tuple(
+            replace(fact, reason=_ENDED) if isinstance(fact, OrderUpdate) and fact.reason else fact
+            for fact in finding.facts
+        )
+        follow(replace(finding, facts=facts), context, {}, now)
