@@ -2,18 +2,20 @@
 
 The journal is the book; the sandbox only has to know that something is held, or it would refuse the
 exits. So each position is bought there again at the market by an order that no strategy is told of
-and no account counts: ledger and results go on with the average price of the journal. Orders that
-rested are ended; exits are placed anew, entries are not: they were decided in another market.
+and no account counts: ledger and results go on with the average price of the journal. What is worth
+less than the least order is bought with more, which is sold again. Orders that rested are ended;
+exits are placed anew, entries are not: they were decided in another market.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from decimal import ROUND_CEILING, Decimal
+from typing import Any, NamedTuple
 
 from nautilus_trader.model import ClientOrderId, InstrumentId
 
-from aitb_nautilus.messages import OrderUpdate
+from aitb_nautilus.messages import OrderUpdate, Side, opposite
 from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.journal_carried import CarriedPosition
 from aitb_nautilus.risk.recovery import Finding, follow
@@ -23,6 +25,8 @@ from aitb_nautilus.run.venue_hands import EngineHands
 __all__ = ["Reopening", "end_orders"]
 
 _AGAIN_NS = 1_000_000_000
+_MORE = 1.2
+"""The price may have fallen since the last bar: so much more than the least value is sent."""
 _ENDED = "ended with the simulated exchange that it rested at"
 
 
@@ -34,6 +38,12 @@ def end_orders(context: Context, now: int) -> int:
     )
     follow(Finding(updates), context, {}, now)
     return len(updates)
+
+
+class _Leg(NamedTuple):
+    side: Side
+    quantity: Decimal
+    reduce_only: bool
 
 
 class Reopening:
@@ -59,7 +69,8 @@ class Reopening:
         *,
         on_quotes: bool,
     ) -> None:
-        self._left = {p: "" for p in positions if p.strategy_id in strategies}
+        self._left = {p: _legs(p, context) for p in positions if p.strategy_id in strategies}
+        self._sent = dict.fromkeys(self._left, "")
         self._hands = {
             name: EngineHands(context, [strategy]) for name, strategy in strategies.items()
         }
@@ -76,11 +87,16 @@ class Reopening:
         now
             ns UTC.
         """
-        for position, name in tuple(self._left.items()):
+        for position, name in tuple(self._sent.items()):
             order = cache.order(ClientOrderId(name)) if name else None
             if order is not None and order.status.name == "FILLED":
-                del self._left[position]
-            elif (order is None or order.is_closed) and now >= self._again:
+                self._sent[position] = ""
+                del self._left[position][0]
+                if not self._left[position]:
+                    del self._left[position], self._sent[position]
+                    continue
+                order = None
+            if (order is None or order.is_closed) and now >= self._again:
                 self._send(position, cache, now)
         return not self._left
 
@@ -89,9 +105,20 @@ class Reopening:
         if self._on_quotes and cache.quote(instrument_id) is None:
             return
         self._again = now + _AGAIN_NS
-        self._left[position] = self._hands[position.strategy_id].send(
-            position.instrument_id,
-            "BUY" if position.quantity > 0 else "SELL",
-            abs(position.quantity),
-            reduce_only=False,
+        side, quantity, reduce_only = self._left[position][0]
+        self._sent[position] = self._hands[position.strategy_id].send(
+            position.instrument_id, side, quantity, reduce_only=reduce_only
         )
+
+
+def _legs(position: CarriedPosition, context: Context) -> list[_Leg]:
+    """Return the orders that lead to a position: one, or two if one would be too small."""
+    name, quantity = position.instrument_id, abs(position.quantity)
+    side: Side = "BUY" if position.quantity > 0 else "SELL"
+    rules = context.guard.lots[name]
+    price = context.ledger.marks.get(name, position.average_price)
+    least = max(rules.min_quantity, Decimal(rules.min_notional * _MORE / price))
+    if quantity >= least:
+        return [_Leg(side, quantity, False)]
+    least = (least / rules.lot).to_integral_value(ROUND_CEILING) * rules.lot
+    return [_Leg(side, quantity + least, False), _Leg(opposite(side), least, True)]

@@ -27,14 +27,16 @@ LATENCY_MS = 400.0
 AT_ONCE = 0.01
 
 
-def config_of(lab: NodeLab, **live: Any) -> str:
+def config_of(
+    lab: NodeLab, cls: str = "Turning", latency_ms: float = LATENCY_MS, **live: Any
+) -> str:
     params = {"instruments": [BTC], "interval": "1m"}
-    strategy = {"class": "tests.run.turning:Turning", "id": "turn", "params": params}
+    strategy = {"class": f"tests.run.turning:{cls}", "id": "turn", "params": params}
     return str(
         lab.write(
             strategies=[strategy],
             live={"holes": "accept", "snapshot_secs": 60.0, **live},
-            venue={"latency_ms": LATENCY_MS},
+            venue={"latency_ms": latency_ms},
             risk={"max_orders_per_minute": 10_000},
         )
     )
@@ -110,12 +112,30 @@ def test_what_is_on_its_way_is_awaited_and_told(tmp_path: Path) -> None:
     assert in_a_row(tmp_path, [0.05], on_stop="hold") == 0
 
 
+def test_position_that_is_worth_less_than_any_order_is_opened_again_in_the_sandbox(
+    tmp_path: Path,
+) -> None:
+    with node_lab(tmp_path) as lab:
+        config = config_of(lab, "Leaving", latency_ms=1.0)
+        node = lab.start("paper", config)
+        node.wait_for("warm after")
+        lab.play()
+        node.wait_for("SELL 0.049")
+        time.sleep(0.5)
+        assert node.stop()[0] == 0, node.said
+        _, positions = by_journal(lab.last())
+        assert [str(p.quantity) for p in positions.values()] == ["0.001"]
+        node = lab.start("paper", config)
+        node.wait_for("recovered in")
+        assert "1 positions" in node.said
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("on_stop", ["hold", "cancel", "flatten"])
 @pytest.mark.parametrize("stop_secs", [AT_ONCE, 5.0])
 def test_stop_at_many_moments_after_an_order(
     tmp_path: Path, on_stop: str, stop_secs: float
 ) -> None:
-    for n in range(2):  # the clock of a lab that played for hours is too far ahead
-        offsets = [0.03 * n + 0.06 * i for i in range(6)]
+    for n in range(5):
+        offsets = [0.04 * n, 0.04 * n + 0.02]
         in_a_row(tmp_path / str(n), offsets, on_stop=on_stop, stop_secs=stop_secs)

@@ -1,4 +1,4 @@
-"""A strategy that sends an order at every bar, so that there is always one on its way."""
+"""Strategies that send an order at every bar, or leave a rest that no order may be as small as."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from aitb_nautilus.messages import BarClosed, Intent, OrderIntent, Side
 from aitb_nautilus.risk.strategy import GuardedStrategy
 from aitb_nautilus.settings import Settings
 
-__all__ = ["Turning", "TurningSettings"]
+__all__ = ["Leaving", "Turning", "TurningSettings"]
 
 _QUANTITY = Decimal("0.05")
+_LOT = Decimal("0.001")
 
 
 class TurningSettings(Settings, frozen=True, kw_only=True):
@@ -37,3 +38,20 @@ class Turning(GuardedStrategy):
         """Buy or sell."""
         side: Side = "SELL" if bar.ts // 60_000_000_000 % 2 else "BUY"
         return [OrderIntent(instrument_id=bar.instrument_id, side=side, quantity=_QUANTITY)]
+
+
+class Leaving(Turning):
+    """Buy once, and sell all of it but the smallest lot."""
+
+    def decide_on_bar(self, bar: BarClosed) -> Iterable[Intent]:
+        """Buy, sell, or be content."""
+        name = bar.instrument_id
+        held = self.view.quantity(name)
+        if any(self.view.open_orders(name)):
+            return []
+        if held == 0:
+            return [OrderIntent(instrument_id=name, side="BUY", quantity=_QUANTITY)]
+        if held > _LOT:
+            part = held - _LOT
+            return [OrderIntent(instrument_id=name, side="SELL", quantity=part, reduce_only=True)]
+        return []
