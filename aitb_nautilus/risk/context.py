@@ -133,6 +133,7 @@ class Context(msgspec.Struct, frozen=True):
         self.guard.tell_error = self.run_state.fail
         self.tape.withheld = self.guard.withheld
         self.tape.is_past = lambda: bool(self.warming.ts)
+        self.warming.holdings = self.ledger
 
     def add_source(self, source: PredictionSource) -> None:
         """Say that an actor publishes predictions.

@@ -165,6 +165,12 @@ class ExitLevels:
         """Forget a position that was closed."""
         self.state = ExitState(average_range=self._range.state)
 
+    def know_range(self, position: Position) -> None:
+        """Measure a position's exits in the range that is known by now, if it had none."""
+        if self.state.entry_range is None:
+            self.state.entry_range = self._range.value
+            self._tighten(position)
+
     def take_fill(self, position: Position, fill: Fill, purpose: str) -> None:
         """Take in a further fill of the position, of an order with that purpose."""
         state = self.state

@@ -111,8 +111,22 @@ class ExitManager:
             return
         if state is not None:
             self._levels.go_on(state, position)
-        if self._levels.is_new(position):
+        if self.is_ready and self._levels.is_new(position):
             self._levels.begin(position, position.average_price)
+        self._keep_resting_stop(position)
+
+    def protect(self) -> Iterator[Intent]:
+        """Place what is missing, as far as it is known before the past is told; close nothing.
+
+        What exits cannot know before, such as a range that nothing remembers, comes by `resume`.
+        """
+        position = self._view.position(self._instrument_id)
+        if position.quantity:
+            yield from self._place(position)
+
+    def _keep_resting_stop(self, position: Position) -> None:
+        if self._levels.is_new(position):
+            return
         for order in self._open():
             if order.is_stop and order.trigger_price is not None:
                 self._levels.keep_stop(order.trigger_price, order.purpose)
@@ -130,6 +144,8 @@ class ExitManager:
             return
         if levels.is_new(position):
             levels.begin(position, position.average_price)
+            self._keep_resting_stop(position)
+        levels.know_range(position)
         for bar in bars:
             if bar.ts >= position.ts_opened and bar.ts > levels.state.ts:
                 levels.take_bar(position, bar)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from itertools import chain
 from types import MappingProxyType
+from typing import NamedTuple
 
 from aitb_nautilus.messages import (
     BarClosed,
@@ -27,6 +28,14 @@ __all__ = ["Ledger", "View"]
 _NOBODY: Mapping[str, Position] = MappingProxyType({})
 _TOLD_KEPT = 8
 """A venue that comes back repeats its last words; it does not repeat a day."""
+
+
+class _Held(NamedTuple):
+    positions: dict[tuple[str, str], Position]
+    holders: dict[str, dict[str, Position]]
+    orders: dict[str, Order]
+    open: dict[str, dict[str, Order]]
+    open_count: int
 
 
 class Ledger:
@@ -78,6 +87,38 @@ class Ledger:
         self.settled: list[FundingRate] = []
         self._funding: dict[str, FundingRate] = {}
         self._trades: set[tuple[str, str]] = set()
+        self._hidden: _Held | None = None
+
+    def hide(self) -> None:
+        """Hold nothing and have no order until `show`; marks, fills and equity are as they are."""
+        self._hidden = _Held(
+            self.positions, self._holders, self.orders, self._open, self._open_count
+        )
+        self.positions, self._holders, self.orders, self._open = {}, {}, {}, {}
+        self._open_count = 0
+        self._touch_held(self._hidden)
+
+    def show(self) -> None:
+        """Hold again what was hidden, and what has come since."""
+        hidden, self._hidden = self._hidden, None
+        if hidden is None:
+            return
+        since = self.positions, self.orders
+        self.positions, self._holders, self.orders, self._open, self._open_count = hidden
+        for (strategy_id, instrument_id), position in since[0].items():
+            key = strategy_id, instrument_id
+            if self.positions.setdefault(key, position) is position:
+                self._holders.setdefault(instrument_id, {})[strategy_id] = position
+        for order in since[1].values():
+            self.orders[order.client_order_id] = order
+            if order.is_open:
+                self.apply_order(order)
+        self._touch_held(hidden)
+
+    def _touch_held(self, held: _Held) -> None:
+        """Let whoever counts look anew at the instruments in which something was held."""
+        for instrument_id in sorted(held.holders.keys() | held.open.keys()):
+            self._touch(instrument_id)
 
     def apply_bar(self, bar: BarClosed) -> None:
         """Mark an instrument at the bar's close; settle funding that was due before it."""

@@ -29,6 +29,7 @@ from aitb_nautilus.risk.taking_over import (
     bind,
     hold,
     know_sent,
+    protect,
     put_back,
 )
 from aitb_nautilus.risk.tape import Entry
@@ -112,6 +113,9 @@ class NodeAgain:
                 strategies = [s for s in self._components.values() if hasattr(s, "exit_managers")]
                 carried = msgspec.convert(what[0], Carried)
                 hold(context, strategies, carried, msgspec.convert(what[1], _Exits))
+            case "protect":
+                now, instrument_id = what
+                protect(context, self._components[entry.who], instrument_id, now)
             case "exits":
                 now, instrument_id, rows = what
                 bars = [BarClosed(*row) for row in rows]

@@ -29,6 +29,7 @@ __all__ = [
     "bind",
     "hold",
     "know_sent",
+    "protect",
     "put_back",
     "settle_on",
 ]
@@ -71,6 +72,22 @@ def hold(
         saved = exits.get(strategy.component_id, {})
         for name, manager in strategy.exit_managers().items():
             manager.bring_back(saved.get(name))
+
+
+def protect(context: Context, strategy: GuardedStrategy, instrument_id: str, now: int) -> None:
+    """Place the exits of a position that are missing, before the past is told.
+
+    Parameters
+    ----------
+    now
+        ns UTC.
+    """
+    manager = strategy.exit_managers().get(instrument_id)
+    if manager is None or not strategy.view.quantity(instrument_id):
+        return
+    context.tape.heard("protect", strategy.component_id, now, instrument_id)
+    strategy.answering.move_on(now)
+    strategy.act(manager.protect())
 
 
 def put_back(

@@ -93,7 +93,7 @@ class WhatIf:
     def hear_bar(self, bar: BarClosed, *, past: bool = False) -> None:
         """Take a bar, perhaps of the past that warmed the run up."""
         own, other = self.own, self.other
-        if bar.ts // _HOUR_NS != self._hour:
+        if bar.ts // _HOUR_NS != self._hour and not past:
             self._hour = bar.ts // _HOUR_NS
             own.look_back()
             other.look_back()

@@ -96,6 +96,8 @@ class BarGate(GuardedActor):
         Whether the past has been told.
     past
         Bars that warmed the node up.
+    holds_back
+        Whether nothing is told before `begin`.
     """
 
     def __init__(
@@ -134,7 +136,7 @@ class BarGate(GuardedActor):
         self._past_told = False
         self.told = ToldBars()
         self.ignored: Counter[str] = Counter()
-        self.is_warm = False
+        self.is_warm = self.holds_back = False
         self.past = ToldBars()
         context.brought.update(plan.bar_types)
         context.guard.withheld[WARM_UP] = "warming up: the past has not been told yet"
@@ -144,8 +146,12 @@ class BarGate(GuardedActor):
         for name, bar_type in self._types.items():
             if self._ways[name].streams:
                 self.subscribe_bars(bar_type)
-        self.clock.set_time_alert_ns("first look", self.now() + 1, callback=self._look)
         self.clock.set_timer("look", _LOOK, callback=self._look)
+
+    def begin(self) -> None:
+        """Tell the past from the next moment on, where it was held back."""
+        self.holds_back = False
+        self.clock.set_time_alert_ns("first look", self.now() + 1, callback=self._look)
 
     def on_bar(self, bar: Bar) -> None:
         """Take a bar of the stream."""
@@ -197,6 +203,8 @@ class BarGate(GuardedActor):
                 self._note("WARNING", f"{bar.instrument_id}: the bar of {iso(bar.ts)} {why}")
 
     def _look(self, _: object) -> None:
+        if self.holds_back:
+            return
         if not self._past_told:
             self._past_told = True
             self._tell_catalog()

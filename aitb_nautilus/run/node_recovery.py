@@ -26,13 +26,20 @@ from aitb_nautilus.risk.firewall_file import FirewallFile
 from aitb_nautilus.risk.firewall_settled import settle_by_node
 from aitb_nautilus.risk.journal_carried import CarriedPosition
 from aitb_nautilus.risk.recovery import resting
-from aitb_nautilus.risk.taking_over import begin_day, bind, hold, know_sent, put_back, settle_on
+from aitb_nautilus.risk.taking_over import (
+    begin_day,
+    bind,
+    hold,
+    know_sent,
+    settle_on,
+)
 from aitb_nautilus.risk.trading_states import Halt
 from aitb_nautilus.risk.venue_facts import VenueFacts
 from aitb_nautilus.run.bar_gate import BarGate
 from aitb_nautilus.run.carried_orders import CarriedOrders
 from aitb_nautilus.run.engine_log import EngineLog
 from aitb_nautilus.run.exit_memory import ExitMemory
+from aitb_nautilus.run.held_exits import HeldExits
 from aitb_nautilus.run.last_orders import follow_to_the_end
 from aitb_nautilus.run.last_run import History, LastRun, LastRunFile
 from aitb_nautilus.run.preparation import Preparation
@@ -45,7 +52,6 @@ from aitb_nautilus.run.venue_check import VenueCheck
 from aitb_nautilus.run.venue_hands import EngineHands
 from aitb_nautilus.run.venue_look import VenueLook, askers_of
 from aitb_nautilus.run.venue_questions import VenueQuestions
-from aitb_nautilus.run.warm_up import in_order
 
 __all__ = ["RECOVERY", "NodeRecovery"]
 
@@ -100,14 +106,16 @@ class NodeRecovery:
         self._stale = StaleOrders(run.context, {s.component_id: s for s in run.strategies})
         self._askers = askers
         self._questions = VenueQuestions(run.context, askers, self._pool, note)
-        self._has_begun = self._has_complained = False
+        self._has_begun = self._has_complained = self._is_live = False
+        self._past_is_told = False
+        self._exits = HeldExits(run.context, run.strategies, note, self._began)
         self._differs_since = 0
         self._has_rows = False
         place = StatePlace.of(run.desk.path, run.desk.config.trader)
         self._firewall_file = FirewallFile(place.folder, place.trader_id)
         self._firewall: Firewall | None = None
         self._cache: Any = None
-        self._gate: BarGate | None = None
+        self._gate: BarGate
         self._resting: CarriedOrders | None = None
         self._look: VenueLook | None = None
         self._check: VenueCheck | None = None
@@ -154,6 +162,7 @@ class NodeRecovery:
     def connect(self, cache: Any, gate: BarGate) -> None:
         """Take the engine's cache and the bars of the built node."""
         self._cache, self._gate = cache, gate
+        gate.holds_back = True
         names, ledger = list(self._run.venues), self._context.ledger
         self._look = VenueLook(
             ledger,
@@ -165,33 +174,40 @@ class NodeRecovery:
             note=self._note,
         )
 
+    def _go_live(self) -> None:
+        """Hold what was held and ask the venue, before the past is told: a stop may be missing."""
+        if self._run.mode == "paper":
+            return
+        self._hold()
+        asked = self._history.asked
+        timeout = round(self._run.desk.config.live.recovery_secs * 1e9)
+        questions = [*asked, *resting(self._context.ledger, asked)]
+        self._resting = CarriedOrders(self._context, self._cache)
+        self._questions.begin(questions, time.time_ns(), timeout)
+        self._has_begun = True
+
     def take_over(self) -> None:
-        """Let ledger and strategies know what was held; the past has just been told."""
+        """Go on from the past, which has just been told."""
+        self._past_is_told = True
+        if self._run.mode == "paper":
+            self._hold()
+            self._reopen(time.time_ns())
+
+    def _hold(self) -> None:
+        """Let ledger and strategies know what was held."""
         context = self._context
         hold(context, self._run.strategies, self._history.carried, self._history.exits)
         deferred = context.deferred
         msgspec.structs.force_setattr(context, "deferred", None)
         for strategy, event in deferred or ():
             strategy.on_order_event(event)
-        now = time.time_ns()
-        if self._run.mode == "paper":
-            self._reopen(now)
-            return
-        asked = self._history.asked
-        timeout = round(self._run.desk.config.live.recovery_secs * 1e9)
-        questions = [*asked, *resting(context.ledger, asked)]
-        self._resting = CarriedOrders(context, self._cache)
-        self._questions.begin(questions, now, timeout)
-        self._has_begun = True
 
     def tick(self, now: int) -> None:
-        """Go on; called ten times a second.
-
-        Parameters
-        ----------
-        now
-            ns UTC.
-        """
+        """Go on; called ten times a second, from the moment on at which the node is connected."""
+        if not self._is_live:
+            self._is_live = True
+            self._go_live()
+            self._gate.begin()
         if self._reopening is not None and not self.is_done:
             self._go_on_reopening(self._reopening, now)
             return
@@ -202,8 +218,10 @@ class NodeRecovery:
             return
         if not self._questions.go_on(self._cache, self._answering(), now):
             return
+        self._exits.place(now)
         if not self.is_done:
-            self._compare(now)
+            if self._past_is_told:
+                self._compare(now)
         else:
             if self._resting is not None:
                 self._resting.follow(self._answering(), now)
@@ -244,7 +262,7 @@ class NodeRecovery:
                 self._has_complained = True
                 self._note("WARNING", "the sandbox has no quotes yet; what was held waits for them")
             return
-        self._protect(now)
+        self._exits.put_back(self._gate, now)
         self._end(now, 0)
 
     def _answering(self) -> Mapping[str, Any]:
@@ -256,7 +274,7 @@ class NodeRecovery:
         """Put the exits into place; let the firewall look, once nothing is on its way."""
         if not self._differs_since:
             self._differs_since = now
-            self._protect(now)
+            self._exits.put_back(self._gate, now)
         stale = self._stale.ask(self._cache, self._history.carried.sent)
         if stale:
             many = "an order" if stale == 1 else f"{stale} orders"
@@ -360,17 +378,3 @@ class NodeRecovery:
         ledger = self._context.ledger
         settle_on(self._context, float(held))
         self._context.chronicle.account(ledger.starting_equity, "as the venue says", now)
-
-    # The exits
-
-    def _protect(self, now: int) -> None:
-        """Put the exits of every position back into place, and close what should be closed."""
-        if self._gate is None:
-            return
-        bars: dict[str, list[Any]] = {}
-        for frames in (self._gate.past.frames(), self._gate.told.frames()):
-            for bar in in_order(frames):
-                bars.setdefault(bar.instrument_id, []).append(bar)
-        for strategy in self._run.strategies:
-            for name in strategy.exit_managers():
-                put_back(self._context, strategy, name, bars.get(name, ()), now)

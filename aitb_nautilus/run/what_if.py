@@ -227,10 +227,10 @@ def _follow(recorded: RecordedRun, course: WhatIf, listens: _Listens) -> None:
         while rates and rates[0].ts_settle <= ts:
             course.hear_rate(rates.popleft())
 
-    def hold() -> None:
-        """Take over what was held, once the past is told."""
+    def hold(*, at_once: bool = False) -> None:
+        """Take over what was held: once the past is told, or before what was done with it."""
         nonlocal carried
-        if carried is not None and heard >= past:
+        if carried is not None and (heard >= past or at_once):
             course.take(carried)
             carried = None
 
@@ -249,7 +249,7 @@ def _follow(recorded: RecordedRun, course: WhatIf, listens: _Listens) -> None:
                 f"has {heard} bars, and its journal speaks of {count}",
                 "must have all bars that the run heard",
             )
-        hold()
+        hold(at_once=True)
         if isinstance(step, Wish):
             while foretold < step.decided.foretold and predictions:
                 course.hear_prediction(predictions.popleft())

@@ -305,3 +305,33 @@ def test_end_that_is_told_twice_is_no_news_the_second_time() -> None:
     assert not ledger.is_news(ended("O-1", "REJECTED"))
     assert not ledger.is_news(ended("O-1", "ACCEPTED"))
     assert ledger.is_news(ended("O-1", None, reason="cannot be cancelled"))
+
+
+def test_what_is_hidden_is_held_again_with_what_came_since() -> None:
+    ledger = Ledger(1_000.0)
+    ledger.apply_order(order("O-1"))
+    ledger.apply_fill(fill("BUY", "1", 100.0))
+    before = ledger.revision
+    ledger.hide()
+    view = View(ledger, "S-001")
+    assert (view.quantity(X), view.open_orders(X), view.order("O-1")) == (0, [], None)
+    assert (ledger.open_order_count(), list(ledger.holders(X))) == (0, [])
+    assert ledger.revisions[X] > before  # whoever counts looks anew
+    ledger.apply_bar(bar(9, 40.0))
+    assert ledger.equity() == 1_000.0  # nothing is held, whatever its price was then
+    ledger.apply_order(order("O-2", instrument_id=Y))
+    assert view.position(Y).quantity == 0
+    before = ledger.revision
+    ledger.show()
+    assert ledger.revisions[X] > before
+    assert (view.quantity(X), [o.client_order_id for o in view.open_orders(X)]) == (1, ["O-1"])
+    assert [o.client_order_id for o in view.open_orders(Y)] == ["O-2"]
+    assert (ledger.open_order_count(), ledger.equity()) == (2, 940.0)
+
+
+def test_showing_what_was_not_hidden_changes_nothing() -> None:
+    ledger = Ledger(1_000.0)
+    ledger.apply_fill(fill("BUY", "1", 100.0))
+    before = ledger.revision
+    ledger.show()
+    assert (ledger.revision, View(ledger, "S-001").quantity(X)) == (before, 1)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from aitb_nautilus.rehearsal.faults import Fault
 from aitb_nautilus.risk.journal_carried import Account, Carried
 from aitb_nautilus.risk.journal_reader import Wanted, read
 from aitb_nautilus.risk.journal_records import Filled, Found, Settled
@@ -150,6 +151,26 @@ def test_stop_that_was_taken_away_meanwhile_is_placed_anew_before_any_bar(lab: N
     lots = held(lab)
     assert is_true_soon(lambda: stops(lab) == [("SELL" if lots > 0 else "BUY", abs(lots))])
     assert "0 things are not explained" in node.said
+
+
+def test_stop_that_was_taken_away_is_placed_before_the_past_has_come(lab: NodeLab) -> None:
+    config = config_of(lab)
+    killed_in_a_position(lab, "live", config, *LIVE)
+    lots = held(lab)
+    lab.running.call(lambda r: r.exchange.triggers.cancel_all("BTCUSDT"))  # type: ignore[attr-defined]
+    slow = Fault(kind="slow", match="klines", times=1_000, delay_ms=6_000)
+    lab.running.call(lambda r: r.inject(slow))
+    node = lab.start("live", config, *LIVE, secret=SECRET)
+    assert is_true_soon(lambda: stops(lab) == [("SELL" if lots > 0 else "BUY", abs(lots))])
+    assert "warm after" not in node.said
+    lab.running.call(lambda r: r.exchange.faults.clear())
+    node.wait_for("recovered in")
+    assert "1 positions and 2 open orders are known, 0 things are not explained" in node.said
+    assert stops(lab) == [("SELL" if lots > 0 else "BUY", abs(lots))]
+    lab.play()
+    node.wait_for("(exit:signal)")
+    node.stop()
+    comes_out_again(lab)
 
 
 def test_what_was_filled_while_no_node_ran_is_known_and_its_exits_are_gone(lab: NodeLab) -> None:
