@@ -96,9 +96,11 @@ def test_order_that_was_done_and_denied_is_found_and_not_sent_again(struck: Stru
 
 
 def test_books_and_journals_agree_afterwards(struck: Struck) -> None:
+    assert struck.node.process.poll() is None
+    struck.trades_again()
     said = struck.end()
     tally = Killer.counting(struck.lab).count()
-    assert tally.fills > 5
+    assert tally.fills >= 2
     assert (tally.duplicates, tally.position_differs) == (0, 0), said
     # A fill whose message was lost may be told by what its order came to, under a made-up id.
     assert tally.lost_fills == tally.invented_fills <= 4, tally
