@@ -90,29 +90,21 @@ class Ledger:
         self._hidden: _Held | None = None
 
     def hide(self) -> None:
-        """Hold nothing and have no order until `show`; marks, fills and equity are as they are."""
-        self._hidden = _Held(
-            self.positions, self._holders, self.orders, self._open, self._open_count
-        )
-        self.positions, self._holders, self.orders, self._open = {}, {}, {}, {}
-        self._open_count = 0
-        self._touch_held(self._hidden)
+        """Hold nothing and have no order until `show`; marks and fills are as they are."""
+        held = _Held(self.positions, self._holders, self.orders, self._open, self._open_count)
+        self.positions, self._holders, self.orders, self._open, self._open_count = {}, {}, {}, {}, 0
+        self._hidden = held
+        self._touch_held(held)
 
     def show(self) -> None:
         """Hold again what was hidden, and what has come since."""
         hidden, self._hidden = self._hidden, None
         if hidden is None:
             return
-        since = self.positions, self.orders
+        since = [order for order in self.orders.values() if order.is_open]
         self.positions, self._holders, self.orders, self._open, self._open_count = hidden
-        for (strategy_id, instrument_id), position in since[0].items():
-            key = strategy_id, instrument_id
-            if self.positions.setdefault(key, position) is position:
-                self._holders.setdefault(instrument_id, {})[strategy_id] = position
-        for order in since[1].values():
-            self.orders[order.client_order_id] = order
-            if order.is_open:
-                self.apply_order(order)
+        for order in since:
+            self.apply_order(order)
         self._touch_held(hidden)
 
     def _touch_held(self, held: _Held) -> None:
