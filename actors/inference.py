@@ -173,6 +173,12 @@ class OnnxInferenceActor(GuardedActor):
                         self._give_up(key, self._workers.allowed_ns)
                 self._look_soon(self._workers)
 
+    def rehearse(self, instrument_id: str) -> None:
+        """Compute features and answers of an instrument once more, and tell nobody."""
+        for predictor, _ in self._routes.get(instrument_id, ()):
+            if predictor.instrument == instrument_id:
+                predictor.rehearse()
+
     def _publish(self, key: _Key, answer: Pair, now: int) -> None:
         model, instrument_id, ts_event, ts_features = key
         expires_ns = model.expiry(ts_event)

@@ -36,7 +36,7 @@ from benchmarks.live_desk import INSTRUMENTS, make_market, write_config
 
 HERE = Path(__file__).resolve().parent
 TREES = 200
-WARM_UP, APART, TOGETHER = 8, 40, 20
+WARM_UP, APART, TOGETHER, COLD = 8, 40, 20, 20
 APART_MS, SLOW_MS = 60, 200
 LIMIT_MS, LIMIT_99_MS, LIMIT_IN_PROCESS_MS = 1.0, 5.0, 0.3
 _START_S = 60.0
@@ -305,6 +305,20 @@ def show_together(orders: Sequence[Order]) -> None:
     )
 
 
+def show_cold(orders: Sequence[Order]) -> None:
+    """Print what an order takes of a node that does not keep warm."""
+    there = [one for one in orders if one.ordered and one.left]
+    whole = statistics.median([(one.ordered - one.closed) / 1e6 for one in there])
+    inside = statistics.median([(one.left - one.came) / 1e6 for one in there])
+    figure(
+        "the same with keep_warm_ms = 0, p50",
+        whole,
+        unit="ms",
+        better="lower",
+        note=f"{len(there)} orders; in process {inside:.2f} ms",
+    )
+
+
 def main() -> None:
     """Train once, then measure a node, a client that does nothing, and a node that waits."""
     with tempfile.TemporaryDirectory() as name:
@@ -312,6 +326,7 @@ def main() -> None:
         start_ns = make_market(folder, WARM_UP + APART + TOGETHER + 10)
         soon = write_config(folder, "soon", on_disk="soon", trees=TREES)
         before = write_config(folder, "before", on_disk="before", trees=TREES)
+        cold = write_config(folder, "cold", on_disk="soon", trees=TREES, keep_warm_ms=0)
         call(folder, "-m", "aitb_nautilus", "train", "soon.toml", "--json")
         bare = bare_orders(folder, soon, start_ns, 10)
         apart, together = node_orders(
@@ -319,6 +334,8 @@ def main() -> None:
         )
         show_apart(apart, bare)
         show_together(together)
+        left, _ = node_orders(folder, cold, start_ns, apart=COLD, together=1, apart_ms=APART_MS)
+        show_cold(left)
         waiting, _ = node_orders(folder, before, start_ns, apart=5, together=1, apart_ms=SLOW_MS)
         ms = [(one.ordered - one.closed) / 1e6 for one in waiting if one.ordered]
         figure(

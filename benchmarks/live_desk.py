@@ -14,6 +14,7 @@ import numpy as np
 
 from aitb_nautilus.market.bars import BarFrame, Interval
 from aitb_nautilus.market.instruments import InstrumentSettings, find_instrument
+from aitb_nautilus.run.node_settings import LiveSettings
 from catalog.store import BarStore
 
 __all__ = ["INSTRUMENTS", "make_market", "write_config"]
@@ -89,6 +90,7 @@ price_band_frac = 0.5
 
 [live]
 on_disk = "{on_disk}"
+keep_warm_ms = {keep_warm_ms}
 
 [[actors]]
 class = "actors.inference:OnnxInferenceActor"
@@ -132,7 +134,13 @@ def make_market(folder: Path, bars: int, instruments: Sequence[str] = INSTRUMENT
 
 
 def write_config(
-    folder: Path, name: str, instruments: Sequence[str] = INSTRUMENTS, *, on_disk: str, trees: int
+    folder: Path,
+    name: str,
+    instruments: Sequence[str] = INSTRUMENTS,
+    *,
+    on_disk: str,
+    trees: int,
+    keep_warm_ms: float = LiveSettings().keep_warm_ms,
 ) -> Path:
     """Write the config of a desk; each has state and runs of its own, the model is shared."""
     end = np.datetime64(_FIRST_NS + _TRAINED_BARS * _MINUTE.ns, "ns")
@@ -145,6 +153,7 @@ def write_config(
             trees=trees,
             end=np.datetime_as_string(end, "s"),
             on_disk=on_disk,
+            keep_warm_ms=keep_warm_ms,
         )
     )
     return path

@@ -34,6 +34,7 @@ from aitb_nautilus.features.layout import (
     OFF_GRID,
     OUT_OF_ORDER,
     STARTED,
+    STATE,
     lay_out,
 )
 from aitb_nautilus.features.timeline import timeline_of
@@ -112,6 +113,7 @@ class FeatureEngine:
         self._time = np.frombuffer(self._input, np.int64, 1)
         self._bar = np.frombuffer(self._input, np.float64, offset=8).reshape(1, -1, 5)
         self._shape = (1, len(features.features))
+        self._rehearsal: tuple[NDArray[np.int64], NDArray[np.float64]] | None = None
 
     @property
     def last_ns(self) -> int | None:
@@ -232,6 +234,33 @@ class FeatureEngine:
         if not line.own.all():
             rows = rows[line.own]
         return FeatureRows(line.ts_close[line.own], rows, ~np.isnan(rows[:, 0]))
+
+    def rehearse(self) -> Row | None:
+        """Compute the row that a bar like the last one would have if it came next; stay as it was.
+
+        What is computed is in the processor's caches afterwards, and nowhere else.
+
+        Returns
+        -------
+        Row or None
+            (features,) float32; None where no bar came one by one, during warm-up, and where that
+            bar would be refused.
+
+        Raises
+        ------
+        RunError
+            If another thread uses the engine at the same time.
+        """
+        with self._alone():
+            if self._rehearsal is None:
+                # The plan holds the address of its state: another state wants another plan.
+                self._rehearsal = self._plan.copy(), self._state.copy()
+                self._rehearsal[0][STATE] = self._rehearsal[1].ctypes.data
+            plan, state = self._rehearsal
+            state[:] = self._state
+            times, row = self._time + self.features.interval.ns, np.empty(self._shape, _FLOAT32)
+            answer = self._drive(plan, state, times, self._bar, row)
+            return row[0] if answer < NOT_YET else None
 
     def snapshot(self) -> bytes:
         """Return the state, to go on with later or in another process.

@@ -151,6 +151,15 @@ class Predictor:
             return self._answered(bar.ts, row, start)
         return self._collect(bar)
 
+    def rehearse(self) -> None:
+        """Do once more what a bar asks for, without any effect; nothing where all is foreseen."""
+        if self._table is not None or not self._answering:
+            return
+        row = self._engine.rehearse()
+        if row is not None:
+            for session in self._sessions:
+                session.rehearse(row)
+
     def foresee(self, frames: Mapping[str, BarFrame]) -> None:
         """Compute the answers to all bars of a run before it begins.
 

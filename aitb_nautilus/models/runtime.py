@@ -136,6 +136,20 @@ class ModelSession:
                 raise self._impossible("expected_return", expected)
         return Answer(probability, expected)
 
+    def rehearse(self, row: Rows) -> None:
+        """Let the model answer a row, (n_features,) float32, for its caches' sake; nobody hears it.
+
+        Raises
+        ------
+        ModelError
+            If ONNX Runtime fails.
+        """
+        self._row[:] = row
+        try:
+            self._session.run_with_iobinding(self._binding)
+        except Exception as e:
+            raise self._failed(e) from e
+
     def predict_rows(self, rows: Rows) -> Answers:
         """Answer many rows at once, fast; the last bits may differ from `predict_row`.
 

@@ -124,6 +124,13 @@ class GuardedActor(DataActor):
     def hear_bar(self, bar: BarClosed) -> None:
         """Take a closed bar."""
 
+    def rehearse(self, instrument_id: str) -> None:
+        """Do once more what a bar of an instrument asks for, without any effect.
+
+        A live node calls it again and again while that bar is due, so that code and data are in the
+        processor's caches when it comes. Nothing may be said, read off a clock or kept of it.
+        """
+
     def hear_prediction(self, prediction: Prediction) -> None:
         """Take a prediction that has not expired.
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from time import monotonic_ns
 
 import msgspec
 from nautilus_trader.model import Bar, BarType
@@ -94,6 +95,8 @@ class BarGate(GuardedActor):
         Bars that were not told, by the reason.
     is_warm
         Whether the past has been told.
+    came_ns
+        When a bar came last, monotonic.
     past
         Bars that warmed the node up.
     holds_back
@@ -137,6 +140,7 @@ class BarGate(GuardedActor):
         self.told = ToldBars()
         self.ignored: Counter[str] = Counter()
         self.is_warm = self.holds_back = False
+        self.came_ns = 0
         self.past = ToldBars()
         context.brought.update(plan.bar_types)
         context.guard.withheld[WARM_UP] = "warming up: the past has not been told yet"
@@ -155,6 +159,7 @@ class BarGate(GuardedActor):
 
     def on_bar(self, bar: Bar) -> None:
         """Take a bar of the stream."""
+        self.came_ns = monotonic_ns()
         name = self._ids.get(bar.bar_type)
         if name is not None:
             fact = self._canonical(bar, name, is_open=self._ways[name].stream_opens)
@@ -181,6 +186,10 @@ class BarGate(GuardedActor):
             self._missed(asked, wanted)
         self._tell()
         self._ask()
+
+    def is_awaiting(self, ts: int) -> bool:
+        """Return whether a bar is still to come that closes until a time, ns UTC."""
+        return self._order.owes(ts)
 
     def _canonical(self, bar: Bar, name: str, *, is_open: bool) -> BarClosed:
         length, stamp = self._interval_ns[name], bar.ts_event

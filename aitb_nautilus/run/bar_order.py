@@ -115,6 +115,10 @@ class BarOrder:
         """Return the first of `holes`."""
         return next(self.holes(now, wait), None)
 
+    def owes(self, ts: int) -> bool:
+        """Return whether some bar is still to be told that closes until a time, ns UTC."""
+        return min(self._due.values()) <= ts
+
     def skip(self, instrument_id: str, until: int) -> None:
         """Go on without the bars of an instrument up to a close, ns UTC."""
         self._ends_at(instrument_id, max(self.last[instrument_id], until))

@@ -35,6 +35,7 @@ from aitb_nautilus.run.bar_gate import BarGate, GatePlan
 from aitb_nautilus.run.config import VenueSettings
 from aitb_nautilus.run.engine import SECOND_WALL
 from aitb_nautilus.run.engine_cache import QUIET, EngineCache
+from aitb_nautilus.run.keep_warm import KeepWarm
 from aitb_nautilus.run.node_clients import Clients
 from aitb_nautilus.run.prediction_recorder import PredictionRecorder
 from aitb_nautilus.run.preparation import Preparation
@@ -164,6 +165,18 @@ def build_node(
     )
     recorder = PredictionRecorder(Settings(), context, "aitb_prediction_recorder-001")
     actors: list[Any] = [*first, warden, recorder, gate]
+    if config.live.keep_warm_ms:
+        actors.append(
+            KeepWarm(
+                Settings(),
+                context,
+                "aitb_keep_warm-001",
+                gate=gate,
+                actors=preparation.actors,
+                bar_types=plan.bar_types,
+                keep_ms=config.live.keep_warm_ms,
+            )
+        )
     if context.guard.hearing.wants_quotes:
         actors.append(QuoteWatch(Settings(), context, "aitb_quotes-001", watched))
     if reference_bar_types:

@@ -104,6 +104,10 @@ class LiveSettings(Settings, frozen=True):
         10, and 5 an instrument. 0: none. Only where the venue has a countdown: Binance USD-M.
     snapshot_secs
         How often the tables of the run folder are written while the run goes on.
+    keep_warm_ms
+        From shortly before a close until its bars are there, for at most so long after it,
+        features and models are computed again and again, and thrown away: what waits for a minute
+        is in no cache of the processor by then, and the order leaves later. 0: never.
     on_disk
         When the records of an order, and what the limits remember of it, are on the disk. ``soon``:
         a moment after the order left. Before it leaves they are with the operating system, so that
@@ -128,6 +132,7 @@ class LiveSettings(Settings, frozen=True):
     check_secs: Annotated[float, msgspec.Meta(ge=1, le=3600)] = 30.0
     dead_man_secs: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 0.0
     snapshot_secs: Annotated[float, msgspec.Meta(ge=1, le=86_400)] = 60.0
+    keep_warm_ms: Annotated[float, msgspec.Meta(ge=0, le=10_000)] = 500.0
     on_disk: OnDisk = "soon"
     switch_interval_ms: Annotated[float, msgspec.Meta(ge=0.05, le=5)] = 0.5
 

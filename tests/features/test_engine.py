@@ -57,6 +57,35 @@ def test_rows_are_float32_and_nothing_before_the_warmup() -> None:
     assert [row is not None for row in stream] == rows.valid.tolist()
 
 
+def test_rehearsal_gives_the_row_of_a_bar_like_the_last_and_leaves_no_trace() -> None:
+    bars, plain, rehearsing = market(200), FeatureEngine(small_set()), FeatureEngine(small_set())
+    assert rehearsing.rehearse() is None  # no bar came
+    expected = feed(plain, bars)
+    columns = (bars.ts_close, bars.open, bars.high, bars.low, bars.close, bars.volume)
+    for place, values in enumerate(zip(*(c.tolist() for c in columns), strict=True)):
+        row = rehearsing.update(*values)
+        foreseen = rehearsing.rehearse()
+        again = rehearsing.rehearse()
+        if expected[place] is None:
+            assert row is None
+            continue
+        assert same_bits(row, expected[place])
+        twin = FeatureEngine(small_set())
+        twin.restore(rehearsing.snapshot())
+        like_the_last = twin.update(values[0] + MINUTE, *values[1:])
+        assert same_bits(foreseen, like_the_last)
+        assert same_bits(again, like_the_last)
+    assert rehearsing.snapshot() == plain.snapshot()
+
+
+def test_rehearsal_after_a_batch_alone_has_no_bar_to_go_on_from() -> None:
+    engine = FeatureEngine(small_set())
+    engine.batch(market(100))
+    before = engine.snapshot()
+    assert engine.rehearse() is None
+    assert engine.snapshot() == before
+
+
 def test_row_belongs_to_the_caller() -> None:
     engine = FeatureEngine(small_set())
     bars = market(200)

@@ -255,3 +255,25 @@ def test_instrument_without_any_bar_leaves_the_features_cold_either_way(sessions
     bars = bars_of(frames)
     assert answers(predictor, bars) == [None] * 120
     assert answers(Predictor(BESIDE, BTC, sessions["beside"]), bars) == [None] * 120
+
+
+@pytest.mark.parametrize("name", ["alone", "beside"])
+@pytest.mark.parametrize("known", [0, 150])
+def test_rehearsing_between_bars_changes_no_answer(sessions, name: str, known: int) -> None:
+    frames = {BTC: gappy(300, 5)}
+    if name == "beside":
+        frames |= {ETH: gappy(300, 6), SOL: gappy(300, 7)}
+    features, bars = (ALONE if name == "alone" else BESIDE), bars_of(frames)
+    plain, rehearsing = (Predictor(features, BTC, sessions[name]) for _ in range(2))
+    for predictor in (plain, rehearsing):
+        if known:
+            until = int(frames[BTC].ts_close[known])
+            predictor.foresee({n: f.between(0, until) for n, f in frames.items()})
+    found = []
+    for bar in bars:
+        rehearsing.rehearse()
+        found.append(rehearsing.take(bar))
+        rehearsing.rehearse()
+    expected = answers(plain, bars)
+    assert found == expected
+    assert any(taken is not None and taken.answers for taken in found)

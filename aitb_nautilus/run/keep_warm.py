@@ -1,0 +1,116 @@
+"""Have in the processor's caches what the next bar needs, at the moment when it comes.
+
+A minute passes between two bars, and after two milliseconds of anything else on the processor, or
+of sleep, half of what decides is in its caches no more. So while a bar is due, what can be computed
+without any effect is computed again and again, and thrown away: the features of the next row on a
+copy of their state, and the models' answers to it. Not the limits, which take in what has come when
+they are asked.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from itertools import cycle
+from time import monotonic_ns
+from typing import Final
+
+from aitb_nautilus.market.bars import Interval
+from aitb_nautilus.risk.actor import GuardedActor
+from aitb_nautilus.risk.capture import capture_fact
+from aitb_nautilus.risk.context import Context
+from aitb_nautilus.run.bar_gate import BarGate
+from aitb_nautilus.settings import Settings
+
+__all__ = ["KeepWarm"]
+
+_PERIOD: Final = dt.timedelta(milliseconds=2)
+_EARLY_NS: Final = 20_000_000
+"""So long before a close it begins: the venue's clock may be ahead of ours."""
+_REST_NS: Final = 10_000_000
+"""After a bar: its order must not wait, and what it needed is warm by itself."""
+
+
+class KeepWarm(GuardedActor):
+    """Let actors rehearse while a bar is due.
+
+    Parameters
+    ----------
+    settings, context, component_id
+        As of every actor.
+    gate
+        By which the bars come.
+    actors
+        Of the desk, who rehearse.
+    bar_types
+        That the gate brings.
+    keep_ms
+        So long after its close a bar is due at most.
+
+    Attributes
+    ----------
+    passes
+        How often somebody rehearsed so far.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        context: Context,
+        component_id: str,
+        *,
+        gate: BarGate,
+        actors: Sequence[GuardedActor],
+        bar_types: Sequence[str],
+        keep_ms: float,
+    ) -> None:
+        super().__init__(settings, context, component_id)
+        self._gate = gate
+        self._keep_ns = round(keep_ms * 1e6)
+        self._lengths = {Interval.of_bar_type(text).ns for text in bar_types}
+        self._names = cycle(Interval.instrument_of_bar_type(text) for text in bar_types)
+        self._rehearse: list[Callable[[str], None]] = [
+            capture_fact(one, "rehearse", one.rehearse)
+            for one in actors
+            if type(one).rehearse is not GuardedActor.rehearse
+        ]
+        self._close = 0
+        self._is_on = False
+        self.passes = 0
+
+    def on_start(self) -> None:
+        """Wait for the first close, if there is anything to rehearse."""
+        if self._rehearse:
+            self._wait(self.now())
+
+    def _wait(self, now: int) -> None:
+        """Wake up shortly before the next close."""
+        self._close = min((now + _EARLY_NS) // one * one + one for one in self._lengths)
+        self.clock.set_time_alert_ns(
+            f"close-{self._close}", self._close - _EARLY_NS, callback=self._begin
+        )
+
+    def _begin(self, _: object) -> None:
+        self._is_on = True
+        self.clock.set_timer("rehearse", _PERIOD, callback=self._turn)
+
+    def _turn(self, _: object) -> None:
+        if not self._is_on:
+            return  # It was on its way when the timer was taken back.
+        now = self.now()
+        if not self._is_due(now):
+            self._is_on = False
+            self.clock.cancel_timer("rehearse")
+            self._wait(now)
+        elif monotonic_ns() - self._gate.came_ns >= _REST_NS:
+            self.passes += 1
+            name = next(self._names)
+            for rehearse in self._rehearse:
+                rehearse(name)
+
+    def _is_due(self, now: int) -> bool:
+        return (
+            self._gate.is_warm
+            and now < self._close + self._keep_ns
+            and self._gate.is_awaiting(self._close)
+        )
