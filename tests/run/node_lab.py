@@ -14,8 +14,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,8 @@ SPOT = "BTCUSDT.BINANCE"
 MINUTE_NS = 60_000_000_000
 HISTORY = 900
 _STEP_NS = MINUTE_NS // 6
-_LIMIT_S = 40.0
+LIMIT_S = 120.0
+"""So long is waited for what would come in a moment on a quiet machine."""
 _FROM_S, _UNTIL_S = 10.0, 45.0
 """Seconds of a minute at which a lab begins."""
 
@@ -77,7 +78,7 @@ class Node:
     def said(self) -> str:
         return "\n".join(self.lines)
 
-    def wait_for(self, text: str, limit_s: float = _LIMIT_S) -> None:
+    def wait_for(self, text: str, limit_s: float = LIMIT_S) -> None:
         """Wait until the node says something."""
         until = time.monotonic() + limit_s
         while text not in self.said:
@@ -86,17 +87,21 @@ class Node:
             time.sleep(0.05)
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> tuple[int, str, float]:
-        """Send a signal; return exit code, stdout, and how many seconds it took."""
-        began = time.monotonic()
+        """Send a signal; return exit code, stdout, and how many seconds it took.
+
+        Seconds in which it wanted to run, and others had the processor, do not count.
+        """
+        began, queued = time.monotonic(), _Queued(self.process.pid)
         self.process.send_signal(number)
-        return (*self.end(), time.monotonic() - began)
+        code, out = self.end()
+        return code, out, time.monotonic() - began - queued.end()
 
     def end(self) -> tuple[int, str]:
         """Wait for the end; return exit code and stdout."""
         assert self.process.stdout is not None
         out = self.process.stdout.read()
-        code = self.process.wait(_LIMIT_S)
-        self._reader.join(_LIMIT_S)
+        code = self.process.wait(LIMIT_S)
+        self._reader.join(LIMIT_S)
         self.process.stdout.close()
         if self.process.stderr is not None:
             self.process.stderr.close()
@@ -107,6 +112,32 @@ class Node:
         self.process.kill()
         if self.process.stdout is not None and not self.process.stdout.closed:
             self.end()
+
+
+class _Queued:
+    """How long the main thread of a process has waited for a processor, from now to its end."""
+
+    def __init__(self, pid: int) -> None:
+        self._path = Path(f"/proc/{pid}/task/{pid}/schedstat")
+        self._seen: list[int] = []
+        self._is_over = threading.Event()
+        self._look()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def end(self) -> float:
+        """Return the seconds; 0 where the system does not tell."""
+        self._is_over.set()
+        self._thread.join()
+        return (self._seen[-1] - self._seen[0]) / 1e9 if self._seen else 0.0
+
+    def _watch(self) -> None:
+        while not self._is_over.wait(0.02):
+            self._look()
+
+    def _look(self) -> None:
+        with suppress(OSError, IndexError):
+            self._seen.append(int(self._path.read_text().split()[1]))
 
 
 def start_node(folder: Path, *words: str, secret: str = "rehearsal") -> Node:
@@ -134,6 +165,7 @@ class NodeLab:
         self.running = running
         self._nodes: list[Node] = []
         self._playing = threading.Event()
+        self._until: Callable[[Any], bool] | None = None
         self._over = threading.Event()
         self._player = threading.Thread(target=self._play, daemon=True)
         self._player.start()
@@ -194,17 +226,35 @@ class NodeLab:
         self._nodes.append(node)
         return node
 
-    def play(self) -> None:
+    def play(self, until: Callable[[Any], bool] | None = None) -> None:
         """Let the market go on, once somebody listens: what it tells now cannot be asked for."""
-        until = time.monotonic() + _LIMIT_S
+        limit = time.monotonic() + LIMIT_S
         while not self.running.call(lambda r: r.exchange.hub.wanted("btcusdt@kline_1m")):
-            assert time.monotonic() < until, "nobody has subscribed to bars"
+            assert time.monotonic() < limit, "nobody has subscribed to bars"
             time.sleep(0.05)
+        self.go_on(until)
+
+    def go_on(self, until: Callable[[Any], bool] | None = None) -> None:
+        """Let the market go on, whoever listens.
+
+        Parameters
+        ----------
+        until
+            Looks at the rehearsal before each step; once it is true, the market stands still.
+        """
+        self._until = until
         self._playing.set()
+
+    def wait_for_stand(self) -> None:
+        """Wait until the market stands still."""
+        limit = time.monotonic() + LIMIT_S
+        while self._playing.is_set():
+            assert time.monotonic() < limit, "the market goes on"
+            time.sleep(0.02)
 
     def wait_until(self, number: int) -> None:
         """Wait until so many bars have been played."""
-        until = time.monotonic() + _LIMIT_S
+        until = time.monotonic() + LIMIT_S
         begin = self.running.call(lambda r: r.timeline.exchange_ns)
         while self.running.call(lambda r: r.clock.now_ns()) < begin + number * MINUTE_NS:
             assert time.monotonic() < until, "the market does not go on"
@@ -220,10 +270,13 @@ class NodeLab:
             node.kill()
         self._over.set()
         self._playing.set()
-        self._player.join(_LIMIT_S)
+        self._player.join(LIMIT_S)
 
     def _play(self) -> None:
         while self._playing.wait() and not self._over.is_set():
+            if self._until is not None and self.running.call(self._until):
+                self._playing.clear()
+                continue
             self.running.call(lambda r: r.advance(r.clock.now_ns() + _STEP_NS))
             time.sleep(0.03)
 

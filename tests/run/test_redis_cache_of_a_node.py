@@ -21,7 +21,7 @@ from aitb_nautilus.run.node_preparation import prepare_node
 from aitb_nautilus.run.replay import replay
 from tests.redis_lab import RedisServer
 from tests.run import test_recovery_of_a_node as alone
-from tests.run.node_lab import Node, NodeLab, json_of, node_lab
+from tests.run.node_lab import LIMIT_S, Node, NodeLab, json_of, node_lab
 from tests.run.test_live import SECRET, exits
 
 LIVE = ("--run", "--live-orders")
@@ -194,7 +194,7 @@ def test_redis_that_stalls_or_dies_holds_up_neither_orders_nor_the_end(
     try:
         node.wait_for("the engine's cache has lost its Redis")
         entries = node.said.count("(entry)")
-        until = time.monotonic() + 30
+        until = time.monotonic() + LIMIT_S
         while node.said.count("(entry)") < entries + 2:
             assert time.monotonic() < until, node.said
             time.sleep(0.05)
@@ -217,7 +217,7 @@ def test_cache_is_written_again_once_redis_is_back(lab: NodeLab, redis_server: R
     redis_server.start()
     node.wait_for("Redis is back for the engine's cache")
     orders = len(keys(redis_server, "orders:*"))
-    until = time.monotonic() + 30
+    until = time.monotonic() + LIMIT_S
     while len(keys(redis_server, "orders:*")) < orders + 2:
         assert time.monotonic() < until, node.said
         time.sleep(0.05)

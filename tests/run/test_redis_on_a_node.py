@@ -18,7 +18,7 @@ from aitb_nautilus.risk.journal_reader import read
 from aitb_nautilus.run.replay import replay
 from tests.model_lab import put_for
 from tests.redis_lab import RedisServer
-from tests.run.node_lab import BTC, NodeLab, json_of, node_lab
+from tests.run.node_lab import BTC, LIMIT_S, NodeLab, json_of, node_lab
 
 LAST_STEP_S = 10.0
 """Within so many seconds a node must have ended after a signal."""
@@ -135,7 +135,7 @@ def test_redis_that_is_killed_and_comes_back_costs_no_event_and_no_trade(
         before = node.said.count("(entry)")
         node.wait_for("Redis is away")
         follower.wait_for("Redis is away")
-        until = time.monotonic() + 30
+        until = time.monotonic() + LIMIT_S
         while node.said.count("(entry)") < before + 2:
             assert time.monotonic() < until, node.said
             time.sleep(0.05)
@@ -161,7 +161,7 @@ def test_follower_ends_with_a_signal_and_the_next_one_goes_on_where_it_was(
         first = lab.start("follow", "desk.toml", "--all", "--json")
         lab.play()
         node.wait_for("(entry)")
-        until = time.monotonic() + 30
+        until = time.monotonic() + LIMIT_S
         while not any(one["cmd"] == "xread" for one in redis_server.client().client_list()):
             assert time.monotonic() < until, "nobody follows"
             time.sleep(0.05)
@@ -189,7 +189,7 @@ def test_redis_that_stalls_holds_up_neither_trading_nor_the_end(
         redis_server.stall()
         before = node.said.count("(entry)")
         node.wait_for("Redis is away")
-        until = time.monotonic() + 30
+        until = time.monotonic() + LIMIT_S
         while node.said.count("(entry)") < before + 2:
             assert time.monotonic() < until, node.said
             time.sleep(0.05)
