@@ -4,6 +4,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -285,27 +286,35 @@ def test_row_for_which_the_queue_has_no_room_is_late_at_once(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context, actor, ear = threaded(registry, queue_size=1, deadline_ms=50.0)
-    # The thread has its first row in hand until the last bar has been told.
-    told, predict = threading.Event(), ModelSession.predict_row
+    # The thread has its first row in hand from then until the last bar has been told.
+    taken, told, predict = threading.Event(), threading.Event(), ModelSession.predict_row
 
     def wait_and_predict(self: ModelSession, row: Any) -> Any:
-        assert threading.current_thread() is threading.main_thread() or told.wait(60)
+        if threading.current_thread() is not threading.main_thread():
+            taken.set()
+            assert told.wait(60)
         return predict(self, row)
+
+    steps = iter([partial(taken.wait, 60), told.set])
+
+    def go_on() -> None:
+        next(steps)()
 
     monkeypatch.setattr(ModelSession, "predict_row", wait_and_predict)
     bars = bars_of({BTC: frame(100, 1, 30_000.0)})
-    run(context, [bars], [actor, ear], told.set)
+    run(
+        context,
+        [bars[: RETURN.warmup], bars[RETURN.warmup :]],
+        [actor, ear],
+        go_on,
+    )
     assert context.run_state.failures == []
     assert ear.heard == []
     assert {late.deadline_ns for late in ear.late} == {50_000_000}
-    # One row is in the thread and another in the queue, or the first has not been taken from it.
-    rows = 100 - RETURN.warmup + 1
-    at_once = [late for late in ear.late if late.ts == late.ts_event]
-    assert rows - len(at_once) in (1, 2)
-    assert [late.ts - late.ts_event for late in ear.late if late not in at_once] == [50_000_000] * (
-        rows - len(at_once)
-    )
-    assert sorted(late.ts_event for late in ear.late) == [bar.ts_event for bar in bars][-rows:]
+    rows = [bar.ts_event for bar in bars][RETURN.warmup - 1 :]
+    # One is in the thread, and one in the queue.
+    late = [(late.ts_event, late.ts - late.ts_event) for late in ear.late]
+    assert sorted(late) == [*((ts, 50_000_000) for ts in rows[:2]), *((ts, 0) for ts in rows[2:])]
 
 
 def linear(model: ModelProto) -> None:
