@@ -35,6 +35,21 @@ class LotRules(msgspec.Struct, frozen=True):
         """Return whether a venue takes no order for so little, at a price in quote currency."""
         return quantity < self.min_quantity or float(quantity) * price < self.min_notional
 
+    def too_small(self, quantity: Decimal, price: float) -> str:
+        """Return why so little cannot be opened, at a price in quote currency; empty if it can.
+
+        What is bought on a spot market must be sold again by an order of that size, less the fee,
+        and at a lower price: half of it must be enough for the venue.
+        """
+        part = quantity / 2 if self.long_only else quantity
+        if not self.is_too_small(part, price):
+            return ""
+        twice = "; a spot market must take half of it as well, or it could not be sold again"
+        return (
+            f"{quantity} at {price:g} is too small, the venue takes {self.min_quantity} and "
+            f"{self.min_notional:g} in value{twice if self.long_only else ''}"
+        )
+
     def sellable(self, held: Decimal, price: float) -> Decimal:
         """Return what of a holding can be sold: whole lots, and nothing if that is too small.
 

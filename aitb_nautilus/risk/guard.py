@@ -347,11 +347,9 @@ class Guard:
             proposal = replace(proposal, quantity=allowed)
             if not allowed:
                 break
-        ts, quantity, value = proposal.ts, proposal.quantity, proposal.value
-        if quantity and (quantity < rules.min_quantity or value < rules.min_notional):
-            smallest = f"the venue takes {rules.min_quantity} and {rules.min_notional:g} in value"
-            smallest += f" ({line})" if line else ""
-            line = f"{quantity} at {proposal.price:g} is too small, {smallest}"
+        ts, quantity = proposal.ts, proposal.quantity
+        if quantity and (why := rules.too_small(quantity, proposal.price)):
+            line = f"{why} ({line})" if line else why
             limit, quantity = limit or "lot", ZERO
         if quantity and not self._weighing:
             for rule in counting:

@@ -60,7 +60,7 @@ class Locks:
     lots
         Rounding rules by instrument id.
     patience_ns
-        A sale that was held so long is given up; whoever wished for it sees that it is still held.
+        A resting sale that was held so long is given up; one at the market tries once more.
     tape
         Of the node: that something was given up is a matter of the clock.
     """
@@ -109,6 +109,9 @@ class Locks:
             for other in [s for _, s in self._held.get(key, ()) if s.order.kind != "MARKET"]:
                 self._drop(key, other)
                 other.give_up("what it should have sold is sold at the market")
+            if not self._is_left(sale.order):
+                sale.give_up("all of it is being sold at the market already")
+                return
         if self._free(sale.order) >= sale.order.quantity:
             sale.send()
             return
@@ -151,16 +154,24 @@ class Locks:
                 self._unlock(sale)
 
     def expire(self, ts: int) -> None:
-        """Give up what has waited too long; now, ns UTC."""
-        late = [(key, sale) for key, held in self._held.items() for at, sale in held if ts >= at]
+        """Give up what has waited too long; now, ns UTC.
+
+        A sale at the market is not given up, it is somebody's exit: what locks it is cancelled once
+        more.
+        """
+        late = [(key, one) for key, held in self._held.items() for one in held if ts >= one[0]]
         if not late:
             return
         self._tape.heard("expire", "", ts)
-        for key, sale in late:
+        for key, (_, sale) in late:
             self._drop(key, sale)
             for order in self._locking(sale.order):
                 self._cancelled.discard(order.client_order_id)
-            sale.give_up("the venue has not said in time that its coins are free")
+            if sale.order.kind == "MARKET":
+                self._held.setdefault(key, []).append((ts + self._patience_ns, sale))
+                self._unlock(sale)
+            else:
+                sale.give_up("the venue has not said in time that its coins are free")
 
     def _unlock(self, sale: Sale) -> None:
         """Cancel what rests and locks the coins of a sale at the market, each once."""
@@ -177,6 +188,22 @@ class Locks:
         """Return how much of what is held no other order sells, base currency."""
         held = self._ledger.position(order.strategy_id, order.instrument_id).quantity
         return held - sum((one.most_leaves for one in self._locking(order)), ZERO)
+
+    def _is_left(self, order: Order) -> bool:
+        """Return whether other sales at the market leave anything of what an order is to sell."""
+        others = sum(
+            (
+                one.most_leaves
+                for one in self._ledger.open_orders(order.instrument_id)
+                if one.side == "SELL"
+                and one.kind == "MARKET"
+                and one.strategy_id == order.strategy_id
+                and one is not order
+            ),
+            ZERO,
+        )
+        held = self._ledger.position(order.strategy_id, order.instrument_id).quantity
+        return held > others
 
     def _locking(self, order: Order) -> list[Order]:
         """Return the other sales of the strategy that the venue knows, or soon will."""

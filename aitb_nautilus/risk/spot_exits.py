@@ -35,7 +35,8 @@ class SpotExitManager(ExitManager):
 
     def _bring(self, order: Order | None, wanted: OrderIntent) -> Iterator[Intent]:
         if order is None:
-            yield wanted
+            if not self._is_closing():
+                yield wanted
         elif order.status == "ACCEPTED" and differs(order, wanted, self._tick):
             self._is_replacing = True  # A venue may answer the cancel before the next line.
             yield self._cancel(order)

@@ -170,6 +170,7 @@ class NodeRecovery:
             self._askers,
             instruments=self._context.instruments,
             cache=cache,
+            holds=self._context.holds,
             pool=self._pool,
             note=self._note,
         )

@@ -47,6 +47,8 @@ class VenueLook:
         The engine's, by id.
     cache
         The engine's.
+    holds
+        Returns whether an order, by its id, has not left yet: no answer to it is on its way.
     pool
         On which venues are asked.
     note
@@ -66,6 +68,7 @@ class VenueLook:
         *,
         instruments: Mapping[str, Any],
         cache: Any,
+        holds: Callable[[str], bool],
         pool: ThreadPoolExecutor,
         note: Callable[[str, str], None],
     ) -> None:
@@ -75,6 +78,7 @@ class VenueLook:
         self._instruments = instruments
         self._beside: dict[str, dict[str, Decimal]] = {}
         self._cache = cache
+        self._holds = holds
         self._pool = pool
         self._note = note
         self._asked: dict[str, Future[VenueFacts]] = {}
@@ -131,7 +135,9 @@ class VenueLook:
         if not isinstance(self._askers.get(venue), SpotAsker):
             return facts
         positions, beside = positions_of(facts, self._ledger, self._instruments)
-        if beside != self._beside.get(venue):
+        # What an order at the market has just done is not told yet.
+        is_settled = not any(o.kind == "MARKET" for o in self._ledger.every_open_order())
+        if is_settled and beside != self._beside.get(venue):
             self._beside[venue] = beside
             words = ", ".join(f"{amount:f} {coin}" for coin, amount in beside.items() if amount)
             if words:
@@ -150,7 +156,10 @@ class VenueLook:
     def _is_quiet(self) -> bool:
         """Return whether no command is on its way, as far as we know."""
         orders = self._ledger.every_open_order()
-        return not any(order.status == "SENT" or order.changes for order in orders)
+        return not any(
+            (order.status == "SENT" and not self._holds(order.client_order_id)) or order.changes
+            for order in orders
+        )
 
     def _standing(self) -> object:
         """Return what changes with every event of an order."""

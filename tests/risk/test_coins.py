@@ -98,3 +98,15 @@ def test_dust_goes_over_to_the_next_run() -> None:
     position = fresh.position("s", X)
     assert (position.quantity, position.dust) == (Decimal(0), Decimal("0.0009"))
     assert fresh.balance() == pytest.approx(left.balance())
+
+
+def test_what_could_not_be_sold_again_is_not_bought() -> None:
+    rules = LOTS[X]
+    assert rules.too_small(Decimal("0.002"), 5_000.0) == ""
+    assert "could not be sold again" in rules.too_small(Decimal("0.002"), 4_999.0)
+    assert "could not be sold again" in rules.too_small(Decimal("0.001"), 50_000.0)
+    perpetual = LotRules(Decimal("0.001"), Decimal("0.001"), 5.0)
+    assert perpetual.too_small(Decimal("0.001"), 5_000.0) == ""
+    assert perpetual.too_small(Decimal("0.001"), 4_999.0) == (
+        "0.001 at 4999 is too small, the venue takes 0.001 and 5 in value"
+    )

@@ -143,18 +143,33 @@ def test_second_sale_of_the_same_coins_does_not_rest() -> None:
     assert rig.became == ["target given up"]
 
 
-def test_sale_whose_coins_are_never_free_is_given_up_in_time() -> None:
+def test_close_whose_coins_are_not_freed_in_time_cancels_once_more() -> None:
     rig = Rig()
     rig.stop()
     rig.sell("close", "MARKET")
     rig.locks.expire(9)
-    assert rig.locks.holds("close")
+    assert rig.became == ["cancel stop"]
     rig.locks.expire(10)
-    assert rig.became == ["cancel stop", "close given up"]
-    rig.sell("close 2", "MARKET")
-    assert rig.became[-1] == "cancel stop"
-    assert rig.locks.take_back("close 2")
-    assert not rig.locks.take_back("close 2")
+    assert rig.became == ["cancel stop", "cancel stop"]
+    assert rig.locks.take_back("close")
+    assert not rig.locks.take_back("close")
+
+
+def test_stop_whose_coins_are_not_freed_in_time_is_given_up() -> None:
+    rig = Rig()
+    rig.stop()
+    rig.locks.note_cancel("stop")
+    rig.sell("stop 2", "STOP_MARKET")
+    rig.locks.expire(10)
+    assert rig.became == ["stop 2 given up"]
+
+
+def test_second_close_of_the_same_coins_is_given_up() -> None:
+    rig = Rig()
+    rig.stop()
+    rig.sell("close", "MARKET")
+    rig.sell("again", "MARKET")
+    assert rig.became == ["cancel stop", "again given up"]
 
 
 def test_sale_of_a_part_leaves_beside_what_sells_the_rest() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from aitb_nautilus.rehearsal import Fault
 from aitb_nautilus.risk.journal_reader import Wanted, read
 from aitb_nautilus.risk.journal_records import Filled
 from tests.run.node_lab import Node, NodeLab, node_lab
@@ -186,3 +187,53 @@ def test_coins_that_are_missing_bind_to_reducing_and_others_do_not(lab: NodeLab)
     assert is_true_soon((lab.last().folder / "bars.parquet").exists)
     assert node.stop(signal.SIGTERM)[0] == 0, node.said
     assert lab.last().record.halts[0].reason.startswith("one thing at the venue")
+
+
+def inject(lab: NodeLab, kind: Any, match: str, **more: Any) -> None:
+    lab.running.call(lambda r: r.inject(Fault(kind=kind, match=match, **more)))
+
+
+@pytest.mark.long
+def test_lost_events_and_refused_cancels_lose_nothing(lab: NodeLab) -> None:
+    config = config_of(lab, {"stop_frac": 0.05}, check_secs=2.0)
+    node = started(lab, config)
+    inject(lab, "drop_event", "executionReport TRADE")  # of the entry
+    lab.play()
+    trade_and_enter_again(node)
+    inject(lab, "refuse", "WS order.cancel", status=400, code=-2011)  # of the stop, for a close
+    inject(lab, "drop_event", "executionReport CANCELED")
+    inject(lab, "drop_event", "executionReport TRADE")
+    until = time.monotonic() + 120
+    while node.said.count("(exit:signal)") < 2:
+        assert time.monotonic() < until, node.said
+        time.sleep(0.2)
+    lab.pause()
+    assert is_true_soon(lambda: sum(o[2] for o in resting(lab)) == ours(lab) // LOT * LOT)
+    assert node.stop(signal.SIGTERM)[0] == 0, node.said
+    assert wallet(lab) == books(lab)
+    comes_out_again(lab)
+
+
+@pytest.mark.long
+def test_paper_follows_targets_and_goes_on_after_a_kill(lab: NodeLab) -> None:
+    targets = [{"frac": 0.0004, "close_frac": 0.4}, {"frac": 0.0008, "close_frac": 0.3}]
+    config = config_of(lab, {"trailing_frac": 0.001, "targets": targets})
+    node = lab.start("paper", config, secret=SECRET)
+    node.wait_for("warm after")
+    lab.play()
+    for purpose in ("(exit:trailing)", "(exit:target_1)"):
+        node.wait_for(purpose, 120)
+    trade_and_enter_again(node)
+    lab.pause()
+    time.sleep(1)
+    node.process.send_signal(signal.SIGKILL)
+    node.end()
+    node = lab.start("paper", config, secret=SECRET)
+    node.wait_for("recovered in")
+    lab.play()
+    trade_and_enter_again(node)
+    lab.pause()
+    time.sleep(1)
+    assert node.stop(signal.SIGTERM)[0] == 0, node.said
+    assert {f["base_fee"] for f in lab.last().fills} == {0.0}
+    comes_out_again(lab)
