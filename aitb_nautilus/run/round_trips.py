@@ -22,6 +22,10 @@ from aitb_nautilus.run.accounting import FundingPayment
 
 __all__ = ["RoundTrip", "round_trips"]
 
+type _Rest = tuple[Decimal, float]
+"""What is held, base currency, and what one unit of it cost."""
+_NOTHING: _Rest = (Decimal(0), 0.0)
+
 
 class RoundTrip(msgspec.Struct, kw_only=True):
     """One position from its first fill to its last.
@@ -62,7 +66,7 @@ class RoundTrip(msgspec.Struct, kw_only=True):
 class _Builder:
     """Collect the fills of one trip."""
 
-    def __init__(self, fill: Fill, position_id: str, rest: tuple[Decimal, float]) -> None:
+    def __init__(self, fill: Fill, position_id: str, rest: _Rest) -> None:
         self.trip = RoundTrip(
             position_id=position_id,
             strategy_id=fill.strategy_id,
@@ -96,7 +100,7 @@ class _Builder:
         self.trip.fees += fill.fee * share
         self.trip.slippage += slippage * share
 
-    def leave_rest(self) -> tuple[Decimal, float]:
+    def leave_rest(self) -> _Rest:
         """Take out what is still held, and return how much it is and what one unit of it cost."""
         price, rest = self._opened_value / self._opened, float(self.held)
         self._opened -= rest
@@ -152,7 +156,7 @@ def round_trips(
     for payment in payments:
         funding[payment.strategy_id, payment.instrument_id].append(payment)
     builders: dict[tuple[str, str], _Builder] = {}
-    rests: dict[tuple[str, str], tuple[Decimal, float]] = {}
+    rests: dict[tuple[str, str], _Rest] = {}
     finished: list[RoundTrip] = []
 
     def close(key: tuple[str, str], ts: int, *, is_open: bool) -> None:
@@ -168,12 +172,12 @@ def round_trips(
         key = (fill.strategy_id, fill.instrument_id)
         left = traded = abs(fill.change)
         cost = slippage.get(fill.trade_id, 0.0)
+        rules = None if lots is None else lots.get(fill.instrument_id)
         builder = builders.get(key)
         if builder is not None and (fill.side == "BUY") != (builder.trip.side == "LONG"):
             part = min(left, builder.held)
             builder.add(fill, part, float(part / traded), cost)
             left -= part
-            rules = None if lots is None else lots.get(fill.instrument_id)
             rest = builder.held if rules is None else rules.sellable(builder.held, fill.price)
             if rest == 0:
                 if builder.held:
@@ -185,9 +189,22 @@ def round_trips(
         if left > 0:
             if builder is None:
                 count = len(finished) + len(builders) + 1
-                rest_before = rests.pop(key, (Decimal(0), 0.0))
+                rest_before = rests.pop(key, _NOTHING)
+                if rules is not None and _is_carried_dust(fill, rest_before, rules):
+                    rests[key] = _with(rest_before, left, fill.price)
+                    continue
                 builder = builders[key] = _Builder(fill, f"P-{count:06d}", rest_before)
             builder.add(fill, left, float(left / traded), cost)
     for key in list(builders):
         close(key, end, is_open=True)
     return sorted(finished, key=lambda t: (t.ts_open, t.position_id))
+
+
+def _is_carried_dust(fill: Fill, before: _Rest, rules: LotRules) -> bool:
+    """Return whether a fill stands for dust that an earlier run left: no trip begins with it."""
+    return not fill.fee and not rules.sellable(before[0] + abs(fill.change), fill.price)
+
+
+def _with(rest: _Rest, more: Decimal, price: float) -> _Rest:
+    held = rest[0] + more
+    return held, (float(rest[0]) * rest[1] + float(more) * price) / float(held)

@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from aitb_nautilus.messages import Fill
+from aitb_nautilus.risk.decision import LotRules
 from aitb_nautilus.run.accounting import FundingPayment
 from aitb_nautilus.run.round_trips import RoundTrip, round_trips
 
@@ -34,7 +35,9 @@ def fill(minute: float, side: str, quantity: str, price: float, fee: float = 0.0
     )
 
 
-def trips(fills, payments=(), *, slippage=None, purposes=None, end: float = 100) -> list[RoundTrip]:
+def trips(
+    fills, payments=(), *, slippage=None, purposes=None, end: float = 100, lots=None
+) -> list[RoundTrip]:
     return round_trips(
         fills,
         payments,
@@ -43,6 +46,7 @@ def trips(fills, payments=(), *, slippage=None, purposes=None, end: float = 100)
         last_prices={X: 120.0, Y: 50.0},
         interval_ns={X: MINUTE, Y: 5 * MINUTE},
         end=round(end * MINUTE),
+        lots=lots,
     )
 
 
@@ -149,3 +153,32 @@ def test_quantities_that_floats_cannot_hold_still_come_back_to_zero() -> None:
     parts = [fill(i, "BUY", "0.1", 100) for i in range(1, 4)]
     (trip,) = trips([*parts, fill(5, "SELL", "0.3", 100)])
     assert trip.ts_close == 5 * MINUTE
+
+
+SPOT = {X: LotRules(Decimal("0.01"), Decimal("0.01"), 5.0, long_only=True)}
+
+
+def test_dust_of_a_trip_goes_into_the_next_one_at_what_it_cost() -> None:
+    first, second = trips(
+        [
+            fill(1, "BUY", "2", 100, 0.2, base_fee=Decimal("0.002")),
+            fill(2, "SELL", "1.99", 110, 0.2189),
+            fill(3, "BUY", "2", 90, 0.18, base_fee=Decimal("0.002")),
+            fill(4, "SELL", "2", 100, 0.2),
+        ],
+        lots=SPOT,
+    )
+    # 1.998 are held, 1.99 sold; 0.008 stay, and are no part of what the first trip earned.
+    assert (first.ts_close, first.open_price) == (2 * MINUTE, pytest.approx(100.0))
+    assert first.pnl == pytest.approx(1.99 * 10 - 0.2 - 0.2189)
+    assert second.ts_open == 3 * MINUTE
+    assert second.open_price == pytest.approx((0.008 * 100 + 1.998 * 90) / 2.006)
+    cost = 2.0 * second.open_price
+    assert second.pnl == pytest.approx(200.0 - cost - 0.18 - 0.2)
+
+
+def test_dust_that_was_carried_over_is_no_open_trip() -> None:
+    carried = fill(1, "BUY", "0.008", 100)
+    assert trips([carried], lots=SPOT) == []
+    (trip,) = trips([carried, fill(3, "BUY", "2", 90, 0.18)], lots=SPOT)
+    assert (trip.ts_open, trip.quantity) == (3 * MINUTE, pytest.approx(2.008))
