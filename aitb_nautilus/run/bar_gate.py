@@ -157,6 +157,15 @@ class BarGate(GuardedActor):
         self.holds_back = False
         self.clock.set_time_alert_ns("first look", self.now() + 1, callback=self._look)
 
+    def ask_price(self, instrument_id: str) -> None:
+        """Let the engine know an instrument's price before its first bar comes.
+
+        It denies an order at the market while it knows none, exits among them.
+        """
+        bar_type = self._types.get(instrument_id)
+        if bar_type is not None:
+            self.subscribe_quotes(bar_type.instrument_id)
+
     def on_bar(self, bar: Bar) -> None:
         """Take a bar of the stream."""
         self.came_ns = monotonic_ns()

@@ -179,6 +179,8 @@ class NodeRecovery:
         """Hold what was held and ask the venue, before the past is told: a stop may be missing."""
         if self._run.mode == "paper":
             return
+        for name in dict.fromkeys(p.instrument_id for p in self._history.carried.positions):
+            self._gate.ask_price(name)
         self._hold()
         asked = self._history.asked
         timeout = round(self._run.desk.config.live.recovery_secs * 1e9)
