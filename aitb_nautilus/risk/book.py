@@ -188,6 +188,10 @@ class Position:
         Paid since the start; funding is positive when received.
     fees_elsewhere
         What of the fees was paid with a third coin.
+    funding_before
+        The funding of the trades before the one that is open.
+    funding_carried
+        What the trade that the run took over had been paid before it.
     ts_opened
         When the position last left zero, or 0.
     """
@@ -201,6 +205,8 @@ class Position:
         "fees",
         "fees_elsewhere",
         "funding",
+        "funding_before",
+        "funding_carried",
         "quantity",
         "realized",
         "ts_opened",
@@ -217,6 +223,7 @@ class Position:
         self.fees = 0.0
         self.fees_elsewhere = 0.0
         self.funding = 0.0
+        self.funding_before = self.funding_carried = 0.0
         self.ts_opened = 0
 
     @property
@@ -228,6 +235,15 @@ class Position:
     def closed(self) -> float:
         """Return what all that was closed has earned, in quote currency."""
         return self.realized - self.fees + self.funding
+
+    @property
+    def trade_funding(self) -> float:
+        """Return what the open trade was paid for funding, in all runs; 0 if there is none."""
+        return self.funding - self.funding_before if self.quantity else 0.0
+
+    def carry_funding(self, amount: float) -> None:
+        """Let the open trade have been paid so much in the runs before."""
+        self.funding_carried, self.funding_before = amount, -amount
 
     def apply(
         self, fill: Fill, sellable: Callable[[Decimal, float], Decimal] | None = None
@@ -259,7 +275,7 @@ class Position:
         if not self.quantity:
             self.ts_opened = 0
         elif not self.before or (self.quantity > 0) != (self.before > 0):
-            self.ts_opened = fill.ts
+            self.ts_opened, self.funding_before = fill.ts, self.funding
         self.fees += fill.fee
         if fill.fee_elsewhere:
             self.fees_elsewhere += fill.fee

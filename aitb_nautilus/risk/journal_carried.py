@@ -58,7 +58,8 @@ class CarriedOrder(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 class CarriedPosition(msgspec.Struct, frozen=True, gc=False):
     """What is held, dust among it; signed, in base currency, its price in quote currency.
 
-    Of dust alone `ts_opened` is when it was carried.
+    Of dust alone `ts_opened` is when it was carried. `funding` is what the open trade was paid for
+    it so far, quote currency; the balance has it already.
     """
 
     strategy_id: str
@@ -66,6 +67,7 @@ class CarriedPosition(msgspec.Struct, frozen=True, gc=False):
     quantity: Decimal
     average_price: float
     ts_opened: int
+    funding: float = 0.0
 
 
 class Carried(Body, frozen=True):
@@ -131,7 +133,9 @@ def carry(
         from_run=from_run,
         balance=balance,
         positions=tuple(
-            CarriedPosition(owner, name, p.held, p.average_price, p.ts_opened or now)
+            CarriedPosition(
+                owner, name, p.held, p.average_price, p.ts_opened or now, p.trade_funding
+            )
             for (owner, name), p in ledger.positions.items()
             if p.held
         ),
@@ -209,6 +213,7 @@ def take_over(carried: Carried, ledger: Ledger) -> None:
         )
     if carried.balance is not None:
         ledger.settle_on(carried.balance)  # after the fills: a coin that is held was paid for
+        ledger.position(one.strategy_id, one.instrument_id).carry_funding(one.funding)
     for left in carried.orders:
         order = Order(
             client_order_id=left.client_order_id,

@@ -1,4 +1,4 @@
-"""Keep on the disk what exits remember, so that the next run goes on from there."""
+"""Keep on the disk what exits remember, and what funding came to: no journal says it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import msgspec
 from aitb_nautilus.risk.exit_levels import ExitState
 from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.strategy import GuardedStrategy
-from aitb_nautilus.run.last_run import LastRun, LastRunFile
+from aitb_nautilus.run.last_run import Funded, LastRun, LastRunFile
 
 __all__ = ["ExitMemory"]
 
 
 class ExitMemory:
-    """Write what the exits of open positions remember, beside the name of the run.
+    """Write what exits of open positions remember and funding, beside the name of the run.
 
     Parameters
     ----------
@@ -64,10 +64,18 @@ class ExitMemory:
         if self._writing is not None:
             self._writing.result()
         self._seen = at
-        exits = self._remembered()
-        if exits != self._last.exits:
-            self._last = msgspec.structs.replace(self._last, exits=exits)
+        now = msgspec.structs.replace(self._last, exits=self._remembered(), funding=self._funding())
+        if now != self._last:
+            self._last = now
             self._writing = self._pool.submit(self._file.write, self._last)
+
+    def _funding(self) -> dict[str, dict[str, Funded]]:
+        found: dict[str, dict[str, Funded]] = {}
+        for (owner, name), p in self._ledger.positions.items():
+            if p.funding or p.trade_funding:
+                paid = Funded(p.funding, p.trade_funding, p.ts_opened)
+                found.setdefault(owner, {})[name] = paid
+        return found
 
     def _remembered(self) -> dict[str, dict[str, ExitState]]:
         found: dict[str, dict[str, ExitState]] = {}

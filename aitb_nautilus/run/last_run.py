@@ -27,9 +27,30 @@ from aitb_nautilus.risk.own_trades import OwnTrades
 from aitb_nautilus.run.config import VenueSettings
 from aitb_nautilus.run.state_place import StatePlace
 
-__all__ = ["History", "LastRun", "LastRunFile", "history_of"]
+__all__ = ["Funded", "History", "LastRun", "LastRunFile", "history_of"]
 
 type ExitMemory = Mapping[str, Mapping[str, ExitState]]
+
+
+class Funded(msgspec.Struct, frozen=True):
+    """What a position was paid for funding, quote currency; the journal has no record of it.
+
+    Attributes
+    ----------
+    total
+        In that run.
+    trade
+        By the trade that was open, in all runs.
+    ts_opened
+        When that was opened, ns UTC.
+    """
+
+    total: float
+    trade: float
+    ts_opened: int
+
+
+type Funding = Mapping[str, Mapping[str, Funded]]
 
 
 class LastRun(msgspec.Struct, frozen=True):
@@ -41,11 +62,14 @@ class LastRun(msgspec.Struct, frozen=True):
         Of the run; the folder is absolute.
     exits
         What the exits of each strategy and instrument remembered, by their ids.
+    funding
+        What each position was paid, by the same.
     """
 
     run_id: str
     folder: str
     exits: ExitMemory = {}
+    funding: Funding = {}
 
 
 class History(msgspec.Struct, frozen=True):
@@ -171,11 +195,25 @@ def history_of(
     ledger = Ledger(0.0, lots)
     own = OwnTrades(found, ledger)
     rebuild(found, ledger, own.hear_fill)
-    balance = ledger.balance() if ledger.starting_equity else None
+    closed = _fund(ledger, last.funding)
+    balance = ledger.balance() + closed if ledger.starting_equity else None
     carried = carry(ledger, last.run_id, balance, sent_times(found), now)
     carried = msgspec.structs.replace(carried, own_trades=own.carried())
     ended = {o.client_order_id: o.status for o in ledger.orders.values() if not o.is_open}
     return History(carried, tuple(unresolved(found)), last.exits, ended=ended)
+
+
+def _fund(ledger: Ledger, funding: Funding) -> float:
+    """Let open trades have been paid what they were; return what those before them were."""
+    closed = 0.0
+    for (owner, name), position in ledger.positions.items():
+        paid = funding.get(owner, {}).get(name)
+        if paid is not None:
+            is_open = position.quantity and paid.ts_opened == position.ts_opened
+            own = paid.trade - position.trade_funding if is_open else 0.0
+            position.funding += own
+            closed += paid.total - own
+    return closed
 
 
 def _account(mode: Mode, venue: VenueSettings) -> str:

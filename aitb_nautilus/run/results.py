@@ -95,6 +95,9 @@ def collect(preparation: Preparation, traded: Traded) -> Results:
         interval_ns=interval_ns,
         end=int(curve.ts[-1]),
         lots=preparation.context.guard.lots,
+        carried_funding={
+            key: p.funding_carried for key, p in tuple(preparation.context.ledger.positions.items())
+        },
     )
     tables = {
         "equity": _equity_table(curve),

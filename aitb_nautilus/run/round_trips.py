@@ -18,6 +18,7 @@ import msgspec
 
 from aitb_nautilus.messages import Fill
 from aitb_nautilus.risk.decision import LotRules
+from aitb_nautilus.risk.journal_carried import CARRIED
 from aitb_nautilus.run.accounting import FundingPayment
 
 __all__ = ["RoundTrip", "round_trips"]
@@ -75,6 +76,7 @@ class _Builder:
             ts_open=fill.ts,
         )
         self.held, price = rest
+        self.funding_before = 0.0
         self._opened = float(self.held)
         self._opened_value = self._opened * price
         self._closed = 0.0
@@ -132,6 +134,7 @@ def round_trips(
     interval_ns: Mapping[str, int],
     end: int,
     lots: Mapping[str, LotRules] | None = None,
+    carried_funding: Mapping[tuple[str, str], float] | None = None,
 ) -> list[RoundTrip]:
     """Return all round trips, by time of their opening.
 
@@ -151,6 +154,9 @@ def round_trips(
         Close of the last bar, ns UTC.
     lots
         Rounding rules by instrument id.
+    carried_funding
+        What a trade that was taken over from the run before had been paid there, by strategy and
+        instrument.
     """
     funding: dict[tuple[str, str], list[FundingPayment]] = defaultdict(list)
     for payment in payments:
@@ -163,6 +169,7 @@ def round_trips(
         builder = builders.pop(key)
         trip = builder.trip
         trip.funding = sum(p.amount for p in funding[key] if trip.ts_open <= p.ts < ts)
+        trip.funding += builder.funding_before
         if is_open:
             trip.funding += sum(p.amount for p in funding[key] if p.ts == ts)
         mark = last_prices[key[1]] if is_open else None
@@ -194,6 +201,8 @@ def round_trips(
                     rests[key] = _with(rest_before, left, fill.price)
                     continue
                 builder = builders[key] = _Builder(fill, f"P-{count:06d}", rest_before)
+                if carried_funding and purposes.get(fill.client_order_id) == CARRIED:
+                    builder.funding_before = carried_funding.get(key, 0.0)
             builder.add(fill, left, float(left / traded), cost)
     for key in list(builders):
         close(key, end, is_open=True)

@@ -261,6 +261,44 @@ def test_paper_goes_on_with_its_position_and_places_its_exits_again(lab: NodeLab
     comes_out_again(lab)
 
 
+def test_funding_is_not_forgotten_over_a_restart(tmp_path: Path) -> None:
+    with node_lab(tmp_path, funding={12: "0.001"}) as lab:
+        # What was bought is never sold.
+        (block,) = lab.plain()["strategies"]
+        block["params"]["exits"] = {"stop_frac": 0.9, "signal": False}
+        config = str(lab.write(strategies=[block], live={"holes": "accept", "snapshot_secs": 1.0}))
+        node = lab.start("paper", config)
+        node.wait_for("warm after")
+        lab.play()
+        node.wait_for("(entry)")
+        lab.wait_until(20)
+        lab.pause()
+        assert node.stop()[0] == 0, node.said
+        first = lab.last()
+        (payment,) = first.table("funding")
+        assert payment["amount"] == pytest.approx(payment["quantity"] * payment["price"] * 0.001)
+        node = lab.start("paper", config)
+        node.wait_for("(carried)")
+        lab.play()
+        node.wait_for("recovered in")
+        hear_bars(lab)
+        assert node.stop()[0] == 0, node.said
+        (carried,) = records(lab, Carried)
+        (position,) = carried.positions
+        # The ledger paid on the price of the moment, the tables say the close of that time.
+        paid = -position.funding
+        assert paid == pytest.approx(payment["amount"], rel=5e-3)
+        (fill,) = first.fills
+        assert carried.balance == pytest.approx(first.record.starting_equity - fill["fee"] - paid)
+        (trip,) = lab.last().trips
+        assert trip["funding"] == pytest.approx(paid)
+        last = lab.last().table("bars")[-1]["close"]
+        gross = float(position.quantity) * (last - position.average_price)
+        assert trip["pnl"] == pytest.approx(gross - paid)
+        assert lab.last().record.costs.funding == 0.0
+        comes_out_again(lab)
+
+
 def test_sizing_by_own_trades_goes_on_from_those_of_the_runs_before(lab: NodeLab) -> None:
     sizing = {"method": "kelly", "payoff": "trades", "min_trades": 20, "start_fraction": 0.1}
     (block,) = lab.plain()["strategies"]

@@ -36,7 +36,14 @@ def fill(minute: float, side: str, quantity: str, price: float, fee: float = 0.0
 
 
 def trips(
-    fills, payments=(), *, slippage=None, purposes=None, end: float = 100, lots=None
+    fills,
+    payments=(),
+    *,
+    slippage=None,
+    purposes=None,
+    end: float = 100,
+    lots=None,
+    carried_funding=None,
 ) -> list[RoundTrip]:
     return round_trips(
         fills,
@@ -47,6 +54,7 @@ def trips(
         interval_ns={X: MINUTE, Y: 5 * MINUTE},
         end=round(end * MINUTE),
         lots=lots,
+        carried_funding=carried_funding,
     )
 
 
@@ -182,3 +190,20 @@ def test_dust_that_was_carried_over_is_no_open_trip() -> None:
     assert trips([carried], lots=SPOT) == []
     (trip,) = trips([carried, fill(3, "BUY", "2", 90, 0.18)], lots=SPOT)
     assert (trip.ts_open, trip.quantity) == (3 * MINUTE, pytest.approx(2.008))
+
+
+def test_trade_that_was_taken_over_has_its_funding_of_the_runs_before() -> None:
+    fills = [
+        fill(0, "BUY", "2", 100, client_order_id="carried-s-001-X.SIM"),
+        fill(4, "SELL", "2", 110),
+        fill(5, "BUY", "1", 100),
+    ]
+    first, second = trips(
+        fills,
+        [payment(2, -0.5)],
+        purposes={"carried-s-001-X.SIM": "carried"},
+        carried_funding={("s-001", X): -3.0},
+    )
+    # 2 * (110 - 100), less 3 that the run before paid, and a half
+    assert (first.funding, first.pnl) == (-3.5, pytest.approx(16.5))
+    assert second.funding == 0
