@@ -12,13 +12,14 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import numpy as np
 
-from aitb_nautilus.market.bars import BarFrame, FloatArray, TimeArray
+from aitb_nautilus.market.bars import VALUE_COLUMNS, BarFrame, FloatArray, TimeArray
 from aitb_nautilus.messages import Fill
 
 __all__ = [
     "Curve",
     "FundingPayment",
     "equity_curve",
+    "from_before",
     "funding_payments",
     "held_at",
     "last_at",
@@ -124,6 +125,16 @@ def funding_payments(
                         )
                     )
     return sorted(payments, key=lambda p: (p.ts, p.instrument_id, p.strategy_id))
+
+
+def from_before(frame: BarFrame, past: BarFrame | None) -> BarFrame:
+    """Return bars with the last one before them: what was carried over is held from there on."""
+    if past is None or not len(past) or not len(frame) or past.ts_close[-1] >= frame.ts_close[0]:
+        return frame
+    names = ("ts_close", *VALUE_COLUMNS)
+    return BarFrame(
+        *(np.concatenate([getattr(past, name)[-1:], getattr(frame, name)]) for name in names)
+    )
 
 
 def equity_curve(

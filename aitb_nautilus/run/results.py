@@ -19,7 +19,13 @@ from aitb_nautilus.observe.run_record import Ambiguous, Costs
 from aitb_nautilus.observe.run_tables import TABLES
 from aitb_nautilus.observe.stats import Stats, compute_stats
 from aitb_nautilus.risk.book import Position
-from aitb_nautilus.run.accounting import Curve, equity_curve, funding_payments, signed_cash
+from aitb_nautilus.run.accounting import (
+    Curve,
+    equity_curve,
+    from_before,
+    funding_payments,
+    signed_cash,
+)
 from aitb_nautilus.run.limit_usage import Facts
 from aitb_nautilus.run.preparation import Preparation
 from aitb_nautilus.run.risk_figures import measure_risk
@@ -74,7 +80,7 @@ def collect(preparation: Preparation, traded: Traded) -> Results:
     fills, until = traded.fills, traded.until
     payments = funding_payments(
         fills,
-        preparation.frames,
+        {i: from_before(f, preparation.past.get(i)) for i, f in preparation.frames.items()},
         preparation.funding,
         tick_offset_ns={str(s.instrument_id): s.tick_offset_ns for s in preparation.series},
         until=until,

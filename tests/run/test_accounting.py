@@ -9,7 +9,7 @@ import pytest
 
 from aitb_nautilus.market.bars import BarFrame
 from aitb_nautilus.messages import Fill
-from aitb_nautilus.run.accounting import equity_curve, funding_payments
+from aitb_nautilus.run.accounting import equity_curve, from_before, funding_payments
 from tests.run.desk_lab import DAY, HOUR, LATENCY, MINUTE, SPOT, T0, A, B, Lab, buy, flat, sell
 
 OFFSET = {A: LATENCY - MINUTE, B: LATENCY - MINUTE}
@@ -89,6 +89,19 @@ def test_long_pays_and_short_receives_on_the_close_at_the_settlement() -> None:
     assert payments([fill(2.1, "SELL", "3", 100)], times, rates) == [
         (4, -3.0, 103.0, 3 * 103 * 0.002)
     ]
+
+
+def test_what_was_carried_over_pays_at_a_settlement_before_the_first_bar() -> None:
+    past, first = frame([50, 100]), frame([101, 102], start=2 * MINUTE)
+    carried = [fill(1.5, "BUY", "2", 90)]
+    times, rates = np.array([MINUTE, 2 * MINUTE], np.int64), np.array([0.001, 0.002])
+    (paid,) = funding_payments(
+        carried, {A: from_before(first, past)}, {A: (times, rates)}, tick_offset_ns=OFFSET
+    )
+    # The close of the past at that moment; at the settlement before it, nothing was held here.
+    assert (paid.ts, paid.price) == (2 * MINUTE, 100.0)
+    assert paid.amount == pytest.approx(-2 * 100 * 0.002)
+    assert from_before(first, None) is first
 
 
 def test_negative_rate_pays_the_long() -> None:
