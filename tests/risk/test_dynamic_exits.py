@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from aitb_nautilus.messages import (
     BarClosed,
@@ -400,8 +400,10 @@ def play(desk: Desk, move: str, number: int, side: Side) -> None:
             if order.is_open and (number <= trigger if below else number >= trigger):
                 desk.fill_order(order, trigger)
         desk.bar(float(number), number + 1.5, number - 1.5)
-        for order in [o for o in desk.open() if o.kind == "MARKET"]:
-            desk.fill_order(order, float(number), min(order.leaves, abs(desk.view.quantity(X))))
+        for order in desk.closed_at_market():
+            amount = min(order.leaves, abs(desk.view.quantity(X)))
+            if amount:
+                desk.fill_order(order, float(number), amount)
     elif move == "entry":
         desk.fill("BUY" if held > 0 or (not held and side == "BUY") else "SELL", str(number), price)
     elif move == "fill" and number < len(orders):
@@ -411,10 +413,15 @@ def play(desk: Desk, move: str, number: int, side: Side) -> None:
         desk.update(orders[number].client_order_id, "CANCELED")
     elif move == "turn" and held:
         desk.fill("SELL" if held > 0 else "BUY", abs(held) + number, price)
+    held = desk.view.quantity(X)
+    for order in desk.closed_at_market():
+        if not held or (order.side == "SELL") != (held > 0):  # A venue ends what reduces nothing.
+            desk.update(order.client_order_id, "CANCELED")
 
 
 @settings(deadline=None)
 @given(MOVES, st.sampled_from(["BUY", "SELL"]))
+@example([("entry", 1), ("lose", 0), ("lose", 1), ("bar", 85)], "SELL")
 def test_random_market_never_moves_a_stop_back_and_never_closes_more_than_is_held(
     moves: list[tuple[str, int]], side: Side
 ) -> None:
