@@ -211,9 +211,9 @@ def take_over(carried: Carried, ledger: Ledger) -> None:
                 "",
             )
         )
+        ledger.position(one.strategy_id, one.instrument_id).carry_funding(one.funding)
     if carried.balance is not None:
         ledger.settle_on(carried.balance)  # after the fills: a coin that is held was paid for
-        ledger.position(one.strategy_id, one.instrument_id).carry_funding(one.funding)
     for left in carried.orders:
         order = Order(
             client_order_id=left.client_order_id,

@@ -5,10 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+
 from aitb_nautilus.messages import Fill
 from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.journal import Journal
-from aitb_nautilus.risk.journal_carried import Account, carry, take_over
+from aitb_nautilus.risk.journal_carried import Account, Carried, CarriedPosition, carry, take_over
 from aitb_nautilus.risk.journal_rebuild import rebuild
 from aitb_nautilus.risk.journal_records import Opened
 from aitb_nautilus.risk.journal_recovery import Unresolved, sent_ids
@@ -18,6 +20,7 @@ from aitb_nautilus.risk.venue_facts import VenueFill, VenueOrder
 from tests.risk.lively import state_of
 
 BTC = "BTCUSDT-PERP.BINANCE"
+ETH = "ETHUSDT-PERP.BINANCE"
 DAY_NS = 86_400 * 10**9
 NOW = 30 * DAY_NS
 
@@ -103,6 +106,25 @@ def test_fill_before_and_fill_meanwhile_are_told_apart() -> None:
     finding = Recovery([asked], ledger, NOW, 0).answer("out", at_venue, trades, NOW)
     told = [(f.trade_id, f.quantity) for f in finding.facts if isinstance(f, Fill)]
     assert (told, finding.halt) == ([("t3", Decimal("0.3"))], "")
+
+
+def test_account_that_holds_nothing_is_taken_over() -> None:
+    ledger = Ledger(7.0)
+    take_over(Carried(balance=1_000.0), ledger)
+    assert (ledger.starting_equity, ledger.positions) == (1_000.0, {})
+
+
+@pytest.mark.parametrize("balance", [None, 1_000.0], ids=["balance unknown", "balance known"])
+def test_every_position_keeps_its_own_funding(balance: float | None) -> None:
+    paid = {BTC: -3.0, ETH: 1.25}
+    ledger = Ledger(1_000.0)
+    positions = tuple(
+        CarriedPosition("S-001", name, Decimal("0.5"), 100.0, NOW - 90, funding)
+        for name, funding in paid.items()
+    )
+    take_over(Carried(balance=balance, positions=positions), ledger)
+    assert {n: ledger.position("S-001", n).trade_funding for n in paid} == paid
+    assert ledger.balance() == 1_000.0
 
 
 def test_journal_of_the_next_run_alone_gives_back_what_was_held(tmp_path: Path) -> None:
