@@ -14,10 +14,11 @@ from nautilus_trader.common import Cache
 from nautilus_trader.model import ClientOrderId, PositionSide, Venue
 
 from aitb_nautilus.messages import OrderStatus
+from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.translate import fee_fact, fill_fact, kind_of, price_of, side_of
 from aitb_nautilus.risk.venue_facts import VenueFacts, VenueFill, VenueOrder
 
-__all__ = ["find_order", "venue_facts", "venue_order"]
+__all__ = ["filled_of", "find_order", "venue_facts", "venue_order"]
 
 _STATUS_OF: dict[str, OrderStatus] = {
     "DENIED": "DENIED",
@@ -51,6 +52,15 @@ def venue_order(order: Any) -> VenueOrder:
         reduce_only=order.is_reduce_only,
         ts=order.ts_last,
     )
+
+
+def filled_of(cache: Cache, client_order_id: str, ledger: Ledger) -> Decimal:
+    """Return what the engine knows to be filled of an order; all, where it has let it go."""
+    order = cache.order(ClientOrderId(client_order_id))
+    if order is None:
+        return ledger.orders[client_order_id].filled
+    filled: Decimal = order.filled_qty.as_decimal()
+    return filled
 
 
 def find_order(cache: Cache, client_order_id: str) -> tuple[VenueOrder, list[VenueFill]] | None:

@@ -23,7 +23,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from decimal import Decimal
 from functools import partial
 from typing import Any, Final
 
@@ -34,6 +33,7 @@ from nautilus_trader.trading import Strategy
 from aitb_nautilus.messages import OrderUpdate
 from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.context import Context
+from aitb_nautilus.risk.engine_venue import filled_of
 from aitb_nautilus.risk.recovery import Finding, Recovery, follow, resting
 from aitb_nautilus.risk.strategy import GuardedStrategy
 from aitb_nautilus.risk.venue_facts import VenueFill, VenueOrder
@@ -203,7 +203,9 @@ class Unanswered:
         theirs = self._cache.order(ClientOrderId(name))
         strategy = self._strategies.get(order.strategy_id)
         if theirs is not None and strategy is not None:
-            self._context.caught_up[name] = partial(self._filled, name)
+            self._context.caught_up[name] = partial(
+                filled_of, self._cache, name, self._context.ledger
+            )
             Strategy.query_order(strategy, theirs)
 
     def _lost(self, order: Order, case: _Case, now: int) -> None:
@@ -218,11 +220,6 @@ class Unanswered:
     def _follow(self, finding: Finding, now: int) -> None:
         answering = {name: one.answering for name, one in self._strategies.items()}
         follow(finding, self._context, answering, now)
-
-    def _filled(self, name: str) -> Decimal:
-        """Return what the engine knows to be filled of an order."""
-        filled: Decimal = self._cache.order(ClientOrderId(name)).filled_qty.as_decimal()
-        return filled
 
     def _leave_alone(self, now: int) -> None:
         """Open nothing for a while, longer each time: a venue bans who goes on asking too much."""

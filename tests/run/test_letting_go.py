@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 
 from aitb_nautilus.messages import CloseIntent, Intent, OrderIntent
+from aitb_nautilus.risk.engine_venue import filled_of
 from aitb_nautilus.run.letting_go import LettingGo
 from aitb_nautilus.settings import Settings
 from tests.risk.rig import BTC, ROOMY, Rig, Scripted, close_of, flat_bars, make_context, run
@@ -74,6 +75,22 @@ def test_what_ended_ten_minutes_ago_is_gone_and_what_is_open_stays(
         "FILLED",
         "ACCEPTED",
     ]
+
+
+def test_fill_of_an_order_that_was_let_go_of_is_what_the_ledger_says(
+    rig: Rig, pass_minutes: list[float]
+) -> None:
+    def filled() -> list[Decimal]:
+        ledger = rig.context.ledger
+        return [filled_of(rig.engine.cache, name, ledger) for name in ledger.orders]
+
+    before = filled()
+    assert before == [Decimal("0.010"), Decimal("0.010"), Decimal(0)]
+    letting_go = LettingGo(rig.engine.cache, rig.context.ledger)
+    pass_minutes[0] = 1.01
+    letting_go.take(close_of(LAST) + 600 * SECOND_NS)
+    assert held(rig) == (1, 0, 0)
+    assert filled() == before
 
 
 def test_order_that_ended_minutes_ago_stays_and_a_position_that_is_flat_does_not(
