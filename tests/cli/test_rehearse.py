@@ -176,7 +176,7 @@ def test_a_desk_on_paper_reaches_the_rehearsal_without_a_change_of_its_config(de
         ) as child:
             assert child.stderr is not None
             said = ""
-            while "warm after" not in said:
+            while "recovered in" not in said:
                 line = child.stderr.readline()
                 assert line, said
                 said += line
