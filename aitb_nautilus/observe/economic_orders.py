@@ -13,9 +13,9 @@ from aitb_nautilus.observe.run_folder import Run, floats, texts, times
 __all__ = ["FilledOrder", "Moment", "filled_orders", "moment_of"]
 
 _EPSILON = 1e-12
+"""Quantities are exact decimals once rounded to float64; their sums are not."""
 _REST_FRAC = 0.01
 """Of a fill: what was held before it counts as nothing below that."""
-"""Quantities are exact decimals once rounded to float64; their sums are not."""
 
 
 class FilledOrder(msgspec.Struct):

@@ -206,7 +206,7 @@ class Branch:
         position = self.ledger.positions.get((strategy_id, instrument_id))
         if position is None:
             return 0.0
-        total = position.realized - position.fees + position.funding
+        total = position.closed
         if with_open and position.average_price:
             total += position.unrealized(self.ledger.marks[instrument_id])
         return total

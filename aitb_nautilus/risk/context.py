@@ -159,6 +159,13 @@ class Context(msgspec.Struct, frozen=True):
             for waiting in (self.turns, self.locks)
         )
 
+    def take_back(self, client_order_id: str) -> bool:
+        """Never send an order that waits here; return whether one of that id did."""
+        return any(
+            waiting is not None and waiting.take_back(client_order_id)
+            for waiting in (self.turns, self.locks)
+        )
+
     def expire(self, ts: int) -> None:
         """Give up what has waited too long; now, ns UTC."""
         for waiting in (self.turns, self.locks):

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from nautilus_trader.common import Cache
 from nautilus_trader.model import ClientOrderId, PositionSide, Venue
 
 from aitb_nautilus.messages import OrderStatus
+from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.translate import fee_fact, fill_fact, kind_of, price_of, side_of
 from aitb_nautilus.risk.venue_facts import VenueFacts, VenueFill, VenueOrder
 
-__all__ = ["filled_of", "find_order", "venue_facts", "venue_order"]
+__all__ = ["filled_of", "find_order", "let_catch_up", "venue_facts", "venue_order"]
 
 _STATUS_OF: dict[str, OrderStatus] = {
     "DENIED": "DENIED",
@@ -61,6 +63,11 @@ def filled_of(cache: Cache, client_order_id: str, ledger: Ledger) -> Decimal:
         return ledger.orders[client_order_id].filled
     filled: Decimal = order.filled_qty.as_decimal()
     return filled
+
+
+def let_catch_up(context: Context, cache: Cache, client_order_id: str) -> None:
+    """Pass over what the engine makes up of an order whose fills the venue itself has told."""
+    context.caught_up[client_order_id] = partial(filled_of, cache, client_order_id, context.ledger)
 
 
 def find_order(cache: Cache, client_order_id: str) -> tuple[VenueOrder, list[VenueFill]] | None:

@@ -240,7 +240,7 @@ class ExitManager:
             # Some venues change no conditional order: another one takes its place.
             self._fixed.add(order.client_order_id)
             position = self._view.position(self._instrument_id)
-            if position.quantity and not any(o.kind == "MARKET" for o in self._open()):
+            if position.quantity and not self._is_leaving():
                 yield from self._place(position)
             return
         if update.status == "ACCEPTED" and order.is_stop:
@@ -254,9 +254,7 @@ class ExitManager:
                 yield CloseIntent(instrument_id=self._instrument_id, purpose=order.purpose)
         elif not order.is_open and (order.kind == "MARKET" or (order.is_stop and not was_ours)):
             yield from self._put_back(order, update)
-        elif (update.status == "ACCEPTED" or _is_resized(order, update)) and not any(
-            o.kind == "MARKET" for o in self._open()
-        ):
+        elif (update.status == "ACCEPTED" or _is_resized(order, update)) and not self._is_leaving():
             position = self._view.position(self._instrument_id)
             if position.quantity:
                 yield from self._place(position, only=order)
@@ -274,7 +272,7 @@ class ExitManager:
     def _put_back(self, order: Order, update: OrderUpdate) -> Iterator[Intent]:
         """Place what is missing, unless a close is on its way; where that cannot be, close."""
         position = self._view.position(self._instrument_id)
-        if position.quantity == 0 or any(o.kind == "MARKET" for o in self._open()):
+        if position.quantity == 0 or self._is_leaving():
             return
         mark = self._view.mark(self._instrument_id) or position.average_price
         if self._retries.may_put_back and not self._levels.is_beyond(mark):
@@ -371,6 +369,10 @@ class ExitManager:
             o.is_stop and direction * (price - (o.trigger_price or price)) <= 0
             for o in self._open()
         )
+
+    def _is_leaving(self) -> bool:
+        """Return whether an exit at the market is on its way."""
+        return any(o.kind == "MARKET" for o in self._open())
 
     def _is_closing(self) -> bool:
         """Return whether market orders on their way close all that is held."""

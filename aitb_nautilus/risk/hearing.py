@@ -149,8 +149,7 @@ class Hearing:
         after, before = position.quantity, position.before
         if before == 0 or (after != 0 and (after > 0) == (before > 0)):
             return
-        key, total = (strategy_id, instrument_id), position.realized - position.fees
-        total += position.funding
+        key, total = (strategy_id, instrument_id), position.closed
         pnl = total - self._flat_at.get(key, 0.0)
         self._flat_at[key] = total
         order = self._ledger.orders.get(fill.client_order_id)

@@ -261,7 +261,7 @@ class Holdings:
         for strategy_id, position in holders.items():
             if covers is not None and not covers(strategy_id, instrument_id):
                 continue
-            pnl += position.realized - position.fees + position.funding
+            pnl += position.closed
             pnl += position.dust_amount * (mark - position.average_price)
             amount = position.amount
             if amount:
@@ -317,11 +317,7 @@ class Looks:
 
     def realized(self, scope: Scope) -> float:
         """Return the profit of all that was closed in a scope, minus fees, plus funding."""
-        return sum(
-            p.realized - p.fees + p.funding
-            for key, p in self._ledger.positions.items()
-            if scope.covers(*key)
-        )
+        return sum(p.closed for key, p in self._ledger.positions.items() if scope.covers(*key))
 
     def at(self, scope: Scope, leave_out: Order | None) -> Holdings:
         """Return what is held and pending now, without one order."""

@@ -122,7 +122,7 @@ class TradeRecord:
     def hear_fill(self, fill: Fill, position: Position) -> None:
         """Take in a fill that the position holds already; one that turns it closes a trade."""
         after, before = position.quantity, position.before
-        total = position.realized - position.fees + position.funding
+        total = position.closed
         trade = self._state.open.get(fill.instrument_id)
         turned = before != 0 and after != 0 and (before > 0) != (after > 0)
         if trade is not None and (after == 0 or turned):

@@ -304,14 +304,14 @@ class Ledger:
         """Return starting equity plus all profit, minus fees, plus funding, at the last marks."""
         total = self.starting_equity
         for (_, instrument_id), p in self.positions.items():
-            total += p.realized - p.fees + p.funding
+            total += p.closed
             if p.average_price:
                 total += p.unrealized(self.marks[instrument_id])
         return total
 
     def _settled(self, instrument_id: str, p: Position) -> float:
         """Return by how much a position has changed the balance so far."""
-        settled = p.realized - p.fees + p.funding
+        settled = p.closed
         if p.fees_elsewhere:
             settled += p.fees_elsewhere
         if p.average_price and self._sellable(instrument_id):

@@ -56,8 +56,7 @@ class OwnTrades:
             state = record.save()
             for instrument_id, trade in state.open.items():
                 position = self._ledger.position(strategy_id, instrument_id)
-                total = position.realized - position.fees + position.funding
-                state.open[instrument_id] = OpenTrade(trade.value, trade.before - total)
+                state.open[instrument_id] = OpenTrade(trade.value, trade.before - position.closed)
             if state.returns or state.open:
                 found[strategy_id] = state
         return found

@@ -206,14 +206,11 @@ class OrderSender:
         order = self._context.ledger.orders.get(intent.client_order_id)
         if order is None or not order.is_open or self.is_silenced(order.instrument_id):
             return
-        turns, locks = self._context.turns, self._context.locks
-        if (turns is not None and turns.take_back(order.client_order_id)) or (
-            locks is not None and locks.take_back(order.client_order_id)
-        ):
+        if self._context.take_back(order.client_order_id):
             self._departures.withdraw([order], "it was cancelled before it left")
             return
-        if locks is not None:
-            locks.note_cancel(order.client_order_id)
+        if self._context.locks is not None:
+            self._context.locks.note_cancel(order.client_order_id)
 
         def send() -> None:
             if intent.client_order_id in self._context.ledger.orders:  # else it never left

@@ -50,9 +50,7 @@ class SpotExitManager(ExitManager):
         rung = self._levels.rung(position)
         mark = self._view.mark(self._instrument_id) or bar.close
         is_followed = self._levels.stop_price(mark) is not None
-        if rung is None or not is_followed or bar.close < rung.price:
-            return
-        if any(o.kind == "MARKET" for o in self._open()):
+        if rung is None or not is_followed or bar.close < rung.price or self._is_leaving():
             return
         rest = position.quantity - rung.quantity
         is_whole = self._lots.is_too_small(min(rest, rung.quantity), bar.close)

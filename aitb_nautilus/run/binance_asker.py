@@ -20,7 +20,7 @@ import msgspec
 
 from aitb_nautilus.messages import OrderKind, OrderStatus, Side
 from aitb_nautilus.risk.venue_facts import VenueFill, VenueOrder
-from aitb_nautilus.run.binance_rest import AskError, BinanceRest, symbol_of
+from aitb_nautilus.run.binance_rest import BinanceRest, symbol_of, understood
 from aitb_nautilus.run.config import VenueSettings
 
 __all__ = [
@@ -85,7 +85,7 @@ class BinanceAsker:
         """
         symbol = symbol_of(instrument_id)
         name = venue_name_of(client_order_id)
-        try:
+        with understood():
             order = self.get("/fapi/v1/order", symbol=symbol, origClientOrderId=name)
             if order is not None:
                 return self._plain(order, client_order_id, instrument_id)
@@ -93,8 +93,6 @@ class BinanceAsker:
             if algo is None:
                 return None
             return self._conditional(algo, symbol, client_order_id, instrument_id)
-        except (KeyError, ValueError, ArithmeticError, TypeError) as e:
-            raise AskError(f"an answer of the venue is not understood: {e!r}") from e
 
     def _plain(
         self, order: dict[str, Any], client_order_id: str, instrument_id: str

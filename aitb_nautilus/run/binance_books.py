@@ -22,7 +22,7 @@ from aitb_nautilus.run.binance_asker import (
     our_name_of,
     plain_order,
 )
-from aitb_nautilus.run.binance_rest import AskError
+from aitb_nautilus.run.binance_rest import understood
 
 __all__ = ["books_of"]
 
@@ -40,7 +40,7 @@ def books_of(asker: BinanceAsker, venue: str) -> VenueFacts:
     AskError
         If there was no answer, or one that is not understood.
     """
-    try:
+    with understood():
         orders = [
             *(_plain(row, venue) for row in asker.get("/fapi/v1/openOrders") or ()),
             *(_conditional(row, venue) for row in asker.get("/fapi/v1/openAlgoOrders") or ()),
@@ -53,8 +53,6 @@ def books_of(asker: BinanceAsker, venue: str) -> VenueFacts:
         wallet = {
             row["asset"]: Decimal(row["balance"]) for row in asker.get("/fapi/v3/balance") or ()
         }
-    except (KeyError, ValueError, ArithmeticError, TypeError) as e:
-        raise AskError(f"an answer of the venue is not understood: {e!r}") from e
     return VenueFacts(
         venues=(venue,),
         orders=tuple(orders),

@@ -12,6 +12,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.client import HTTPException
 from typing import Any, Final, Literal
 from urllib.error import HTTPError, URLError
@@ -22,7 +24,7 @@ import msgspec
 
 from aitb_nautilus.run.config import VenueSettings
 
-__all__ = ["BINANCE_WINDOW_NS", "AskError", "BinanceRest", "symbol_of"]
+__all__ = ["BINANCE_WINDOW_NS", "AskError", "BinanceRest", "symbol_of", "understood"]
 
 _SPOT_HOSTS = {
     "live": "https://api.binance.com",
@@ -49,6 +51,21 @@ which the engine's adapter sends as well)."""
 
 class AskError(Exception):
     """The venue did not answer, or refused what it was asked."""
+
+
+@contextmanager
+def understood() -> Iterator[None]:
+    """Read an answer while the block runs; one that is otherwise than documented is no answer.
+
+    Raises
+    ------
+    AskError
+        If something is missing in it, or of another type.
+    """
+    try:
+        yield
+    except (KeyError, ValueError, ArithmeticError, TypeError) as e:
+        raise AskError(f"an answer of the venue is not understood: {e!r}") from e
 
 
 class BinanceRest:

@@ -23,7 +23,7 @@ from aitb_nautilus.risk.fees import coin_price, fee_of
 from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.venue_facts import VenueFacts, VenueFill, VenueOrder
 from aitb_nautilus.run.binance_asker import STATUS, our_name_of, price_of, venue_name_of
-from aitb_nautilus.run.binance_rest import AskError, BinanceRest, symbol_of
+from aitb_nautilus.run.binance_rest import AskError, BinanceRest, symbol_of, understood
 from aitb_nautilus.run.config import VenueSettings
 
 __all__ = ["SpotAsker", "positions_of"]
@@ -73,7 +73,7 @@ class SpotAsker:
         """
         symbol = symbol_of(instrument_id)
         name = venue_name_of(client_order_id, _PREFIX)
-        try:
+        with understood():
             order = self._get("/api/v3/order", symbol=symbol, origClientOrderId=name)
             if order is None:
                 return None
@@ -81,8 +81,6 @@ class SpotAsker:
             if told.filled:
                 rows = self._get("/api/v3/myTrades", symbol=symbol, orderId=order["orderId"])
                 fills = [self._fill(row, instrument_id) for row in rows or ()]
-        except (KeyError, ValueError, ArithmeticError, TypeError) as e:
-            raise AskError(f"an answer of the venue is not understood: {e!r}") from e
         return told, fills
 
     def books(self, venue: str) -> VenueFacts:
@@ -93,7 +91,7 @@ class SpotAsker:
         AskError
             If there was no answer, or one that is not understood.
         """
-        try:
+        with understood():
             orders = tuple(
                 self._order(
                     row,
@@ -107,8 +105,6 @@ class SpotAsker:
                 row["asset"]: Decimal(row["free"]) + Decimal(row["locked"])
                 for row in account["balances"]
             }
-        except (KeyError, ValueError, ArithmeticError, TypeError) as e:
-            raise AskError(f"an answer of the venue is not understood: {e!r}") from e
         return VenueFacts(venues=(venue,), orders=orders, balances=balances)
 
     def _get(self, path: str, **params: Any) -> Any:

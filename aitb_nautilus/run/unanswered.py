@@ -23,7 +23,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -33,7 +32,7 @@ from nautilus_trader.trading import Strategy
 from aitb_nautilus.messages import OrderUpdate
 from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.context import Context
-from aitb_nautilus.risk.engine_venue import filled_of
+from aitb_nautilus.risk.engine_venue import let_catch_up
 from aitb_nautilus.risk.recovery import Finding, Recovery, follow, resting
 from aitb_nautilus.risk.strategy import GuardedStrategy
 from aitb_nautilus.risk.venue_facts import VenueFill, VenueOrder
@@ -203,9 +202,7 @@ class Unanswered:
         theirs = self._cache.order(ClientOrderId(name))
         strategy = self._strategies.get(order.strategy_id)
         if theirs is not None and strategy is not None:
-            self._context.caught_up[name] = partial(
-                filled_of, self._cache, name, self._context.ledger
-            )
+            let_catch_up(self._context, self._cache, name)
             Strategy.query_order(strategy, theirs)
 
     def _lost(self, order: Order, case: _Case, now: int) -> None:

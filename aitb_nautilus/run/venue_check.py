@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any
 
 from nautilus_trader.model import ClientOrderId
@@ -21,7 +20,7 @@ from nautilus_trader.trading import Strategy
 from aitb_nautilus.risk.answers import Answers
 from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.context import Context
-from aitb_nautilus.risk.engine_venue import filled_of
+from aitb_nautilus.risk.engine_venue import let_catch_up
 from aitb_nautilus.risk.firewall import Explained, Unexplained, unexplained
 from aitb_nautilus.risk.recovery import resting
 from aitb_nautilus.risk.strategy import GuardedStrategy
@@ -126,9 +125,7 @@ class VenueCheck:
         known = self._context.ledger.orders.get(client_order_id)
         if known is None or known.instrument_id.rpartition(".")[2] not in self._askers:
             return False
-        self._context.caught_up[client_order_id] = partial(
-            filled_of, self._cache, client_order_id, self._context.ledger
-        )
+        let_catch_up(self._context, self._cache, client_order_id)
         self._urgent.append(known)
         return True
 
@@ -217,9 +214,7 @@ class VenueCheck:
             theirs, ours = self._cache.order(ClientOrderId(name)), ledger.orders[name]
             if theirs is None:
                 continue
-            self._context.caught_up[name] = partial(
-                filled_of, self._cache, name, self._context.ledger
-            )
+            let_catch_up(self._context, self._cache, name)
             lags = theirs.filled_qty.as_decimal() < ours.filled
             strategy = self._strategies.get(ours.strategy_id)
             if strategy is not None and (lags or theirs.is_open != ours.is_open):
