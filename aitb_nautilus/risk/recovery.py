@@ -42,7 +42,7 @@ from aitb_nautilus.risk.journal_recovery import Unresolved
 from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.venue_facts import VenueFill, VenueOrder
 
-__all__ = ["Finding", "Question", "Recovery", "Unknown", "follow", "resting"]
+__all__ = ["Finding", "Question", "Recovery", "Unknown", "finding_of", "follow", "resting"]
 
 _UNSEEN = "unseen-"
 _OF: dict[Action, str] = {"submit": "", "modify": "change of ", "cancel": "cancel of "}
@@ -226,6 +226,24 @@ class Recovery:
             unseen = VenueFill(trade_id=name, price=price, quantity=rest, ts=order.ts or now)
             missed.append(_fill(known, unseen))
         return missed
+
+
+def finding_of(
+    ledger: Ledger, client_order_id: str, found: tuple[VenueOrder, Sequence[VenueFill]], now: int
+) -> Finding:
+    """Return what follows from what a venue says of an open order that nobody is asking for.
+
+    Parameters
+    ----------
+    ledger
+        Of the trader; only read.
+    found
+        The order and all its fills.
+    now
+        ns UTC.
+    """
+    command = [one for one in resting(ledger, ()) if one.client_order_id == client_order_id]
+    return Recovery(command, ledger, now, 0).answer(client_order_id, *found, now)
 
 
 def follow(finding: Finding, context: Context, answering: Mapping[str, Answers], now: int) -> None:

@@ -15,7 +15,7 @@ from aitb_nautilus.risk.answers import Answers
 from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.engine_venue import find_order
-from aitb_nautilus.risk.recovery import Recovery, follow, resting
+from aitb_nautilus.risk.recovery import finding_of, follow
 from aitb_nautilus.risk.venue_facts import VenueOrder
 
 __all__ = ["CarriedOrders", "has_news"]
@@ -59,9 +59,7 @@ class CarriedOrders:
             found = find_order(self._cache, name)
             if found is None or not has_news(found[0], known):
                 continue
-            command = [one for one in resting(ledger, ()) if one.client_order_id == name]
-            finding = Recovery(command, ledger, now, 0).answer(name, *found, now)
-            follow(finding, self._context, answering, now)
+            follow(finding_of(ledger, name, found, now), self._context, answering, now)
 
 
 def has_news(order: VenueOrder, known: Order) -> bool:

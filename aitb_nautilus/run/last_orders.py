@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from aitb_nautilus.messages import OrderUpdate
 from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.engine_venue import find_order
-from aitb_nautilus.risk.recovery import Recovery, follow, resting
+from aitb_nautilus.risk.recovery import finding_of, follow
 from aitb_nautilus.run.carried_orders import has_news
 
 __all__ = ["follow_to_the_end"]
@@ -35,12 +35,11 @@ def follow_to_the_end(context: Context, cache: Any, now: int) -> None:
         ns UTC.
     """
     ledger = context.ledger
-    for command in resting(ledger, ()):
-        known = ledger.orders[command.client_order_id]
-        found = find_order(cache, command.client_order_id)
+    for known in tuple(ledger.every_open_order()):
+        found = find_order(cache, known.client_order_id)
         if found is None or not has_news(found[0], known):
             continue
-        finding = Recovery([command], ledger, now, 0).answer(command.client_order_id, *found, now)
+        finding = finding_of(ledger, known.client_order_id, found, now)
         facts = tuple(
             replace(fact, reason=_ENDED) if isinstance(fact, OrderUpdate) and fact.reason else fact
             for fact in finding.facts

@@ -33,7 +33,7 @@ from aitb_nautilus.messages import OrderUpdate
 from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.engine_venue import let_catch_up
-from aitb_nautilus.risk.recovery import Finding, Recovery, follow, resting
+from aitb_nautilus.risk.recovery import Finding, finding_of, follow
 from aitb_nautilus.risk.strategy import GuardedStrategy
 from aitb_nautilus.risk.venue_facts import VenueFill, VenueOrder
 from aitb_nautilus.run.binance_rest import BINANCE_WINDOW_NS, AskError
@@ -195,10 +195,9 @@ class Unanswered:
 
     def _found(self, order: Order, found: tuple[VenueOrder, list[VenueFill]], now: int) -> None:
         """Tell what became of an order, and let the engine find it as well."""
-        name, ledger = order.client_order_id, self._context.ledger
+        name = order.client_order_id
         self._note("INFO", f"{_words(order)}: the venue has it, {found[0].status.lower()}")
-        command = [one for one in resting(ledger, ()) if one.client_order_id == name]
-        self._follow(Recovery(command, ledger, now, 0).answer(name, *found, now), now)
+        self._follow(finding_of(self._context.ledger, name, found, now), now)
         theirs = self._cache.order(ClientOrderId(name))
         strategy = self._strategies.get(order.strategy_id)
         if theirs is not None and strategy is not None:
