@@ -138,8 +138,10 @@ class Locks:
         if key not in self._held:
             return
         self._forget_ended()
-        for _, sale in list(self._held[key]):
-            order = sale.order
+        for one in list(self._held[key]):
+            sale, order = one[1], one[1].order
+            if one not in self._held.get(key, ()):
+                continue  # What was sent before it in this round has taken its place.
             left = self._ledger.position(strategy_id, instrument_id).quantity
             if order.quantity > left:
                 self._drop(key, sale)

@@ -186,3 +186,24 @@ def test_perpetual_concerns_nobody() -> None:
     assert not Locks(rig.ledger, {X: LotRules(Decimal(1))}, 1, Tape()).concerns(
         rig.order("two", "MARKET")
     )
+
+
+def test_sale_that_another_one_has_replaced_meanwhile_is_passed_over() -> None:
+    rig = Rig()
+    rig.stop()
+    rig.locks.note_cancel("stop")
+    part = rig.order("part", "MARKET", "0.8")
+
+    def again(left: Decimal) -> None:
+        rig.ledger.withdraw_order("part")
+        rig.sell("rest", "MARKET", str(left))
+
+    rig.locks.take(
+        Sale(part, rig.became.append, lambda: None, rig.became.append, again),
+        0,
+    )
+    rig.sell("stop 2", "STOP_MARKET")
+    rig.fill("SELL", "1.5", "stop")
+    rig.update("stop", "CANCELED")
+    # What is left is less than the part: it is sold instead, and no stop is needed any more.
+    assert rig.became == ["stop 2 given up", "rest sent"]
