@@ -89,7 +89,9 @@ def command(
             if until_closed and event.kind == "closed":
                 break
     if not as_json:
-        beside.print(Text(f"to go on from here: aitb follow {config} --after {seen}", style="dim"))
+        # Whole on one line, so that it can be copied.
+        again = f"to go on from here: aitb follow {config} --after {seen}"
+        beside.print(Text(again, style="dim"), soft_wrap=True)
 
 
 def _print(screen: Console, event: StreamEvent) -> None:

@@ -110,14 +110,16 @@ def test_following_goes_on_after_an_id(
     assert [json.loads(line) for line in lines(capsys)] == [closed]
 
 
-def test_what_to_do_to_go_on_is_said(
-    desk: Path, redis_server: RedisServer, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("letters", [1, 60, 120])
+def test_what_to_do_to_go_on_is_said_on_one_line_however_long_the_path(
+    desk: Path, redis_server: RedisServer, capsys: pytest.CaptureFixture[str], letters: int
 ) -> None:
     publish(desk, redis_server)
-    assert main(["follow", str(desk), "--last", "1", "--until-closed"]) == 0
+    config = desk.rename(desk.with_name(f"{'f' * letters}.toml"))
+    assert main(["follow", str(config), "--last", "1", "--until-closed"]) == 0
     (newest,) = redis_server.client().xrevrange(KEY, count=1)
-    said = capsys.readouterr().err.replace("\n", "")
-    assert said == f"to go on from here: aitb follow {desk} --after {newest[0]}"
+    said = capsys.readouterr().err
+    assert said == f"to go on from here: aitb follow {config} --after {newest[0]}\n"
 
 
 def test_events_that_are_missing_or_were_taken_out_are_said(
