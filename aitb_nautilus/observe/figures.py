@@ -40,7 +40,7 @@ class Figure:
 FIGURES = (
     Figure("total_return", "Total return", "Return", "change", "Net of all costs."),
     Figure("market_return", "Market return", "Return", "change", "The instruments, held."),
-    Figure("annual_return", "Annual return", "Return", "change", "Compounded, 365 days a year."),
+    Figure("annual_return", "Annual return", "Return", "change", "Compounded; from 30 days on."),
     Figure("market_annual_return", "Market annual return", "Return", "change", "The same, held."),
     Figure("best_day", "Best day", "Return", "change", "Highest return of a UTC day."),
     Figure("worst_day", "Worst day", "Return", "change", "Lowest return of a UTC day."),

@@ -26,10 +26,10 @@ import numpy as np
 import numpy.typing as npt
 
 from aitb_nautilus.observe.formats import small_percent
+from aitb_nautilus.observe.returns import MIN_DAYS
 
-__all__ = ["MIN_DAYS", "Bootstrap", "Verdict", "block_bootstrap", "judge"]
+__all__ = ["Bootstrap", "Verdict", "block_bootstrap", "judge"]
 
-MIN_DAYS = 30
 RESAMPLES = 10_000
 
 _CHUNK = 1_000_000  # index cells held in memory at once

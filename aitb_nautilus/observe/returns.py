@@ -19,6 +19,7 @@ from aitb_nautilus.errors import DataError
 __all__ = [
     "DAYS_PER_YEAR",
     "DAY_NS",
+    "MIN_DAYS",
     "DailyEquity",
     "Drawdown",
     "annual_return",
@@ -37,6 +38,9 @@ __all__ = [
 
 DAY_NS = 86_400_000_000_000
 DAYS_PER_YEAR = 365
+
+MIN_DAYS = 30
+"""Of a run shorter than this nothing is said of a year, nor of luck."""
 
 # Daily returns that differ by less than this are one and the same return and rounding.
 _NO_VARIANCE = 1e-12
@@ -128,12 +132,13 @@ def total_return(equity: Floats, starting_equity: float) -> float:
 def annual_return(total: float, days: float) -> float | None:
     """Return the compound growth a year, ``(1 + total) ** (365 / days) - 1``.
 
-    None if it is too large to be a number (a good hour, compounded for a year). A total loss is -1.
+    None below `MIN_DAYS`, since a good hour compounded for a year says nothing, and if it is too
+    large to be a number. A total loss is -1, however soon it came.
     """
-    if days <= 0:
-        return None
     if total <= -1.0:
         return -1.0
+    if days < MIN_DAYS:
+        return None
     log = math.log1p(total) * DAYS_PER_YEAR / days
     return math.expm1(log) if log < 700 else None
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 from aitb_nautilus.errors import DataError
 from aitb_nautilus.market.times import iso
 from aitb_nautilus.observe import returns, trades
-from aitb_nautilus.observe.luck import MIN_DAYS, Bootstrap, block_bootstrap
+from aitb_nautilus.observe.luck import Bootstrap, block_bootstrap
 from aitb_nautilus.observe.run_tables import ended
 
 __all__ = ["Stats", "compute_stats"]
@@ -205,10 +205,10 @@ def compute_stats(
 def _notes(daily: returns.DailyEquity, open_trades: int) -> list[str]:
     notes = []
     days = len(daily.returns)
-    if days < MIN_DAYS:
+    if days < returns.MIN_DAYS:
         notes.append(
-            f"The run covers {days} UTC {'day' if days == 1 else 'days'}, fewer than {MIN_DAYS}: "
-            "yearly figures and ratios of so short a run mean little."
+            f"The run covers {days} UTC {'day' if days == 1 else 'days'}, fewer than "
+            f"{returns.MIN_DAYS}: yearly figures and ratios of so short a run mean little."
         )
     if daily.ruined:
         notes.append("Equity fell to zero or below: figures after that time have no meaning.")

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from aitb_nautilus.observe.luck import MIN_DAYS, Bootstrap, block_bootstrap, judge
+from aitb_nautilus.observe.luck import Bootstrap, block_bootstrap, judge
+from aitb_nautilus.observe.returns import MIN_DAYS
 
 
 def bounds(lower: float, mean: float, upper: float) -> Bootstrap:

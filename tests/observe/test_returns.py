@@ -112,7 +112,14 @@ def test_annual_return_compounds_by_days() -> None:
 
 
 def test_annual_return_that_is_too_large_for_a_number_is_not_defined() -> None:
-    assert returns.annual_return(0.5, 1 / 24) is None
+    assert returns.annual_return(1e18, 30.0) is not None
+    assert returns.annual_return(1e26, 30.0) is None
+
+
+def test_annual_return_of_a_short_run_is_not_defined() -> None:
+    assert returns.annual_return(0.003, 30.0) == pytest.approx(1.003 ** (365 / 30) - 1)
+    assert returns.annual_return(0.003, 29.9) is None
+    assert returns.annual_return(0.003, 1 / 12) is None
     assert returns.annual_return(0.1, 0.0) is None
 
 
