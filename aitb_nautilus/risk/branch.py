@@ -110,9 +110,11 @@ class Branch:
         """Take a bar, perhaps of the past that warmed the run up."""
         if past:
             self.ledger.hide()
-        self.ledger.apply_bar(bar)
-        self.guard.hear_bar(bar, past=past)
-        self.ledger.show()
+        try:
+            self.ledger.apply_bar(bar)
+            self.guard.hear_bar(bar, past=past)
+        finally:
+            self.ledger.show()
 
     def hear_rate(self, rate: FundingRate) -> None:
         """Take a funding rate that will be settled."""
