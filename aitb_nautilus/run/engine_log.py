@@ -1,14 +1,22 @@
 """Read what the engine adds to its own log, which lies in the run folder.
 
 Its adapters say there what Python is told of nowhere else: that a connection came back, and what a
-venue answered to an order that the engine goes on waiting for.
+venue answered to an order that the engine goes on waiting for. One reader follows the file, and
+tells each line to all who listen.
+
+The engine (2.0.0rc7) writes one file for as long as it runs: with a name of our own and without a
+size given it turns to another neither at midnight nor when the file grows.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-__all__ = ["EngineLog"]
+__all__ = ["LOG_STEM", "EngineLog"]
+
+LOG_STEM = "engine"
+"""Name of the file without its ending, which the engine chooses."""
 
 
 class EngineLog:
@@ -18,36 +26,29 @@ class EngineLog:
     ----------
     folder
         Where that log is.
-    every_ns
-        The file is looked at no more often than this, ns.
     """
 
-    def __init__(self, folder: Path, every_ns: int) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._every_ns = every_ns
         self._path: Path | None = None
         self._read = 0
-        self._next = 0
         self._rest = b""
+        self._listeners: list[Callable[[Sequence[bytes]], None]] = []
 
-    def added(self, now: int) -> list[bytes]:
-        """Return the lines that are complete since this was asked last.
+    def tell(self, listener: Callable[[Sequence[bytes]], None]) -> None:
+        """Tell somebody all lines from now on."""
+        self._listeners.append(listener)
 
-        Parameters
-        ----------
-        now
-            ns UTC.
-        """
-        if now < self._next:
-            return []
-        self._next = now + self._every_ns
+    def read(self) -> None:
+        """Tell the lines that have become complete since the last time, if there are any."""
         if self._path is None:
-            self._path = next(iter(sorted(self._folder.glob("engine*.json*"))), None)
+            self._path = next(iter(sorted(self._folder.glob(f"{LOG_STEM}.json*"))), None)
         if self._path is None or self._path.stat().st_size <= self._read:
-            return []
+            return
         with self._path.open("rb") as file:
             file.seek(self._read)
             added = file.read()
         self._read += len(added)
         *lines, self._rest = (self._rest + added).split(b"\n")
-        return lines
+        for listener in self._listeners:
+            listener(lines)

@@ -100,7 +100,7 @@ class NodeRecovery:
         self._began = time.time_ns()
         self._pool = ThreadPoolExecutor(2, "recovery")
         last = msgspec.structs.replace(last, exits=history.exits)
-        self._folder = Path(last.folder)
+        self._engine_log = EngineLog(Path(last.folder))
         self._memory = ExitMemory(file, last, run.strategies, run.context.ledger, self._pool)
         askers = askers_of(run)
         self._stale = StaleOrders(run.context, {s.component_id: s for s in run.strategies})
@@ -226,6 +226,7 @@ class NodeRecovery:
             if self._past_is_told:
                 self._compare(now)
         else:
+            self._engine_log.read()
             if self._resting is not None:
                 self._resting.follow(self._answering(), now)
             if self._unanswered is not None:
@@ -302,7 +303,7 @@ class NodeRecovery:
             self._run.strategies,
             self._askers,
             cache=self._cache,
-            log=EngineLog(self._folder, 0),
+            log=self._engine_log,
             pool=self._pool,
             note=self._note,
         )
@@ -347,7 +348,7 @@ class NodeRecovery:
             cache=self._cache,
             explained=self._explained,
             firewall=self._judge,
-            reconnects=Reconnects(self._folder),
+            reconnects=Reconnects(self._engine_log),
             every_ns=round(live.check_secs * 1e9),
             timeout_ns=round(live.recovery_secs * 1e9),
             pool=self._pool,

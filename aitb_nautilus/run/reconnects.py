@@ -7,34 +7,32 @@ then in any case.
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
 
 from aitb_nautilus.run.engine_log import EngineLog
 
 __all__ = ["Reconnects"]
 
 _SAYS = b"econnect succeeded"
-_LOOK_NS = 500_000_000
 
 
 class Reconnects:
-    """Read what has been added to the engine's log.
+    """Listen to the engine's log.
 
     Parameters
     ----------
-    folder
-        Where that log is.
+    log
+        Of the engine.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._log = EngineLog(folder, _LOOK_NS)
+    def __init__(self, log: EngineLog) -> None:
+        self._is_news = False
+        log.tell(self._hear)
 
-    def seen(self, now: int) -> bool:
-        """Return whether a connection came back since this was asked last.
+    def seen(self) -> bool:
+        """Return whether a connection came back since this was asked last."""
+        news, self._is_news = self._is_news, False
+        return news
 
-        Parameters
-        ----------
-        now
-            ns UTC; the file is looked at twice a second at most.
-        """
-        return any(_SAYS in line for line in self._log.added(now))
+    def _hear(self, lines: Sequence[bytes]) -> None:
+        self._is_news = self._is_news or any(_SAYS in line for line in lines)

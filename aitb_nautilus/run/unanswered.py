@@ -124,7 +124,8 @@ class Unanswered:
         self._strategies = {one.component_id: one for one in strategies}
         self._askers = askers
         self._cache = cache
-        self._log = log
+        self._said: dict[str, int] = {}
+        log.tell(lambda lines: self._said.update(refusals(lines)))
         self._pool = pool
         self._note = note
         self._cases: dict[str, _Case] = {}
@@ -139,7 +140,7 @@ class Unanswered:
         now
             ns UTC.
         """
-        said = refusals(self._log.added(now))
+        said, self._said = self._said, {}
         if any(code in _NOT_DONE for code in said.values()):
             self._leave_alone(now)
         elif self._busy_until and now >= self._busy_until:

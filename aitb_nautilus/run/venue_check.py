@@ -146,7 +146,7 @@ class VenueCheck:
             self._urgent.clear()
             self._ask_orders(line, [], now)
             return
-        if self._reconnects.seen(now):
+        if self._reconnects.seen():
             self._note("INFO", "a connection came back; the venue is asked what it holds")
             self._look.due = now
         facts = self._look.go_on(now)
