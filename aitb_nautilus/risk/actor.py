@@ -128,7 +128,8 @@ class GuardedActor(DataActor):
         """Do once more what a bar of an instrument asks for, without any effect.
 
         A live node calls it again and again while that bar is due, so that code and data are in the
-        processor's caches when it comes. Nothing may be said, read off a clock or kept of it.
+        processor's caches when it comes. Nothing may be said, read off a clock or kept of it. After
+        an error it is called no more; the run goes on, and says so.
         """
 
     def hear_prediction(self, prediction: Prediction) -> None:

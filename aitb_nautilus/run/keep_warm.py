@@ -5,6 +5,9 @@ of sleep, half of what decides is in its caches no more. So while a bar is due, 
 without any effect is computed again and again, and thrown away: the features of the next row on a
 copy of their state, and the models' answers to it. Not the limits, which take in what has come when
 they are asked.
+
+A rehearsal that fails costs its actor all further ones, and nothing else: what is wrong is said,
+and the bar itself is answered as if nobody had rehearsed, or fails there.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from typing import Final
 
 from aitb_nautilus.market.bars import Interval
 from aitb_nautilus.risk.actor import GuardedActor
-from aitb_nautilus.risk.capture import capture_fact
+from aitb_nautilus.risk.capture import Failure
 from aitb_nautilus.risk.context import Context
 from aitb_nautilus.run.bar_gate import BarGate
 from aitb_nautilus.settings import Settings
@@ -46,6 +49,8 @@ class KeepWarm(GuardedActor):
         That the gate brings.
     keep_ms
         So long after its close a bar is due at most.
+    note
+        For the log of the run.
 
     Attributes
     ----------
@@ -63,24 +68,22 @@ class KeepWarm(GuardedActor):
         actors: Sequence[GuardedActor],
         bar_types: Sequence[str],
         keep_ms: float,
+        note: Callable[[str, str], None],
     ) -> None:
         super().__init__(settings, context, component_id)
         self._gate = gate
         self._keep_ns = round(keep_ms * 1e6)
         self._lengths = {Interval.of_bar_type(text).ns for text in bar_types}
         self._names = cycle(Interval.instrument_of_bar_type(text) for text in bar_types)
-        self._rehearse: list[Callable[[str], None]] = [
-            capture_fact(one, "rehearse", one.rehearse)
-            for one in actors
-            if type(one).rehearse is not GuardedActor.rehearse
-        ]
+        self._actors = [one for one in actors if type(one).rehearse is not GuardedActor.rehearse]
+        self._note = note
         self._close = 0
         self._is_on = False
         self.passes = 0
 
     def on_start(self) -> None:
         """Wait for the first close, if there is anything to rehearse."""
-        if self._rehearse:
+        if self._actors:
             self._wait(self.now())
 
     def _wait(self, now: int) -> None:
@@ -101,16 +104,31 @@ class KeepWarm(GuardedActor):
         if not self._is_due(now):
             self._is_on = False
             self.clock.cancel_timer("rehearse")
-            self._wait(now)
+            if self._actors:
+                self._wait(now)
         elif monotonic_ns() - self._gate.came_ns >= _REST_NS:
             self.passes += 1
             name = next(self._names)
-            for rehearse in self._rehearse:
-                rehearse(name)
+            for one in tuple(self._actors):
+                try:
+                    one.rehearse(name)
+                except BaseException as e:  # as everywhere: one may end by anything
+                    self._leave_out(one, e)
+
+    def _leave_out(self, actor: GuardedActor, error: BaseException) -> None:
+        """Let an actor rehearse no more, and say why: no bar has come that it could not answer."""
+        self._actors.remove(actor)
+        failure = Failure.of(actor.component_id, "rehearse", self.now(), error)
+        self._note(
+            "ERROR",
+            f"{failure.reason}; it is kept warm no more, and answers its bars as if it never was: "
+            f"see to its rehearse, or set live.keep_warm_ms = 0\n{failure.trace}",
+        )
 
     def _is_due(self, now: int) -> bool:
         return (
-            self._gate.is_warm
+            bool(self._actors)
+            and self._gate.is_warm
             and now < self._close + self._keep_ns
             and self._gate.is_awaiting(self._close)
         )

@@ -35,6 +35,7 @@ from aitb_nautilus.run.bar_gate import BarGate, GatePlan
 from aitb_nautilus.run.config import VenueSettings
 from aitb_nautilus.run.engine import SECOND_WALL
 from aitb_nautilus.run.engine_cache import QUIET, EngineCache
+from aitb_nautilus.run.engine_log import LOG_STEM
 from aitb_nautilus.run.keep_warm import KeepWarm
 from aitb_nautilus.run.node_clients import Clients
 from aitb_nautilus.run.prediction_recorder import PredictionRecorder
@@ -175,6 +176,7 @@ def build_node(
                 actors=preparation.actors,
                 bar_types=plan.bar_types,
                 keep_ms=config.live.keep_warm_ms,
+                note=note,
             )
         )
     if context.guard.hearing.wants_quotes:
@@ -242,7 +244,7 @@ def _logging(folder: Path | None) -> LoggerConfig:
         fileout_level=LogLevel.INFO,
         print_config=False,
         component_levels=QUIET,
-        file_config=FileWriterConfig(str(folder), "engine", "json"),
+        file_config=FileWriterConfig(str(folder), LOG_STEM, "json"),
     )
 
 

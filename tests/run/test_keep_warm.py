@@ -52,6 +52,7 @@ class Play:
 
     def __init__(self, names: Sequence[str], *, keep_ms: float = 500.0, broken: bool = False):
         self.context, self.stage = make_context(), ReplayStage()
+        self.said: list[tuple[str, str]] = []
         msgspec.structs.force_setattr(self.context, "stage", self.stage)
         types = [MINUTE.bar_type(name) for name in names]
         self.gate = BarGate(
@@ -74,6 +75,7 @@ class Play:
             actors=[self.ear, deaf, *faulty],
             bar_types=types,
             keep_ms=keep_ms,
+            note=lambda level, line: self.said.append((level, line)),
         )
         self.context.run_state.is_ended_by_node = True  # as the warden says in a node
         for one in (self.gate, self.ear, self.warm, *faulty):
@@ -144,18 +146,34 @@ def test_nobody_rehearses_right_after_a_bar(monkeypatch: pytest.MonkeyPatch) -> 
     assert times == list(range(-18, 4, 2))  # then its order is on its way
 
 
-def test_error_of_a_rehearsal_stops_the_run_in_the_name_of_its_actor() -> None:
+def test_error_of_a_rehearsal_is_said_and_nothing_else_changes() -> None:
+    """The actor rehearses no more; the others do, and nothing halts or ends."""
     play = Play([BTC], broken=True)
-    times = play.go({BTC: frame(1, 3, 30_000.0)}, late_ms=9, until_ms=100)
-    (failure,) = play.context.run_state.failures
-    assert (failure.component, failure.callback) == ("broken-001", "rehearse")
-    assert failure.error == f"ValueError: no {BTC}"
-    assert times == [-18]  # nobody goes on after it
+    times = play.go({BTC: frame(2, 3, 30_000.0)}, late_ms=9, until_ms=60_100)
+    assert times == [close + ms for close in (0, 60_000) for ms in range(-18, 10, 2)]
+    assert play.context.run_state.failures == []
+    assert (play.context.run_state.stop_reason, play.context.guard.halts) == ("", [])
+    ((level, line),) = play.said
+    assert level == "ERROR"
+    first, *trace = line.splitlines()
+    assert first == (
+        f"broken-001.rehearse raised ValueError: no {BTC}; it is kept warm no more, and answers "
+        f"its bars as if it never was: see to its rehearse, or set live.keep_warm_ms = 0"
+    )
+    assert trace[0].startswith("Traceback")
+
+
+def test_nobody_wakes_up_once_nobody_is_left_to_rehearse() -> None:
+    play = Play([BTC], broken=True)
+    play.warm._actors.remove(play.ear)
+    play.go({BTC: frame(3, 3, 30_000.0)}, late_ms=9, until_ms=100_000)
+    assert (play.warm.passes, len(play.said)) == (1, 1)
+    assert not [name for who, name in play.stage.timers if who == "warm-001"]
 
 
 def test_nothing_is_waited_for_where_nobody_rehearses() -> None:
     play = Play([BTC])
-    play.warm._rehearse.clear()
+    play.warm._actors.clear()
     play.warm.on_start()
     assert not [name for who, name in play.stage.timers if who == "warm-001"]
 
