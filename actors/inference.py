@@ -204,7 +204,7 @@ class OnnxInferenceActor(GuardedActor):
         )
 
     def _tell_spent(self, stage: str, ns: int) -> None:
-        if not self.is_past:
+        if not self._warming.ts:
             self.context.latencies.spent(stage, ns)
 
     def _tell_row(self, instrument_id: str, features: FeatureSet, ts: int, row: Row) -> None:

@@ -193,9 +193,10 @@ def canonical_close_ns(ts_ns: int | TimeArray, interval_ns: int) -> int | TimeAr
     60000000000
     """
     if isinstance(ts_ns, int):
-        # A live node asks at every bar, and numpy takes longer for one number than all the rest.
-        close = nearest_close_ns(ts_ns, interval_ns)
-        if abs(ts_ns - close) <= _allowed_ns(interval_ns):
+        # A live node asks at every bar: numpy takes longer for one number than all the rest, and
+        # what is called after a minute is in no cache.
+        close = (ts_ns + interval_ns // 2) // interval_ns * interval_ns
+        if abs(ts_ns - close) <= min(_MAX_STAMP_ERROR_NS, interval_ns // 4):
             return close
     beside = np.flatnonzero(beside_grid(np.atleast_1d(np.asarray(ts_ns, np.int64)), interval_ns))
     if len(beside):

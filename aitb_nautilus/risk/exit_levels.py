@@ -98,13 +98,14 @@ class ExitLevels:
         self._tick = Decimal(repr(tick))
         self._lots = lots
         self._targets = exits.all_targets
+        self._needs_range = exits.needs_atr
         self.state = ExitState()
         self._range = AverageRange(exits.atr_bars, self.state.average_range)
 
     @property
     def is_ready(self) -> bool:
         """Return whether all that an entry's exits are measured in is known."""
-        return not self._exits.needs_atr or self._range.value is not None
+        return not self._needs_range or self._range.value is not None
 
     def save(self) -> ExitState:
         """Return a copy of what is remembered."""
@@ -137,7 +138,7 @@ class ExitLevels:
 
     def measure(self, bar: BarClosed) -> None:
         """Take a closed bar into the average true range, whether a position is held or not."""
-        if self._exits.needs_atr:
+        if self._needs_range:
             self._range.update(bar)
 
     # The life of a position

@@ -13,13 +13,7 @@ from itertools import chain
 from types import MappingProxyType
 from typing import NamedTuple
 
-from aitb_nautilus.messages import (
-    BarClosed,
-    Fill,
-    FundingRate,
-    OrderKind,
-    OrderUpdate,
-)
+from aitb_nautilus.messages import BarClosed, Fill, FundingRate, OrderKind, OrderUpdate
 from aitb_nautilus.risk.book import ZERO, Order, Position
 from aitb_nautilus.risk.decision import LotRules
 
@@ -88,6 +82,7 @@ class Ledger:
         self._funding: dict[str, FundingRate] = {}
         self._trades: set[tuple[str, str]] = set()
         self._hidden: _Held | None = None
+        self._worth = (-1, 0.0), 0.0
 
     def hide(self) -> None:
         """Hold nothing and have no order until `show`; marks and fills are as they are."""
@@ -302,11 +297,15 @@ class Ledger:
 
     def equity(self) -> float:
         """Return starting equity plus all profit, minus fees, plus funding, at the last marks."""
-        total = self.starting_equity
+        state = self.revision, self.starting_equity
+        if self._worth[0] == state:
+            return self._worth[1]  # Several ask on an order's way.
+        total, marks = self.starting_equity, self.marks
         for (_, instrument_id), p in self.positions.items():
-            total += p.closed
+            total += p.realized - p.fees + p.funding  # `closed`, and `unrealized` below
             if p.average_price:
-                total += p.unrealized(self.marks[instrument_id])
+                total += (p.amount + p.dust_amount) * (marks[instrument_id] - p.average_price)
+        self._worth = state, total
         return total
 
     def _settled(self, instrument_id: str, p: Position) -> float:

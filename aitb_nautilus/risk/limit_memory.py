@@ -196,6 +196,7 @@ class LimitMemory:
         # What a day has lost is measured from a worth, and fills change that.
         self.at_fill: list[_Remembers] = [*filling, *closing, self._account, self.fills]
         self.everything: list[_Remembers] = [*own, self._account, self.fills]
+        self._keys = {one: _key(one) for one in self.everything}
 
     def bring_back(self, rows: Sequence[MemoryRow]) -> tuple[list[str], list[str]]:
         """Let limits go on from what was written, before they hear anything.
@@ -294,7 +295,7 @@ class LimitMemory:
         rows: list[MemoryRow] = []
         changed: dict[tuple[str, str], Memory] = {}
         for one in which:
-            memory, key = one.save(self._looks), _key(one)
+            memory, key = one.save(self._looks), self._keys[one]
             if self._written.get(key) != memory:
                 changed[key] = memory
                 text = msgspec.json.encode(memory).decode()

@@ -280,14 +280,14 @@ class RecordingPlayer:
         self._check_bar(bar, is_past)
         if self._findings.is_done:
             return
-        context.warming.ts = bar.ts if is_past else 0
+        context.warming.move_on(bar.ts if is_past else 0)
         audience = self._audiences.get(bar.instrument_id) or self._audience(bar.instrument_id)
         if audience is not None:
             audience.tell(bar)
 
     def _told(self, _: Entry) -> None:
         """End a piece of the past."""
-        self._context.warming.ts = 0
+        self._context.warming.move_on(0)
         self._context.guard.hearing.foretold = 0
 
     def _audience(self, instrument_id: str) -> Audience | None:

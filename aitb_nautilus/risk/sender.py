@@ -310,6 +310,8 @@ class OrderSender:
     def _on_grid[T: (OrderIntent, ModifyIntent)](self, intent: T, order: OrderIntent | Order) -> T:
         """Put the prices of a wish onto the grid: what is judged is what is sent."""
         instrument_id = order.instrument_id
+        if intent.price is None and intent.trigger_price is None:
+            return intent  # Orders at the market.
         if instrument_id not in self._context.guard.lots:
             return intent  # The guard will say so.
         held, buys = self._view.quantity(instrument_id), order.side == "BUY"

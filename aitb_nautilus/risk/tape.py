@@ -8,10 +8,9 @@ as it was answered then, and compares what the desk says with what it said.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, Self
 
 from aitb_nautilus.messages import OrderSent
 from aitb_nautilus.risk.order_port import OrderPort, OrderTerms
@@ -168,13 +167,19 @@ class Tape:
         if self.player is not None:
             self.player.injected()
 
-    @contextmanager
-    def carrying_out(self) -> Iterator[None]:
+    def carrying_out(self) -> Self:
         """Carry out a command; what comes within the block answers it at once."""
+        return self
+
+    def __enter__(self) -> Self:
+        """Begin a command."""
         self._depth += 1
+        return self
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        """End it, after what answered it."""
         try:
-            yield
-            if self.player is not None:
+            if error is None and self.player is not None:
                 self.player.answers(self._depth)
         finally:
             self._depth -= 1

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ _pack = msgspec.msgpack.Encoder(decimal_format="string").encode
 _unpack = msgspec.msgpack.Decoder(list[tuple[str, int, int, str, list[Any]]]).decode
 
 
-def block_of(entries: Iterable[Entry], *, first: bool) -> bytes:
+def block_of(entries: Iterable[Sequence[Any]], *, first: bool) -> bytes:
     """Return entries as the bytes that are added to the file.
 
     Parameters

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from aitb_nautilus.risk.tape import Entry
 from aitb_nautilus.risk.tape_file import block_of
 
 __all__ = ["GAP", "TapeRecorder"]
@@ -23,6 +22,10 @@ __all__ = ["GAP", "TapeRecorder"]
 GAP = "gap"
 _BLOCK = 8_192
 _PAUSE_S = 0.02
+
+type _Plain = tuple[str, int, int, str, tuple[Any, ...]]
+"""The fields of an `Entry`; to name them would cost more than to take them, a dozen times an order.
+"""
 
 
 class TapeRecorder:
@@ -67,7 +70,7 @@ class TapeRecorder:
         tell: Callable[[str], None],
     ) -> None:
         self._clock = clock
-        self._queue: deque[Entry] = deque()
+        self._queue: deque[_Plain] = deque()
         self._size = queue_size
         self._flush_s = flush_s
         self._waits = waits
@@ -93,18 +96,18 @@ class TapeRecorder:
             while len(queue) >= self._size:
                 self._wake.set()
                 time.sleep(0.001)
-        if self._missing and not self._failure:
-            queue.append(Entry(GAP, 0, self._clock(), "", (self._missing,)))
+        if self._missing or self._failure:
+            if self._failure:
+                self._lose(self._failure)
+                return
+            queue.append((GAP, 0, self._clock(), "", (self._missing,)))
             self._missing = 0
-        if self._failure:
-            self._lose(self._failure)
-            return
-        queue.append(Entry(kind, depth, self._clock(), who, what))
+        queue.append((kind, depth, self._clock(), who, what))
 
     def close(self) -> None:
         """Write what waits, and end."""
         if self._missing and not self._failure:
-            self._queue.append(Entry(GAP, 0, self._clock(), "", (self._missing,)))
+            self._queue.append((GAP, 0, self._clock(), "", (self._missing,)))
             self._missing = 0
         self._closing.set()
         self._wake.set()

@@ -32,26 +32,24 @@ class Warming:
 
     Attributes
     ----------
+    ts
+        Close of the bar that is told, ns UTC; 0 once the present is told. Read a dozen times on an
+        order's way, so it is a plain attribute; `move_on` sets it.
     holdings
         What nobody sees meanwhile; None: nothing is hidden.
     """
 
-    __slots__ = ("_ts", "holdings")
+    __slots__ = ("holdings", "ts")
 
     def __init__(self) -> None:
-        self._ts = 0
+        self.ts = 0
         self.holdings: Holdings | None = None
 
-    @property
-    def ts(self) -> int:
-        """Return the close of the bar that is told, ns UTC; 0 once the present is told."""
-        return self._ts
-
-    @ts.setter
-    def ts(self, ts: int) -> None:
-        if self.holdings is not None and bool(ts) != bool(self._ts):
+    def move_on(self, ts: int) -> None:
+        """Tell the bar that closed at `ts`, ns UTC; 0: the present."""
+        if self.holdings is not None and bool(ts) != bool(self.ts):
             if ts:
                 self.holdings.hide()
             else:
                 self.holdings.show()
-        self._ts = ts
+        self.ts = ts

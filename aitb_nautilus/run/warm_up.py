@@ -99,12 +99,12 @@ def tell_past(context: Context, bars: Iterator[BarClosed], bar_types: Sequence[s
         for bar in bars:
             audience = audiences[bar.instrument_id]
             if audience is not None:
-                context.warming.ts = bar.ts
+                context.warming.move_on(bar.ts)
                 audience.tell(bar)
                 count += 1
     finally:
         context.tape.heard("told", "")
-        context.warming.ts = 0
+        context.warming.move_on(0)
         context.guard.hearing.foretold = 0  # What foretells the past is not recorded.
         if before is None:
             del context.guard.withheld[WARM_UP]

@@ -111,7 +111,7 @@ def test_bar_types_that_the_node_brings_are_not_subscribed() -> None:
 def test_time_of_an_actor_is_that_of_the_past_that_is_told() -> None:
     context = make_context()
     actor = GuardedActor(Settings(), context, "A-001")
-    context.warming.ts = T0
+    context.warming.move_on(T0)
     assert actor.now() == T0
 
 
