@@ -222,7 +222,8 @@ class OnnxInferenceActor(GuardedActor):
             self._is_looking = True
             now, asked = self.now(), deadline - workers.allowed_ns
             at = min(now + max(_LOOK_NS, (now - asked) // 8), deadline)
-            self.clock.set_time_alert_ns(f"answers-{at}", at, callback=self._look)
+            # One name for all: the engine keeps the callback of each name for as long as it runs.
+            self.clock.set_time_alert_ns("answers", at, callback=self._look)
 
     def _look(self, _: object) -> None:
         self._is_looking = False

@@ -61,17 +61,16 @@ def latency_records(latencies: Latencies) -> list[StageLatency]:
 
 def latency_table(latencies: Latencies) -> pa.Table:
     """Return the histograms, following ``TABLES["latency"]``."""
-    rows = [
-        (stage, latencies.clock_of(stage), *bucket)
-        for stage, one in latencies.of.items()
-        for bucket in one.buckets()
-    ]
     schema = TABLES["latency"]
-    columns = zip(*rows, strict=True) if rows else ([] for _ in schema)
-    arrays = [pa.array(c, _storage(f.type)) for c, f in zip(columns, schema, strict=True)]
-    return pa.Table.from_arrays(
-        [a.cast(f.type) for a, f in zip(arrays, schema, strict=True)], schema=schema
-    )
+    parts = [schema.empty_table()]
+    for stage, one in latencies.of.items():
+        # A stage after the other: a node asks once a minute, and Python keeps what it once needed.
+        rows = [(stage, latencies.clock_of(stage), *bucket) for bucket in one.buckets()]
+        columns = zip(*rows, strict=True) if rows else ([] for _ in schema)
+        arrays = [pa.array(c, _storage(f.type)) for c, f in zip(columns, schema, strict=True)]
+        arrays = [a.cast(f.type) for a, f in zip(arrays, schema, strict=True)]
+        parts.append(pa.Table.from_arrays(arrays, schema=schema))
+    return pa.concat_tables(parts).unify_dictionaries().combine_chunks()
 
 
 def histogram_of(table: pa.Table, figures: StageLatency) -> Histogram:

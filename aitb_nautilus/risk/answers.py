@@ -225,9 +225,13 @@ class Answers:
         """Take a fill, cut the exits that it leaves too large, and answer it; once."""
         self._context.latencies.filled(fill.client_order_id)
         self._heard("fill", *astuple(fill))
-        if not self._context.ledger.apply_fill(fill):
+        ledger, guard = self._context.ledger, self._context.guard
+        if not ledger.apply_fill(fill):
             return
-        self._context.guard.hear_fill(fill)
+        order = ledger.orders.get(fill.client_order_id)
+        if order is not None and not order.is_open:
+            guard.permits.let_go(order.client_order_id)
+        guard.hear_fill(fill)
         self._context.chronicle.filled(fill)
         self.calls.answer(partial(self._answer_fill, fill))
 
@@ -253,7 +257,7 @@ class Answers:
             self._halt(why, order.client_order_id)
         context.ledger.apply_update(update)
         if not order.is_open:
-            context.guard.permits.end_release(order.client_order_id)
+            context.guard.permits.let_go(order.client_order_id)
         context.chronicle.answered(order, update)
         self.calls.answer(partial(self._answer_update, order, update))
 

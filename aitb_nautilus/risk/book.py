@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 
+from msgspec.structs import replace
+
 from aitb_nautilus.messages import Fill, OrderKind, OrderStatus, Side
 
 __all__ = ["ZERO", "Order", "Position"]
@@ -134,6 +136,16 @@ class Order:
     def let_go(self) -> None:
         """Keep nothing that only an open order needs: a node remembers each as long as it runs."""
         self._terms, self._amount = None, 0.0
+        if _is_same(self.filled, self.quantity):
+            self.filled = self.quantity
+
+    def shared(self, fill: Fill) -> Fill:
+        """Return a fill of the order that has the order's own id, and its quantity if it is all.
+
+        Each event brings both anew, and a node remembers every fill as long as it runs.
+        """
+        own = self.quantity if _is_same(fill.quantity, self.quantity) else fill.quantity
+        return replace(fill, client_order_id=self.client_order_id, quantity=own)
 
     def ask_change(
         self,
@@ -287,3 +299,8 @@ class Position:
     def unrealized(self, price: float) -> float:
         """Return the profit of all that is held at a price, in quote currency."""
         return (self.amount + self.dust_amount) * (price - self.average_price)
+
+
+def _is_same(one: Decimal, other: Decimal) -> bool:
+    """Return whether two numbers are equal and written with as many digits."""
+    return one.compare_total(other) == 0

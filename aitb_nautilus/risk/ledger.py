@@ -213,14 +213,15 @@ class Ledger:
         bool
             False if the fill was told before; nothing is changed then.
         """
-        trade = (fill.client_order_id, fill.trade_id)
-        if trade in self._trades:
+        if (fill.client_order_id, fill.trade_id) in self._trades:
             return False
-        self._trades.add(trade)
+        order = self.orders.get(fill.client_order_id)
+        if order is not None:
+            fill = order.shared(fill)
+        self._trades.add((fill.client_order_id, fill.trade_id))
         if self._funding:
             self.settle_funding(fill.ts)
         self.fills.append(fill)
-        order = self.orders.get(fill.client_order_id)
         if order is not None:
             order.filled += fill.quantity
             if order.filled >= order.quantity:

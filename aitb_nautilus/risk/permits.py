@@ -82,9 +82,11 @@ class Permits:
         """Expect the engine to make an order that it emulates once more, when it lets it go."""
         self._emulated.add(client_order_id)
 
-    def end_release(self, client_order_id: str) -> None:
-        """Expect it no more: the order has ended."""
+    def let_go(self, client_order_id: str) -> None:
+        """Expect nothing more of an order that has ended; that its id was used stays known."""
         self._emulated.discard(client_order_id)
+        if client_order_id in self._confirmed:
+            self._given.pop(client_order_id, None)
 
     def announce_exit(self, strategy_id: str) -> None:
         """Expect the engine's own reduce-only orders of a market exit of this strategy."""

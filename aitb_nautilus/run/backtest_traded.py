@@ -16,6 +16,7 @@ from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.translate import fee_fact, fill_fact, price_of, side_of
 from aitb_nautilus.run.engine import BuiltEngine
 from aitb_nautilus.run.preparation import Preparation
+from aitb_nautilus.run.run_writer import table_of
 from aitb_nautilus.run.traded import Traded
 from aitb_nautilus.run.venue_model import slipped
 
@@ -34,7 +35,7 @@ def traded_in_backtest(preparation: Preparation, built: BuiltEngine) -> Traded:
     orders = _in_order(built.engine.cache.orders(), ledger)
     return Traded(
         fills=_fills(orders, ledger, preparation.context.instruments),
-        orders=[_order_row(order, preparation) for order in orders],
+        orders=table_of("orders", (_order_row(order, preparation) for order in orders)),
         purposes={name: order.purpose for name, order in ledger.orders.items()},
         references={
             client_order_id: price

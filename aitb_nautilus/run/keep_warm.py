@@ -89,9 +89,8 @@ class KeepWarm(GuardedActor):
     def _wait(self, now: int) -> None:
         """Wake up shortly before the next close."""
         self._close = min((now + _EARLY_NS) // one * one + one for one in self._lengths)
-        self.clock.set_time_alert_ns(
-            f"close-{self._close}", self._close - _EARLY_NS, callback=self._begin
-        )
+        # One name for all: the engine keeps the callback of each name for as long as it runs.
+        self.clock.set_time_alert_ns("close", self._close - _EARLY_NS, callback=self._begin)
 
     def _begin(self, _: object) -> None:
         self._is_on = True

@@ -11,6 +11,7 @@ from aitb_nautilus.messages import Fill
 from aitb_nautilus.observe.run_record import Ambiguous
 from aitb_nautilus.risk.book import Order
 from aitb_nautilus.run.preparation import Preparation
+from aitb_nautilus.run.run_writer import table_of
 from aitb_nautilus.run.traded import Traded
 
 __all__ = ["traded_in_node"]
@@ -46,7 +47,7 @@ def traded_in_node(
         own.setdefault(fill.client_order_id, []).append(fill)
     return Traded(
         fills=fills,
-        orders=[_row(order, own.get(order.client_order_id, [])) for order in orders],
+        orders=table_of("orders", (_row(o, own.get(o.client_order_id, [])) for o in orders)),
         purposes={o.client_order_id: o.purpose for o in orders},
         references=references,
         balances=balances,

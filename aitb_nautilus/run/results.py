@@ -15,6 +15,7 @@ from aitb_nautilus.market.bars import RAW_SCALE, BarFrame
 from aitb_nautilus.messages import Fill
 from aitb_nautilus.observe.latency_record import latency_table
 from aitb_nautilus.observe.risk_record import RiskRecord
+from aitb_nautilus.observe.run_folder import times
 from aitb_nautilus.observe.run_record import Ambiguous, Costs
 from aitb_nautilus.observe.run_tables import TABLES
 from aitb_nautilus.observe.stats import Stats, compute_stats
@@ -107,13 +108,13 @@ def collect(preparation: Preparation, traded: Traded) -> Results:
     )
     tables = {
         "equity": _equity_table(curve),
-        "fills": table_of("fills", [_fill_row(f, purposes, references, slippage) for f in fills]),
-        "orders": table_of("orders", traded.orders),
+        "fills": table_of("fills", (_fill_row(f, purposes, references, slippage) for f in fills)),
+        "orders": traded.orders,
         "positions": table_of(
-            "positions", [msgspec.structs.asdict(t) | {"funding": 0.0 - t.funding} for t in trips]
+            "positions", (msgspec.structs.asdict(t) | {"funding": 0.0 - t.funding} for t in trips)
         ),
         "funding": table_of(
-            "funding", [msgspec.structs.asdict(p) | {"amount": -p.amount} for p in payments]
+            "funding", (msgspec.structs.asdict(p) | {"amount": -p.amount} for p in payments)
         ),
         "bars": _bars_table(preparation, frames, interval_ns),
     }
@@ -154,7 +155,7 @@ def collect(preparation: Preparation, traded: Traded) -> Results:
     return Results(
         sum(map(len, frames.values())),
         _fingerprint(traded),
-        len(traded.orders),
+        traded.orders.num_rows,
         len(fills),
         final_equity,
         costs,
@@ -183,13 +184,15 @@ def _facts(curve: Curve, traded: Traded, preparation: Preparation, interval_ns: 
     """Return what risk is measured by."""
     span = int(curve.ts[-1]) - preparation.first_open_ns
     known = preparation.context.ledger.orders
-    heard = [(known.get(row["client_order_id"]), row["ts_last"]) for row in traded.orders]
+    names = traded.orders.column("client_order_id").to_pylist()
+    last = times(traded.orders, "ts_last").tolist()
+    heard = [(known.get(name), ts) for name, ts in zip(names, last, strict=True)]
     return Facts(
         Stretches(curve.ts, length_for(span, interval_ns, _STRETCHES)),
         curve.ts,
         curve.equity,
         traded.fills,
-        [(order, last or order.ts_sent) for order, last in heard if order is not None],
+        [(order, ts if ts > 0 else order.ts_sent) for order, ts in heard if order is not None],
         preparation.frames,
     )
 

@@ -131,12 +131,21 @@ def _risk_table(
 def _parts_table(stretches: Stretches, held: Held, measured: Sequence[Usage]) -> pa.Table:
     parts = [("instrument", name, values) for name, values in sorted(held.signed.items())]
     parts += [("limit", key, values) for key, _, values in measured]
-    rows = [
-        {"ts": ts, "kind": kind, "name": name, "value": value}
-        for kind, name, values in parts
-        for ts, value in zip(stretches.ends.tolist(), values.tolist(), strict=True)
+    schema, rows = TABLES["risk_parts"], len(stretches)
+    columns = [
+        pa.array(np.tile(stretches.ends, len(parts))).cast(schema.field("ts").type),
+        _repeated([kind for kind, _, _ in parts], rows),
+        _repeated([name for _, name, _ in parts], rows),
+        pa.array(np.concatenate([np.empty(0), *(values for _, _, values in parts)])),
     ]
-    return table_of("risk_parts", rows)
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _repeated(names: Sequence[str], times: int) -> pa.DictionaryArray:
+    """Return a column of names, each of them so many times."""
+    codes = pa.array(names, pa.string()).dictionary_encode()
+    indices = np.repeat(codes.indices.to_numpy(), times)
+    return pa.DictionaryArray.from_arrays(pa.array(indices), codes.dictionary)
 
 
 def _refusals_table(refusals: Sequence[Decision]) -> pa.Table:

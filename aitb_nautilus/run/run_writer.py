@@ -6,9 +6,10 @@ that was killed leaves it so, and its tables missing: clearly incomplete, never 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import batched
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ __all__ = ["RunWriter", "bars_table", "heard_in_turn", "new_run_dir", "table_of"
 
 
 _MINUTE_NS = 60_000_000_000
+_ROWS_AT_ONCE = 512
 _LENGTHS_NS = [
     minutes * _MINUTE_NS
     for minutes in (1, 2, 3, 5, 10, 15, 30, 60, 120, 180, 240, 360, 720, 1440, 7 * 1440)
@@ -56,9 +58,19 @@ def new_run_dir(runs: Path, name: str) -> Path:
         return folder
 
 
-def table_of(name: str, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
-    """Return rows as one of the run folder's tables; times are int ns."""
+def table_of(name: str, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
+    """Return rows as one of the run folder's tables; times are int ns.
+
+    Rows that are made one after the other are never there all at once: a node makes those of its
+    whole run once a minute, and Python gives the system little back of what it needed for them.
+    """
     schema = TABLES[name]
+    parts = [_part(schema, part) for part in batched(rows, _ROWS_AT_ONCE)]
+    whole = pa.concat_tables([schema.empty_table(), *parts]).unify_dictionaries()
+    return whole.combine_chunks()
+
+
+def _part(schema: pa.Schema, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     columns = [
         pa.array([row[field.name] for row in rows], _storage(field.type)).cast(field.type)
         for field in schema

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 
 from aitb_nautilus.messages import Fill
 from aitb_nautilus.observe.run_record import Ambiguous
@@ -21,7 +22,7 @@ class Traded(msgspec.Struct, frozen=True, kw_only=True):
     fills
         In the order in which they happened.
     orders
-        Rows of the run folder's table, in the order in which they were sent.
+        The run folder's table, in the order in which they were sent.
     purposes
         What each order was for, by client order id.
     references
@@ -38,7 +39,7 @@ class Traded(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     fills: Sequence[Fill]
-    orders: Sequence[Mapping[str, Any]]
+    orders: pa.Table
     purposes: Mapping[str, str]
     references: Mapping[str, float]
     balances: Mapping[str, Mapping[str, Any]] | None

@@ -100,7 +100,7 @@ class Play:
         for (who, name), callback in list(self.stage.timers.items()):
             if who != "warm-001":
                 continue
-            at = int(name.removeprefix("close-")) - 20 * MS if name.startswith("close") else 0
+            at = self.warm._close - 20 * MS if name == "close" else 0
             if at <= self.stage.time:
                 if at:
                     del self.stage.timers[who, name]
