@@ -6,6 +6,8 @@ import gc
 import tracemalloc
 from decimal import Decimal
 
+from msgspec.structs import replace
+
 from aitb_nautilus.messages import CloseIntent, Fill, OrderIntent, OrderUpdate
 from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.ledger import Ledger
@@ -14,7 +16,7 @@ from aitb_nautilus.settings import Settings
 from tests.risk.rig import ROOMY, Scripted, flat_bars, make_context, run
 
 BTC = "BTCUSDT-PERP.BINANCE"
-MOST_BYTES = 1_400
+MOST_BYTES = 1_000
 
 
 def trade(ledger: Ledger, permits: Permits, number: int) -> None:
@@ -62,6 +64,7 @@ def trade(ledger: Ledger, permits: Permits, number: int) -> None:
         )
     )
     assert not order.is_open
+    permits.let_go(name)
 
 
 def test_order_leaves_little_behind() -> None:
@@ -78,6 +81,30 @@ def test_order_leaves_little_behind() -> None:
     tracemalloc.stop()
     assert len(ledger.orders) == 2_100
     assert left < MOST_BYTES, left
+
+
+def test_fill_that_is_a_part_keeps_its_quantity_and_its_digits() -> None:
+    ledger = Ledger(100_000.0)
+    order = Order(
+        client_order_id="O-1",
+        strategy_id="S-001",
+        instrument_id=BTC,
+        side="BUY",
+        kind="MARKET",
+        quantity=Decimal("0.30"),
+        price=None,
+        trigger_price=None,
+        reduce_only=False,
+        purpose="entry",
+        ts_sent=1,
+    )
+    ledger.apply_order(order)
+    part = Fill("S-001", BTC, "O-1", "T-1", 2, "BUY", 60_000.0, Decimal("0.1"), 0.5, "TAKER")
+    assert ledger.apply_fill(part)
+    assert ledger.apply_fill(replace(part, trade_id="T-2", quantity=Decimal("0.20")))
+    assert [str(f.quantity) for f in ledger.fills] == ["0.1", "0.20"]
+    assert (str(order.filled), order.status) == ("0.30", "FILLED")
+    assert not ledger.apply_fill(part)
 
 
 def test_fills_share_the_texts_that_they_have_in_common() -> None:

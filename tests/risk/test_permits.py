@@ -96,6 +96,16 @@ def test_permit_that_was_withdrawn_allows_nothing() -> None:
     assert not permits.is_known("O-1")
 
 
+def test_permit_of_an_order_that_has_ended_is_let_go_and_its_id_stays_used() -> None:
+    permits = permits_holding()
+    permits.give("O-1", permit())
+    permits.let_go("O-1")  # The engine has not reported it yet.
+    assert permits.objection("O-1", permit(), "S-001") == ""
+    permits.let_go("O-1")
+    assert permits.is_used("O-1")
+    assert "sent twice" in permits.objection("O-1", permit(), "S-001")
+
+
 def test_order_of_the_ledger_is_known() -> None:
     ledger = Ledger(1000.0)
     ledger.apply_order(order())

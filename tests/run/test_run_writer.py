@@ -40,6 +40,30 @@ def test_table_keeps_nanoseconds_and_the_order_of_its_schema() -> None:
     assert table_of("funding", []).num_rows == 0
 
 
+def test_table_of_rows_that_come_one_by_one_is_that_of_all_at_once() -> None:
+    whole = [
+        {
+            "ts": T0 + n,
+            "strategy_id": f"S-{n % 7}",
+            "instrument_id": f"X-{n // 700}",
+            "limit": "book",
+            "outcome": "refused",
+            "quantity": n / 2,
+            "line": f"line {n}",
+        }
+        for n in range(1_300)
+    ]
+    table = table_of("refusals", iter(whole))
+    schema = TABLES["refusals"]
+    plain = [pa.int64() if pa.types.is_timestamp(f.type) else f.type for f in schema]
+    expected = [
+        pa.array([row[f.name] for row in whole], kind).cast(f.type)
+        for f, kind in zip(schema, plain, strict=True)
+    ]
+    assert table.equals(pa.Table.from_arrays(expected, schema=schema))
+    assert all(column.num_chunks == 1 for column in table.columns)
+
+
 def test_table_refuses_a_row_that_lacks_a_column() -> None:
     with pytest.raises(KeyError, match="amount"):
         table_of("funding", [FUNDING])
