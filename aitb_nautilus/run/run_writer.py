@@ -65,7 +65,7 @@ def table_of(name: str, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
     whole run once a minute, and Python gives the system little back of what it needed for them.
     """
     schema = TABLES[name]
-    parts = [_part(schema, part) for part in batched(rows, _ROWS_AT_ONCE)]
+    parts = [_part(schema, part) for part in batched(rows, _ROWS_AT_ONCE, strict=False)]
     whole = pa.concat_tables([schema.empty_table(), *parts]).unify_dictionaries()
     return whole.combine_chunks()
 
