@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from aitb_nautilus.messages import CancelIntent, Intent, ModifyIntent, OrderIntent
 from aitb_nautilus.risk.book import ZERO, Order
-from aitb_nautilus.risk.ledger import View
+from aitb_nautilus.risk.view import View
 
 __all__ = ["bring_to", "differs", "fitting"]
 

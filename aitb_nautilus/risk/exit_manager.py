@@ -32,7 +32,7 @@ from aitb_nautilus.risk.exit_levels import ExitLevels, ExitState, Rung
 from aitb_nautilus.risk.exit_retries import ExitRetries
 from aitb_nautilus.risk.exit_settings import Exits
 from aitb_nautilus.risk.guard import LotRules
-from aitb_nautilus.risk.ledger import View
+from aitb_nautilus.risk.view import View
 
 __all__ = ["ExitManager"]
 

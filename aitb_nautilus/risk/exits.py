@@ -6,8 +6,8 @@ from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.exit_manager import ExitManager
 from aitb_nautilus.risk.exit_retries import halt_flat
 from aitb_nautilus.risk.exit_settings import Exits
-from aitb_nautilus.risk.ledger import View
 from aitb_nautilus.risk.spot_exits import SpotExitManager
+from aitb_nautilus.risk.view import View
 
 __all__ = ["ExitManager", "Exits", "make_exits"]
 

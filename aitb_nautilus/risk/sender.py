@@ -30,12 +30,12 @@ from aitb_nautilus.risk.decision_ids import DecisionIds, Fact
 from aitb_nautilus.risk.departures import Departures
 from aitb_nautilus.risk.exit_fitting import fitting
 from aitb_nautilus.risk.journal_records import Sent
-from aitb_nautilus.risk.ledger import View
 from aitb_nautilus.risk.order_port import OrderPort, OrderTerms, plan
 from aitb_nautilus.risk.permits import Permit
 from aitb_nautilus.risk.port_calls import PortCalls
 from aitb_nautilus.risk.price_grid import wish_on_grid
 from aitb_nautilus.risk.silence import LIVE_ORDERS, silence
+from aitb_nautilus.risk.view import View
 
 __all__ = ["OrderSender", "cause_of"]
 

@@ -46,10 +46,10 @@ from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.decision import Decision
 from aitb_nautilus.risk.engine_port import EnginePort
 from aitb_nautilus.risk.exits import ExitManager
-from aitb_nautilus.risk.ledger import View
 from aitb_nautilus.risk.listening import Listening
 from aitb_nautilus.risk.order_events import tell_order_event
 from aitb_nautilus.risk.translate import funding_fact, price_of, terms_of
+from aitb_nautilus.risk.view import View
 from aitb_nautilus.settings import Settings
 
 __all__ = ["GuardedStrategy"]

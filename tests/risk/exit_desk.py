@@ -21,8 +21,9 @@ from aitb_nautilus.messages import (
 from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.exits import ExitManager, Exits
 from aitb_nautilus.risk.guard import LotRules
-from aitb_nautilus.risk.ledger import Ledger, View
+from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.spot_exits import SpotExitManager
+from aitb_nautilus.risk.view import View
 
 __all__ = ["LOTS", "Desk", "X"]
 

@@ -10,7 +10,8 @@ import pytest
 
 from aitb_nautilus.messages import BarClosed, Fill, FundingRate, OrderStatus, OrderUpdate, Side
 from aitb_nautilus.risk.book import Order
-from aitb_nautilus.risk.ledger import Ledger, View
+from aitb_nautilus.risk.ledger import Ledger
+from aitb_nautilus.risk.view import View
 
 X, Y = "X.V", "Y.V"
 _TRADES = count()
