@@ -269,7 +269,9 @@ class Position:
         """
         change = fill.change
         before, after = self.held, self.held + change
-        if before == 0 or (before > 0) == (change > 0):
+        if before == 0:
+            self.average_price = fill.price
+        elif (before > 0) == (change > 0):
             held, added = float(abs(before)), float(abs(change))
             self.average_price = (self.average_price * held + fill.price * added) / (held + added)
         else:
@@ -291,6 +293,11 @@ class Position:
         self.fees += fill.fee
         if fill.fee_elsewhere:
             self.fees_elsewhere += fill.fee
+
+    def give_up(self) -> None:
+        """Let all that is held be dust."""
+        self.dust, self.dust_amount = self.held, float(self.held)
+        self.quantity, self.amount, self.ts_opened = ZERO, 0.0, 0
 
     def value(self, price: float) -> float:
         """Return the signed value of the position at a price, in quote currency."""

@@ -58,8 +58,9 @@ class CarriedOrder(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 class CarriedPosition(msgspec.Struct, frozen=True, gc=False):
     """What is held, dust among it; signed, in base currency, its price in quote currency.
 
-    Of dust alone `ts_opened` is when it was carried. `funding` is what the open trade was paid for
-    it so far, quote currency; the balance has it already.
+    `dust` is what of it is too little to be sold; None, in a journal of an earlier release: its
+    price tells. Of dust alone `ts_opened` is when it was carried. `funding` is what the open trade
+    was paid for it so far, quote currency; the balance has it already.
     """
 
     strategy_id: str
@@ -68,6 +69,7 @@ class CarriedPosition(msgspec.Struct, frozen=True, gc=False):
     average_price: float
     ts_opened: int
     funding: float = 0.0
+    dust: Decimal | None = None
 
 
 class Carried(Body, frozen=True):
@@ -134,7 +136,7 @@ def carry(
         balance=balance,
         positions=tuple(
             CarriedPosition(
-                owner, name, p.held, p.average_price, p.ts_opened or now, p.trade_funding
+                owner, name, p.held, p.average_price, p.ts_opened or now, p.trade_funding, p.dust
             )
             for (owner, name), p in ledger.positions.items()
             if p.held
@@ -176,7 +178,8 @@ def take_over(carried: Carried, ledger: Ledger) -> None:
     """Let a ledger that holds nothing begin with what was carried over.
 
     A position becomes one fill at its average price, at the time at which it was opened and
-    without a fee: what it cost was paid in the run before.
+    without a fee: what it cost was paid in the run before. What of it is dust was told by the price
+    of the last fill there, which is not known here.
     """
     for one in carried.positions:
         name = f"{CARRIED}-{one.strategy_id}-{one.instrument_id}"
@@ -209,7 +212,8 @@ def take_over(carried: Carried, ledger: Ledger) -> None:
                 quantity,
                 0.0,
                 "",
-            )
+            ),
+            one.dust,
         )
         ledger.position(one.strategy_id, one.instrument_id).carry_funding(one.funding)
     if carried.balance is not None:

@@ -122,6 +122,8 @@ class TradeRecord:
     def hear_fill(self, fill: Fill, position: Position) -> None:
         """Take in a fill that the position holds already; one that turns it closes a trade."""
         after, before = position.quantity, position.before
+        if before == 0 and after == 0:
+            return  # Dust: it opens nothing, and a trade that ended has its result.
         total = position.closed
         trade = self._state.open.get(fill.instrument_id)
         turned = before != 0 and after != 0 and (before > 0) != (after > 0)

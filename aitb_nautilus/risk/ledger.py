@@ -16,6 +16,7 @@ from typing import NamedTuple
 from aitb_nautilus.messages import BarClosed, Fill, FundingRate, OrderKind, OrderUpdate
 from aitb_nautilus.risk.book import Order, Position
 from aitb_nautilus.risk.decision import LotRules
+from aitb_nautilus.risk.dust import Dust, GivenUp
 
 __all__ = ["Ledger"]
 
@@ -54,6 +55,8 @@ class Ledger:
         All fills, in the order in which they happened.
     rejected
         Orders that engine or venue have not taken, in the order in which they said so.
+    dust
+        What could be sold after each fill, where not all of a holding always can.
     settled
         Funding rates whose time is over, in the order of their settlement.
     revision
@@ -66,6 +69,7 @@ class Ledger:
     def __init__(self, starting_equity: float, lots: Mapping[str, LotRules] | None = None) -> None:
         self.starting_equity = starting_equity
         self._lots = {} if lots is None else lots
+        self.dust = Dust()
         self.now = 0
         self.heard = 0
         self.marks: dict[str, float] = {}
@@ -203,10 +207,15 @@ class Ledger:
         """Take trades of an order as told: what they filled is counted in it already."""
         self._trades.update((client_order_id, trade_id) for trade_id in trade_ids)
 
-    def apply_fill(self, fill: Fill) -> bool:
+    def apply_fill(self, fill: Fill, dust: Decimal | None = None) -> bool:
         """Change order and position by a fill.
 
         A venue that is asked again, or that comes back after a while, tells of fills a second time.
+
+        Parameters
+        ----------
+        dust
+            What of all that is held is dust then, where that is known; None: the price tells.
 
         Returns
         -------
@@ -230,10 +239,24 @@ class Ledger:
             elif order.status == "SENT":
                 order.status = "ACCEPTED"
         position = self.position(fill.strategy_id, fill.instrument_id)
-        position.apply(fill, self._sellable(fill.instrument_id))
+        sellable = self._sellable(fill.instrument_id)
+        if sellable is None:
+            position.apply(fill)
+        else:
+            position.apply(fill, sellable if dust is None else lambda held, _: held - dust)
+            self.dust.note(fill, position.before, position.quantity)
         self.marks.setdefault(fill.instrument_id, fill.price)
         self._touch(fill.instrument_id)
         return True
+
+    def give_up(self, strategy_id: str, instrument_id: str, ts: int) -> None:
+        """Let all that a strategy holds of an instrument be dust: the venue takes no order for it.
+
+        The next fill tells anew what can be sold.
+        """
+        self.position(strategy_id, instrument_id).give_up()
+        self.dust.given_up.append(GivenUp(strategy_id, instrument_id, ts))
+        self._touch(instrument_id)
 
     def apply_funding_rate(self, rate: FundingRate) -> None:
         """Remember a funding rate until it is settled; the one before it is settled by now."""

@@ -101,7 +101,7 @@ def collect(preparation: Preparation, traded: Traded) -> Results:
         last_prices={i: float(f.close[-1]) for i, f in frames.items() if len(f)},
         interval_ns=interval_ns,
         end=int(curve.ts[-1]),
-        lots=preparation.context.guard.lots,
+        dust=preparation.context.ledger.dust,
         carried_funding={
             key: p.funding_carried for key, p in tuple(preparation.context.ledger.positions.items())
         },

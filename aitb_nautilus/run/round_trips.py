@@ -4,7 +4,7 @@ A fill that turns a position around ends one trip and begins the next; its fee a
 split by quantity.
 
 What a spot market leaves of a position that was closed, and is too little to be sold, goes into the
-next trip at what it cost.
+next trip at what it cost. What that is the ledger has told at each fill.
 """
 
 from __future__ import annotations
@@ -12,20 +12,39 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from aitb_nautilus.messages import Fill
-from aitb_nautilus.risk.decision import LotRules
+from aitb_nautilus.risk.dust import Dust, Split
 from aitb_nautilus.risk.journal_carried import CARRIED
 from aitb_nautilus.run.accounting import FundingPayment
 
 __all__ = ["RoundTrip", "round_trips"]
 
-type _Rest = tuple[Decimal, float]
-"""What is held, base currency, and what one unit of it cost."""
-_NOTHING: _Rest = (Decimal(0), 0.0)
+type _Key = tuple[str, str]
+
+
+class _Rest(NamedTuple):
+    """What is held, base currency, what one unit of it cost, and fees that no trip has paid."""
+
+    held: Decimal = Decimal(0)
+    price: float = 0.0
+    fees: float = 0.0
+
+    def and_more(self, fill: Fill) -> _Rest:
+        """Return it with a fill that left all of it too little to be sold."""
+        held = self.held + fill.change
+        value = float(self.held) * self.price + float(fill.change) * fill.price
+        return _Rest(held, value / float(held), self.fees + fill.fee)
+
+    def less(self, fill: Fill) -> _Rest:
+        """Return it without what a fill has sold of it."""
+        return _Rest(self.held + fill.change, self.price, self.fees + fill.fee)
+
+
+_NOTHING = _Rest()
 
 
 class RoundTrip(msgspec.Struct, kw_only=True):
@@ -75,12 +94,10 @@ class _Builder:
             side="LONG" if fill.side == "BUY" else "SHORT",
             ts_open=fill.ts,
         )
-        self.held, price = rest
         self.funding_before = 0.0
-        self._opened = float(self.held)
-        self._opened_value = self._opened * price
-        self._closed = 0.0
-        self._closed_value = 0.0
+        self._opened = self._opened_value = 0.0
+        self._closed = self._closed_value = 0.0
+        self.take_rest(rest)
 
     @property
     def direction(self) -> int:
@@ -102,12 +119,25 @@ class _Builder:
         self.trip.fees += fill.fee * share
         self.trip.slippage += slippage * share
 
+    @property
+    def has_closed(self) -> bool:
+        """Return whether anything of it was closed."""
+        return self._closed > 0
+
+    def take_rest(self, rest: _Rest) -> None:
+        """Hold what another trip has left, or what this one has left itself and still sells."""
+        self.held = rest.held
+        self._opened += float(rest.held)
+        self._opened_value += float(rest.held) * rest.price
+        self.trip.fees += rest.fees
+
     def leave_rest(self) -> _Rest:
         """Take out what is still held, and return how much it is and what one unit of it cost."""
         price, rest = self._opened_value / self._opened, float(self.held)
         self._opened -= rest
         self._opened_value -= rest * price
-        return self.held, price
+        left, self.held = self.held, _NOTHING.held
+        return _Rest(left, price)
 
     def finish(self, interval_ns: int, end: int, last_price: float | None) -> RoundTrip:
         """Return the trip; `last_price` values what is still held."""
@@ -133,7 +163,7 @@ def round_trips(
     last_prices: Mapping[str, float],
     interval_ns: Mapping[str, int],
     end: int,
-    lots: Mapping[str, LotRules] | None = None,
+    dust: Dust | None = None,
     carried_funding: Mapping[tuple[str, str], float] | None = None,
 ) -> list[RoundTrip]:
     """Return all round trips, by time of their opening.
@@ -152,68 +182,129 @@ def round_trips(
         Last close and length of bars, by instrument id.
     end
         Close of the last bar, ns UTC.
-    lots
-        Rounding rules by instrument id.
+    dust
+        Of the ledger that has taken the fills.
     carried_funding
         What a trade that was taken over from the run before had been paid there, by strategy and
         instrument.
     """
-    funding: dict[tuple[str, str], list[FundingPayment]] = defaultdict(list)
-    for payment in payments:
-        funding[payment.strategy_id, payment.instrument_id].append(payment)
-    builders: dict[tuple[str, str], _Builder] = {}
-    rests: dict[tuple[str, str], _Rest] = {}
-    finished: list[RoundTrip] = []
-
-    def close(key: tuple[str, str], ts: int, *, is_open: bool) -> None:
-        builder = builders.pop(key)
-        trip = builder.trip
-        trip.funding = sum(p.amount for p in funding[key] if trip.ts_open <= p.ts < ts)
-        trip.funding += builder.funding_before
-        if is_open:
-            trip.funding += sum(p.amount for p in funding[key] if p.ts == ts)
-        mark = last_prices[key[1]] if is_open else None
-        finished.append(builder.finish(interval_ns[key[1]], ts, mark))
-
+    trips = _Trips(payments, slippage, purposes, interval_ns, Dust() if dust is None else dust)
+    trips.carried_funding = carried_funding or {}
     for fill in fills:
+        trips.take(fill)
+    trips.end(last_prices, end)
+    return sorted(trips.finished, key=lambda t: (t.ts_open, t.position_id))
+
+
+class _Trips:
+    """Take fills one by one, and know the trips that are open."""
+
+    def __init__(
+        self,
+        payments: Sequence[FundingPayment],
+        slippage: Mapping[str, float],
+        purposes: Mapping[str, str],
+        interval_ns: Mapping[str, int],
+        dust: Dust,
+    ) -> None:
+        self._payments: dict[_Key, list[FundingPayment]] = defaultdict(list)
+        for payment in payments:
+            self._payments[payment.strategy_id, payment.instrument_id].append(payment)
+        self._slippage = slippage
+        self._purposes = purposes
+        self._interval_ns = interval_ns
+        self._dust = dust
+        self._given_up = _times_of(dust)
+        self._builders: dict[_Key, _Builder] = {}
+        self._ended: dict[_Key, _Builder] = {}
+        self._rests: dict[_Key, _Rest] = {}
+        self._begun = 0
+        self.carried_funding: Mapping[_Key, float] = {}
+        self.finished: list[RoundTrip] = []
+
+    def take(self, fill: Fill) -> None:
+        """Take the next fill, and end and begin what it ends and begins."""
         key = (fill.strategy_id, fill.instrument_id)
         left = traded = abs(fill.change)
-        cost = slippage.get(fill.trade_id, 0.0)
-        rules = None if lots is None else lots.get(fill.instrument_id)
-        builder = builders.get(key)
+        split = self._dust.split(fill)
+        if split is not None and not split.before and self._take_dust(key, fill, split):
+            return
+        builder = self._builders.get(key)
+        cost = self._slippage.get(fill.trade_id, 0.0)
         if builder is not None and (fill.side == "BUY") != (builder.trip.side == "LONG"):
             part = min(left, builder.held)
             builder.add(fill, part, float(part / traded), cost)
             left -= part
-            rest = builder.held if rules is None else rules.sellable(builder.held, fill.price)
-            if rest == 0:
-                if builder.held:
-                    rests[key] = builder.leave_rest()
-                builder.trip.ts_close = fill.ts
-                builder.trip.exit_purpose = purposes.get(fill.client_order_id)
-                close(key, fill.ts, is_open=False)
+            if not builder.held or (split is not None and not split.after):
+                builder.trip.exit_purpose = self._purposes.get(fill.client_order_id)
+                self._close(key, fill.ts)
                 builder = None
         if left > 0:
             if builder is None:
-                count = len(finished) + len(builders) + 1
-                rest_before = rests.pop(key, _NOTHING)
-                if rules is not None and _is_carried_dust(fill, rest_before, rules):
-                    rests[key] = _with(rest_before, left, fill.price)
-                    continue
-                builder = builders[key] = _Builder(fill, f"P-{count:06d}", rest_before)
-                if carried_funding and purposes.get(fill.client_order_id) == CARRIED:
-                    builder.funding_before = carried_funding.get(key, 0.0)
+                builder = self._begin(key, fill)
+                if self._purposes.get(fill.client_order_id) == CARRIED:
+                    builder.funding_before = self.carried_funding.get(key, 0.0)
             builder.add(fill, left, float(left / traded), cost)
-    for key in list(builders):
-        close(key, end, is_open=True)
-    return sorted(finished, key=lambda t: (t.ts_open, t.position_id))
+
+    def end(self, last_prices: Mapping[str, float], end: int) -> None:
+        """End what was given up, and value what is open at the last prices."""
+        for key, builder in self._builders.items():
+            if self._given_up[key]:
+                self._leave(key, builder, self._given_up[key][-1])
+                continue
+            self._pay(key, builder, end)
+            mark = last_prices[key[1]]
+            self.finished.append(builder.finish(self._interval_ns[key[1]], end, mark))
+
+    def _begin(self, key: _Key, fill: Fill) -> _Builder:
+        self._begun += 1
+        rest = self._rests.pop(key, _NOTHING)
+        builder = self._builders[key] = _Builder(fill, f"P-{self._begun:06d}", rest)
+        return builder
+
+    def _take_dust(self, key: _Key, fill: Fill, split: Split) -> bool:
+        """Take a fill before which only dust was held; return whether no trip knows of it."""
+        if key in self._builders:
+            self._close(key, self._given_up[key].pop(0))
+        rest = self._rests.get(key, _NOTHING)
+        if fill.side == "BUY":
+            if not split.after:
+                self._rests[key] = rest.and_more(fill)
+            return not split.after
+        # Nothing but a sale that was on its way sells dust: it belongs to the trip before.
+        before = self._ended.pop(key, None)
+        if before is None:
+            self._rests[key] = rest.less(fill)
+            return True
+        before.take_rest(self._rests.pop(key))
+        if before.trip in self.finished:
+            self.finished.remove(before.trip)
+        self._builders[key] = before
+        return False
+
+    def _close(self, key: _Key, ts: int) -> None:
+        self._leave(key, self._builders.pop(key), ts)
+
+    def _leave(self, key: _Key, builder: _Builder, ts: int) -> None:
+        """End a trip; what it still holds goes into the next one."""
+        if builder.held:
+            self._rests[key] = builder.leave_rest()
+        self._ended[key] = builder
+        if builder.has_closed:
+            builder.trip.ts_close = ts
+            self._pay(key, builder, ts - 1)
+            self.finished.append(builder.finish(self._interval_ns[key[1]], ts, None))
+
+    def _pay(self, key: _Key, builder: _Builder, until: int) -> None:
+        """Count the funding of a trip, that of its last moment among it."""
+        began = builder.trip.ts_open
+        paid = sum(p.amount for p in self._payments[key] if began <= p.ts <= until)
+        builder.trip.funding = paid + builder.funding_before
 
 
-def _is_carried_dust(fill: Fill, before: _Rest, rules: LotRules) -> bool:
-    """Return whether a fill stands for dust that an earlier run left: no trip begins with it."""
-    return not fill.fee and not rules.sellable(before[0] + abs(fill.change), fill.price)
-
-
-def _with(rest: _Rest, more: Decimal, price: float) -> _Rest:
-    held = rest[0] + more
-    return held, (float(rest[0]) * rest[1] + float(more) * price) / float(held)
+def _times_of(dust: Dust) -> dict[_Key, list[int]]:
+    """Return when what was held was given up, by strategy and instrument, oldest first."""
+    times: dict[_Key, list[int]] = defaultdict(list)
+    for strategy_id, instrument_id, ts in dust.given_up:
+        times[strategy_id, instrument_id].append(ts)
+    return times

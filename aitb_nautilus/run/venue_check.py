@@ -211,8 +211,8 @@ class VenueCheck:
         self._since = now
         ledger = self._context.ledger
         for name in self._names:
-            theirs, ours = self._cache.order(ClientOrderId(name)), ledger.orders[name]
-            if theirs is None:
+            theirs, ours = self._cache.order(ClientOrderId(name)), ledger.orders.get(name)
+            if theirs is None or ours is None:  # One that waited here may have been taken back.
                 continue
             let_catch_up(self._context, self._cache, name)
             lags = theirs.filled_qty.as_decimal() < ours.filled

@@ -100,6 +100,51 @@ def test_dust_goes_over_to_the_next_run() -> None:
     assert fresh.balance() == pytest.approx(left.balance())
 
 
+def taken_over(before: Ledger) -> Ledger:
+    """Return the ledger of the run after."""
+    fresh = Ledger(0.0, LOTS)
+    take_over(carry(before, "run", before.balance(), {}, 9), fresh)
+    return fresh
+
+
+def test_dust_stays_dust_in_the_next_run_though_it_has_cost_more_than_the_least_value() -> None:
+    # 0.052 are worth 4.68 at the last fill, and have cost 5.2; the venue takes 5.
+    left = ledger(
+        Fill("s", X, "o1", "t1", 1, "BUY", 100.0, Decimal("1.052"), 0.0, "TAKER"),
+        Fill("s", X, "o2", "t2", 2, "SELL", 90.0, Decimal(1), 0.0, "TAKER"),
+    )
+    for held in (left, taken_over(left), taken_over(taken_over(left))):
+        position = held.position("s", X)
+        assert (position.quantity, position.dust) == (Decimal(0), Decimal("0.052"))
+        assert (position.average_price, position.ts_opened) == (100.0, 0)
+        assert held.balance() == pytest.approx(left.balance())
+
+
+def test_position_stays_one_in_the_next_run_though_it_has_cost_less_than_the_least_value() -> None:
+    # 0.049 are worth 5.39 at the last fill, and have cost 4.9.
+    left = ledger(
+        Fill("s", X, "o1", "t1", 1, "BUY", 100.0, Decimal("1.0495"), 0.0, "TAKER"),
+        Fill("s", X, "o2", "t2", 2, "SELL", 110.0, Decimal(1), 0.0, "TAKER"),
+    )
+    for held in (left, taken_over(left), taken_over(taken_over(left))):
+        position = held.position("s", X)
+        assert (position.quantity, position.dust) == (Decimal("0.049"), Decimal("0.0005"))
+        assert position.ts_opened == 1
+
+
+def test_what_was_given_up_is_dust_until_the_next_fill_and_in_the_next_run() -> None:
+    left = ledger(fill("BUY", "0.1", 50_000.0, 1))
+    left.give_up("s", X, 2)
+    for held in (left, taken_over(left)):
+        position = held.position("s", X)
+        assert (position.quantity, position.amount, position.ts_opened) == (0, 0.0, 0)
+        assert (position.dust, position.dust_amount) == (Decimal("0.0999"), 0.0999)
+    left.marks[X] = 51_000.0
+    assert left.equity() == pytest.approx(5_000.0 + 0.0999 * 51_000.0)
+    left.apply_fill(fill("BUY", "0.1", 50_000.0, 3))
+    assert left.position("s", X).quantity == Decimal("0.199")
+
+
 def test_what_could_not_be_sold_again_is_not_bought() -> None:
     rules = LOTS[X]
     assert rules.too_small(Decimal("0.002"), 5_000.0) == ""

@@ -131,3 +131,19 @@ def test_record_restored_from_what_was_saved_goes_on_identically(cut: int) -> No
             book.fill(side, quantity, price, fee=1.0)
     assert broken.record.save() == whole.record.save()
     assert len(whole.record.save().returns) == 2
+
+
+def test_parts_that_are_too_small_to_be_sold_are_no_trades() -> None:
+    record, position = TradeRecord(100, 2), Position()
+
+    def fill(side: Side, quantity: str, price: float) -> None:
+        one = Fill("S", "X", "O", "T", 1, side, price, Decimal(quantity), 0.0, "TAKER")
+        position.apply(one, lambda held, _: held if held >= Decimal("0.1") else Decimal(0))
+        record.hear_fill(one, position)
+
+    for quantity in ("0.03", "0.03", "1"):
+        fill("BUY", quantity, 100.0)
+    for quantity in ("1", "0.03", "0.02"):
+        fill("SELL", quantity, 110.0)
+    assert record.save().open == {}
+    assert record.save().returns == [pytest.approx(10.0 / 106.0)]

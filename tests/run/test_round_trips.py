@@ -8,6 +8,7 @@ import pytest
 
 from aitb_nautilus.messages import Fill
 from aitb_nautilus.risk.decision import LotRules
+from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.run.accounting import FundingPayment
 from aitb_nautilus.run.round_trips import RoundTrip, round_trips
 
@@ -43,8 +44,17 @@ def trips(
     purposes=None,
     end: float = 100,
     lots=None,
+    given_up=(),
     carried_funding=None,
 ) -> list[RoundTrip]:
+    """Return the trips, with the dust of a ledger that gives up what is held at these minutes."""
+    ledger, waiting = Ledger(1_000.0, lots), [round(minute * MINUTE) for minute in given_up]
+    for one in fills:
+        while waiting and waiting[0] < one.ts:
+            ledger.give_up("s-001", X, waiting.pop(0))
+        ledger.apply_fill(one)
+    for ts in waiting:
+        ledger.give_up("s-001", X, ts)
     return round_trips(
         fills,
         payments,
@@ -53,7 +63,7 @@ def trips(
         last_prices={X: 120.0, Y: 50.0},
         interval_ns={X: MINUTE, Y: 5 * MINUTE},
         end=round(end * MINUTE),
-        lots=lots,
+        dust=ledger.dust,
         carried_funding=carried_funding,
     )
 
@@ -207,3 +217,60 @@ def test_trade_that_was_taken_over_has_its_funding_of_the_runs_before() -> None:
     # 2 * (110 - 100), less 3 that the run before paid, and a half
     assert (first.funding, first.pnl) == (-3.5, pytest.approx(16.5))
     assert second.funding == 0
+
+
+def test_last_part_of_a_close_that_is_below_the_least_value_belongs_to_its_trip() -> None:
+    # 0.03 at 110 are 3.3, and the venue takes 5: dust, though its sale is on its way.
+    (trip,) = trips(
+        [
+            fill(1, "BUY", "1", 100, 0.1),
+            fill(2, "SELL", "0.97", 110, 0.1),
+            fill(3, "SELL", "0.03", 112, 0.1),
+        ],
+        lots=SPOT,
+    )
+    assert (trip.side, trip.ts_close, trip.quantity) == ("LONG", 3 * MINUTE, 1)
+    assert trip.pnl == pytest.approx(0.97 * 10 + 0.03 * 12 - 0.3)
+    assert trip.fees == pytest.approx(0.3)
+
+
+def test_sale_of_dust_that_was_carried_over_is_no_trip() -> None:
+    fills = [fill(1, "BUY", "0.03", 100), fill(2, "SELL", "0.01", 100, 0.001)]
+    assert trips(fills, lots=SPOT) == []
+    (trip,) = trips([*fills, fill(3, "BUY", "2", 90, 0.18)], lots=SPOT)
+    assert (trip.side, trip.quantity) == ("LONG", pytest.approx(2.02))
+    assert trip.fees == pytest.approx(0.181)
+
+
+def test_entry_that_begins_with_parts_too_small_to_be_sold_is_one_trip() -> None:
+    fills = [
+        fill(1, "BUY", "0.03", 100, 0.003),
+        fill(2, "BUY", "0.97", 100, 0.097),
+        fill(3, "SELL", "1", 110, 0.11),
+    ]
+    (trip,) = trips(fills, lots=SPOT)
+    assert (trip.side, trip.quantity, trip.ts_close) == ("LONG", 1, 3 * MINUTE)
+    assert (trip.open_price, trip.fees) == (pytest.approx(100), pytest.approx(0.21))
+
+
+def test_rest_that_was_given_up_ends_its_trip_and_goes_into_the_next_at_its_cost() -> None:
+    fills = [
+        fill(1, "BUY", "1", 100, 0.1),
+        fill(2, "SELL", "0.9", 60, 0.054),
+        # 0.1 at 60 are 6; at 49 they are less than the venue takes
+        fill(5, "BUY", "1", 50, 0.05),
+        fill(6, "SELL", "1.1", 55, 0.06),
+    ]
+    first, second = trips(fills, lots=SPOT, given_up=[4])
+    assert (first.ts_close, first.pnl) == (4 * MINUTE, pytest.approx(0.9 * -40 - 0.154))
+    assert second.ts_open == 5 * MINUTE
+    assert second.pnl == pytest.approx(0.1 * (55 - 100) + 5 - 0.11)
+
+
+def test_position_that_was_given_up_whole_is_no_trip_until_it_is_sold_with_the_next() -> None:
+    bought = fill(1, "BUY", "0.1", 100, 0.01)
+    assert trips([bought], lots=SPOT, given_up=[4]) == []
+    late = fill(5, "SELL", "0.1", 48, 0.005)  # of a stop whose cancel came too late
+    (trip,) = trips([bought, late], lots=SPOT, given_up=[4])
+    assert (trip.side, trip.ts_open, trip.ts_close) == ("LONG", MINUTE, 5 * MINUTE)
+    assert trip.pnl == pytest.approx(-5.2 - 0.015)
