@@ -16,6 +16,7 @@ from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.firewall import Explained
 from aitb_nautilus.risk.turns import Turns
 from aitb_nautilus.risk.venue_facts import VenueFill, VenueOrder
+from aitb_nautilus.run.engine_log import EngineLog
 from aitb_nautilus.run.reconnects import Reconnects
 from aitb_nautilus.run.venue_check import VENUE, VenueCheck
 from aitb_nautilus.run.venue_look import VenueLook
@@ -92,7 +93,7 @@ def test_order_that_waits_here_and_is_taken_back_while_others_are_asked_for_is_p
             cache=cache,
             explained=Explained,
             firewall=lambda *_: None,
-            reconnects=Reconnects(tmp_path),
+            reconnects=Reconnects(EngineLog(tmp_path)),
             every_ns=60 * SECOND,
             timeout_ns=3_600 * SECOND,
             pool=pool,
