@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -27,11 +29,13 @@ _MEANS = {
 }
 
 
-def print_economics(told: Economics, console: Console, first: int) -> None:
+def print_economics(told: Economics, against: Path, console: Console, first: int) -> None:
     """Print the difference of two results.
 
     Parameters
     ----------
+    against
+        Folder of the second run.
     first
         How many trades are listed.
     """
@@ -54,8 +58,13 @@ def print_economics(told: Economics, console: Console, first: int) -> None:
     total = (Text(text, style="bold") for text in ("difference", _signed(told.difference)))
     table.add_row(*total, "", "")
     console.print(table)
-    if not told.trades:
-        return
+    if told.trades:
+        _print_trades(told, console, first)
+    console.print()
+    console.print(Text("Compared with  ").append(str(against), style="bold"), soft_wrap=True)
+
+
+def _print_trades(told: Economics, console: Console, first: int) -> None:
     console.print()
     shown = told.trades[:first]
     console.print(Text(f"The trades that differ most ({len(told.trades):,} differ)", style="bold"))

@@ -60,7 +60,12 @@ def command(
         )
     if is_economic or against is not None:
         told = economic(run) if against is None else economic_against(run, against)
-        emit(msgspec.to_builtins(told), as_json, lambda: print_economics(told, console(), first))
+        other = run / "economic" / told.against_id if against is None else against
+        emit(
+            msgspec.to_builtins(told),
+            as_json,
+            lambda: print_economics(told, other, console(), first),
+        )
         return
     record = replay(run)
     emit(msgspec.to_builtins(record), as_json, lambda: print_replay(record, console()))

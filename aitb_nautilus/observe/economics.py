@@ -8,7 +8,8 @@ exactly into what the quantity, the moment, the slippage and the fee made of it.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Literal, get_args
 
 import msgspec
@@ -110,7 +111,7 @@ def attribute(run: Run, against: Run) -> Economics:
         If a table cannot be read.
     """
     mine, theirs = _Side(run), _Side(against)
-    pairs = list(_pairs(mine.orders, theirs.orders))
+    pairs = list(_pairs(mine, theirs))
     effects = [_layers_of(mine, theirs, a, b) for a, b in pairs]
     amounts: dict[str, float] = defaultdict(float)
     counts: Counter[str] = Counter()
@@ -153,37 +154,85 @@ class _Side:
         self.funding = float(floats(run.funding, "amount").sum())
         self.payments = run.funding.num_rows
 
+    def answered(self, order: FilledOrder) -> _Key:
+        """Return what an entry was for and the bar on which it was decided; None of an exit."""
+        bar = self.bar_of(order)
+        if order.is_exit or bar is None:
+            return None
+        return order.strategy_id, order.instrument_id, order.purpose, order.wanted > 0, bar
+
+    def bar_of(self, order: FilledOrder) -> float | None:
+        """Return when the last bar before an order closed, ns UTC."""
+        bar = self.moment.bar(order.instrument_id, order.ts)
+        return None if bar is None else bar[0]
+
 
 type _Pair = tuple[FilledOrder | None, FilledOrder | None]
+type _Key = tuple[object, ...] | None
 
 
-def _pairs(mine: Mapping[str, FilledOrder], theirs: Mapping[str, FilledOrder]) -> Iterator[_Pair]:
+def _pairs(mine: _Side, theirs: _Side) -> Iterator[_Pair]:
     """Yield orders that are the same decision, exits of the same trade, and what is left alone.
 
-    An id is a hash of the decision, so equal ids are equal decisions. What answers a fill (a stop)
-    has an id of that fill's; it is found by the trade that it belongs to and by what it is for.
+    An id is a hash of the decision, so equal ids are equal decisions. An entry whose id differs,
+    because something else was wished before it, is found by the bar that it answers. What answers a
+    fill (a stop) has an id of that fill's; it is found by the trade that it belongs to and by what
+    it is for.
     """
-    left = {id_: order for id_, order in mine.items() if id_ not in theirs}
-    right = {id_: order for id_, order in theirs.items() if id_ not in mine}
-    yield from ((order, theirs[id_]) for id_, order in mine.items() if id_ in theirs)
+    left = {id_: order for id_, order in mine.orders.items() if id_ not in theirs.orders}
+    right = {id_: order for id_, order in theirs.orders.items() if id_ not in mine.orders}
+    same = [(one, theirs.orders[id_]) for id_, one in mine.orders.items() if id_ in theirs.orders]
+    yield from same
+    their_trade = {a.entry_id: b.entry_id for a, b in same if not a.is_exit}
+    for a, b in _alike(left, right, mine.answered, theirs.answered):
+        their_trade[a.entry_id] = b.entry_id
+        yield a, b
     for with_purpose in (True, False):
-        waiting: dict[tuple[str, str], list[str]] = defaultdict(list)
-        for id_, order in right.items():
-            if order.is_exit:
-                waiting[order.entry_id, order.purpose if with_purpose else ""].append(id_)
-        for id_, order in list(left.items()):
-            found = waiting.get((order.entry_id, order.purpose if with_purpose else ""))
-            if order.is_exit and found:
-                yield left.pop(id_), right.pop(found.pop(0))
+
+        def trade(order: FilledOrder, entry_id: str, *, by_purpose: bool = with_purpose) -> _Key:
+            return (entry_id, order.purpose if by_purpose else "") if order.is_exit else None
+
+        yield from _alike(
+            left,
+            right,
+            lambda order: trade(order, their_trade.get(order.entry_id, order.entry_id)),
+            lambda order: trade(order, order.entry_id),
+        )
     yield from ((order, None) for order in left.values())
     yield from ((None, order) for order in right.values())
+
+
+def _alike(
+    left: dict[str, FilledOrder],
+    right: dict[str, FilledOrder],
+    key: Callable[[FilledOrder], _Key],
+    their_key: Callable[[FilledOrder], _Key],
+) -> Iterator[tuple[FilledOrder, FilledOrder]]:
+    """Take out orders of equal keys, the nearest in size first; None is equal to nothing."""
+    waiting: dict[_Key, list[FilledOrder]] = defaultdict(list)
+    for order in right.values():
+        waiting[their_key(order)].append(order)
+    near = [
+        (abs(order.wanted - other.wanted), order.client_order_id, other.client_order_id)
+        for order in left.values()
+        if (wanted := key(order)) is not None
+        for other in waiting[wanted]
+    ]
+    for _, id_, their_id in sorted(near, key=itemgetter(0)):
+        if id_ in left and their_id in right:
+            yield left.pop(id_), right.pop(their_id)
 
 
 def _layers_of(
     mine: _Side, theirs: _Side, a: FilledOrder | None, b: FilledOrder | None
 ) -> dict[EconomicLayer, float]:
     if a is not None and b is not None:
-        return _both(a, b, mine.marks, theirs.marks)
+        is_same = (
+            a.client_order_id == b.client_order_id
+            or a.kind != "MARKET"
+            or mine.bar_of(a) == theirs.bar_of(b)
+        )
+        return _both(a, b, mine.marks, theirs.marks, is_same=is_same)
     side, other, sign = (mine, theirs, 1.0) if a is not None else (theirs, mine, -1.0)
     order = _one_of(a, b)
     value = order.quantity * (side.marks[order.instrument_id] - order.price) - order.fee
@@ -227,10 +276,16 @@ def _trades(
 
 
 def _both(
-    a: FilledOrder, b: FilledOrder, marks: Mapping[str, float], their_marks: Mapping[str, float]
+    a: FilledOrder,
+    b: FilledOrder,
+    marks: Mapping[str, float],
+    their_marks: Mapping[str, float],
+    *,
+    is_same: bool,
 ) -> dict[EconomicLayer, float]:
     """Split the difference of an order that both runs filled.
 
+    ``is_same`` says whether one decision is behind both.
     ``qa (Ma - pa) - qb (Mb - pb)`` is ``(qa - qb)(Ma - pa) + qb (pb - pa) + qb (Ma - Mb)``; the
     first part splits by what was wanted and what of it filled, the second by the reference price.
     """
@@ -243,7 +298,6 @@ def _both(
         "data": b.quantity * (mark - their_marks[b.instrument_id]),
         "fees": b.fee - a.fee,
     }
-    is_same = a.client_order_id == b.client_order_id or a.kind != "MARKET"
     if a.purpose != b.purpose or not is_same:
         layers["exits"] = b.quantity * (b.price - a.price)
     else:

@@ -134,7 +134,7 @@ def bars(rows: Sequence[tuple[str, float, str]], label: str) -> Html:
     amounts = [amount for _, amount, _ in rows]
     low, high = min(0.0, *amounts), max(0.0, *amounts)
     room = 0.06 * (high - low) or 1e-6
-    low, high = low - room * (low < 0), high + room * (high > 0)
+    low, high = low - room * (low < 0), high + room * (high > 0 or low == high)
     size, width = high - low, 1 / len(rows)
     step = formats.nice_step(size / _MOST_MARKS)
     marks = np.arange(np.ceil(low / step - 1e-9), np.floor(high / step + 1e-9) + 1) * step

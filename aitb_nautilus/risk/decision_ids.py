@@ -34,6 +34,9 @@ __all__ = ["DecisionIds", "Fact", "Place", "decision_id"]
 type Fact = BarClosed | Prediction | Fill | OrderUpdate | None
 """What a strategy answers; None: a call of its own, such as a timer's."""
 
+_FACTS = 64
+"""So many facts are counted at once: one may be answered while another one still is."""
+
 _VERSION = 0x8 << 76
 _VARIANT = 0b10 << 62
 _FREE = (1 << 128) - 1 - (0xF << 76) - (0b11 << 62)
@@ -93,7 +96,6 @@ class DecisionIds:
     def __init__(self, trader: str, strategy_id: str) -> None:
         self._trader = trader
         self._strategy_id = strategy_id
-        self._now = 0
         self._numbers: dict[tuple[str, ...], int] = {}
 
     def place(self, fact: Fact, now: int) -> Place:
@@ -102,16 +104,17 @@ class DecisionIds:
         Parameters
         ----------
         fact
-            What is being answered.
+            What is being answered. Counting goes on for as long as its answer takes, whatever the
+            clock says: between two orders of one answer a node's time moves, a back-test's does
+            not.
         now
-            Time of the strategy, ns UTC; at a new time all counting begins anew.
+            Time of the strategy, ns UTC: the name of a call of its own.
         """
-        if now != self._now:
-            self._now = now
-            self._numbers.clear()
         key = _key(fact, now)
-        number = self._numbers.get(key, 0)
+        number = self._numbers.pop(key, 0)
         self._numbers[key] = number + 1
+        if len(self._numbers) > _FACTS:
+            del self._numbers[next(iter(self._numbers))]
         return Place(key, number)
 
     def name(self, place: Place, wish: OrderIntent | CloseIntent, attempt: int = 0) -> str:

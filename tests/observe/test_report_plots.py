@@ -10,6 +10,7 @@ from aitb_nautilus.observe.report_plots import (
     period_name,
     probability_plot,
 )
+from aitb_nautilus.observe.report_strips import bars
 from aitb_nautilus.observe.run_record import CalibrationBin, Histogram, PeriodFigures
 
 
@@ -119,3 +120,9 @@ def test_periods_of_zero_stand() -> None:
 )
 def test_periods_have_names(unit: str, name: str) -> None:
     assert period_name("2023-03-06", unit) == name
+
+
+def test_amounts_of_nothing_stand_on_a_line_at_the_foot() -> None:
+    shown = str(bars([("12", 0.0, "no result"), ("13", 0.0, "no result")], "Net result by hour"))
+    assert places(shown, "up", "height") == [0, 0]
+    assert places(shown, "zero", "bottom") == [0]

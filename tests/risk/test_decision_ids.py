@@ -100,7 +100,28 @@ def test_orders_of_one_fact_are_counted_and_those_of_another_apart() -> None:
     ids = DecisionIds("AITB-001", "S-001")
     facts = [BAR, BAR, PREDICTION, BAR]
     assert [ids.place(fact, 60).number for fact in facts] == [0, 1, 0, 2]
-    assert ids.place(BAR, 61).number == 0
+    assert ids.place(replace(BAR, ts=61), 61).number == 0
+
+
+def test_orders_of_one_answer_have_the_ids_of_a_back_test_though_time_goes_on() -> None:
+    node, simulated = DecisionIds("AITB-001", "S-001"), DecisionIds("AITB-001", "S-001")
+    wishes = (CloseIntent(instrument_id=BTC), BUY, BUY)
+    moments = (60, 75, 75 + 280_000)  # what the engine says of the close comes in between
+    live = [
+        node.name(node.place(BAR, now), wish) for wish, now in zip(wishes, moments, strict=True)
+    ]
+    assert live == [simulated.name(simulated.place(BAR, 60), wish) for wish in wishes]
+    assert len(set(live)) == 3
+
+
+def test_facts_of_long_ago_are_not_counted_for_ever() -> None:
+    ids = DecisionIds("AITB-001", "S-001")
+    assert ids.place(BAR, 60).number == 0
+    for i in range(1000):
+        other = replace(BAR, instrument_id=ETH, ts=i)
+        assert [ids.place(other, 60).number for _ in range(2)] == [0, 1]
+        assert ids.place(BAR, 60).number == i + 1  # is still being answered
+    assert len(ids._numbers) == 64
 
 
 @given(st.lists(st.sampled_from(FACTS), max_size=20))

@@ -73,6 +73,26 @@ def test_order_that_only_one_run_sent_is_a_decision(lab: Lab) -> None:
     assert (found.matched, found.only, found.only_against) == (1, 1, 0)
 
 
+def test_entry_after_another_wish_is_found_by_its_bar_and_size_and_so_is_its_stop(
+    lab: Lab,
+) -> None:
+    free = {"slippage_bps": 0.0, "taker_fee_bps": 0.0}
+    stop = sell(reduce_only=True, kind="STOP_MARKET", trigger_price=95.0, purpose="exit:stop")
+    rows = [*flat(100, 4), *flat(110, 4), (110, 110, 90, 90)]
+    first = lab.trade(rows, {2: [buy(3), buy()]}, {"exit:none": [stop]}, venue=free)
+    terms = {2: [buy()]}, {"entry": [stop]}
+    second = lab.run(lab.strategy(*terms), venue=free)
+    third = lab.run(lab.strategy({2: [buy(3, purpose="add"), buy()]}, terms[1]), venue=free)
+    # Only the first one bought three; nobody but the second one has a stop.
+    found = told(first, second)
+    assert amounts(found) == {"decisions": 3 * (90.0 - 100.0) - (95.0 - 90.0)}
+    assert (found.matched, found.only, found.only_against) == (1, 1, 1)
+    # The stop has an id of the fill that it answers, and that of its entry: both differ.
+    found = told(third, second)
+    assert amounts(found) == {"decisions": 3 * (90.0 - 100.0)}
+    assert (found.matched, found.only, found.only_against) == (2, 1, 0)
+
+
 def test_stop_that_answers_a_fill_is_found_by_its_trade(lab: Lab) -> None:
     rows = [*flat(100, 4), (100, 100, 90, 90), *flat(90, 3)]
     stop = sell(reduce_only=True, kind="STOP_MARKET", trigger_price=95.0, purpose="exit:stop")
