@@ -10,6 +10,7 @@ import msgspec
 
 from aitb_nautilus.errors import ConfigError
 from aitb_nautilus.latency import Latencies
+from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.capture import RunState
 from aitb_nautilus.risk.chronicle import Chronicle
 from aitb_nautilus.risk.guard import Guard
@@ -21,6 +22,7 @@ from aitb_nautilus.risk.risk_parity import RiskParity
 from aitb_nautilus.risk.sources import PredictionSource
 from aitb_nautilus.risk.stage import Stage
 from aitb_nautilus.risk.tape import Tape
+from aitb_nautilus.risk.trading_states import Halt
 from aitb_nautilus.risk.turns import Turns
 from aitb_nautilus.risk.warming import Warming
 from aitb_nautilus.settings import nearest
@@ -85,6 +87,9 @@ class Context(msgspec.Struct, frozen=True):
     ask_venue
         Asks the venue itself what became of an order, by its id, and returns whether it does so:
         fills that the engine makes up, since it has missed them, have no fee.
+    ask_held
+        Asks the venue whether it holds what it has refused to close by an order, and returns
+        whether it does so: the halt that is given with it follows if it does hold it.
     caught_up
         What the engine knows to be filled, by the id of an order whose fills the venue itself has
         told: the engine, which had missed them, makes up others when it finds out.
@@ -121,6 +126,7 @@ class Context(msgspec.Struct, frozen=True):
     outside: set[str] = msgspec.field(default_factory=set)
     deferred: list[tuple[Any, Any]] | None = None
     ask_venue: Callable[[str], bool] = lambda _: False
+    ask_held: Callable[[Order, Halt], bool] = lambda *_: False
     caught_up: dict[str, Callable[[], Decimal]] = msgspec.field(default_factory=dict)
     locks: Locks | None = None
     turns: Turns | None = None

@@ -13,6 +13,7 @@ from typing import Any
 
 from nautilus_trader.common import Cache
 from nautilus_trader.model import ClientOrderId, PositionSide, Venue
+from nautilus_trader.trading import Strategy
 
 from aitb_nautilus.messages import OrderStatus
 from aitb_nautilus.risk.context import Context
@@ -20,7 +21,14 @@ from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.translate import fee_fact, fill_fact, kind_of, price_of, side_of
 from aitb_nautilus.risk.venue_facts import VenueFacts, VenueFill, VenueOrder
 
-__all__ = ["filled_of", "find_order", "let_catch_up", "venue_facts", "venue_order"]
+__all__ = [
+    "filled_of",
+    "find_order",
+    "let_catch_up",
+    "let_engine_find",
+    "venue_facts",
+    "venue_order",
+]
 
 _STATUS_OF: dict[str, OrderStatus] = {
     "DENIED": "DENIED",
@@ -68,6 +76,28 @@ def filled_of(cache: Cache, client_order_id: str, ledger: Ledger) -> Decimal:
 def let_catch_up(context: Context, cache: Cache, client_order_id: str) -> None:
     """Pass over what the engine makes up of an order whose fills the venue itself has told."""
     context.caught_up[client_order_id] = partial(filled_of, cache, client_order_id, context.ledger)
+
+
+def let_engine_find(
+    context: Context, cache: Cache, strategy: Strategy | None, client_order_id: str
+) -> None:
+    """Let the engine ask for an order as well whose fate the venue has told us, if it lags.
+
+    Its cache would go on denying exits by what it believes.
+
+    Parameters
+    ----------
+    strategy
+        The order's; None: it is none of the node's.
+    """
+    theirs = cache.order(ClientOrderId(client_order_id))
+    if theirs is None:
+        return
+    let_catch_up(context, cache, client_order_id)
+    ours = context.ledger.orders[client_order_id]
+    lags = theirs.filled_qty.as_decimal() < ours.filled
+    if strategy is not None and (lags or theirs.is_open != ours.is_open):
+        Strategy.query_order(strategy, theirs)
 
 
 def find_order(cache: Cache, client_order_id: str) -> tuple[VenueOrder, list[VenueFill]] | None:

@@ -3,7 +3,8 @@
 A venue that goes on refusing must not be flooded, and a position must not stand without a stop
 until the next bar, which may close in an hour. So between two bars, or fills, a stop is put back
 once and a close is sent again once. After that the strategy is halted flat: the node goes on
-closing once a second, and a person gets to know of it.
+closing once a second, and a person gets to know of it. Unless there is nothing to close any more:
+of that a venue is asked before.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterator
 
 from aitb_nautilus.messages import CloseIntent, OrderUpdate
 from aitb_nautilus.risk.book import Order
-from aitb_nautilus.risk.guard import Guard
+from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.trading_states import Halt, StateScope
 
 __all__ = ["ExitRetries", "halt_flat"]
@@ -50,27 +51,32 @@ class ExitRetries:
         yield CloseIntent(instrument_id=order.instrument_id, purpose=order.purpose)
 
 
-def halt_flat(guard: Guard) -> Callable[[Order, OrderUpdate], None]:
-    """Return what halts the strategy of an order, and has all closed that it holds."""
+def halt_flat(context: Context) -> Callable[[Order, OrderUpdate], None]:
+    """Return what halts the strategy of an order, and has all closed that it holds.
+
+    A venue that can be asked is asked first whether it holds the position at all: a stop that has
+    just filled leaves nothing to close.
+    """
 
     def halt(order: Order, update: OrderUpdate) -> None:
+        guard = context.guard
         if guard.states.flattens(order.strategy_id, order.instrument_id):
             return
         ended = "refused" if update.status in ("REJECTED", "DENIED") else "ended"
         why = f": {update.reason}" if update.reason else ""
-        guard.restrict(
-            Halt(
-                update.ts,
-                f"{order.strategy_id} holds {order.instrument_id} without a stop, and the venue "
-                f"has {ended} the close as well ({order.client_order_id}{why}); it is closed once "
-                f"a second until that is done",
-                order.strategy_id,
-                order.client_order_id,
-                cause="check",
-                scope=StateScope.strategy(order.strategy_id),
-                who="exits",
-                flatten=True,
-            )
+        halt = Halt(
+            update.ts,
+            f"{order.strategy_id} holds {order.instrument_id} without a stop, and the venue "
+            f"has {ended} the close as well ({order.client_order_id}{why}); it is closed once "
+            f"a second until that is done",
+            order.strategy_id,
+            order.client_order_id,
+            cause="check",
+            scope=StateScope.strategy(order.strategy_id),
+            who="exits",
+            flatten=True,
         )
+        if not context.tape.recalled("asked", context.ask_held(order, halt)):
+            guard.restrict(halt)
 
     return halt

@@ -22,7 +22,7 @@ def make_exits(
     ConfigError
         If the run has no such instrument.
     """
-    lots, halt = context.guard.lots, halt_flat(context.guard)
+    lots, halt = context.guard.lots, halt_flat(context)
     made: dict[str, ExitManager] = {}
     for name in instruments:
         tick = context.tick_size(name)

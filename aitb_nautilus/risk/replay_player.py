@@ -40,7 +40,7 @@ from aitb_nautilus.risk.tape_recorder import GAP
 __all__ = ["RecordingPlayer"]
 
 _SAID = ("features", "prediction", "late", "command")
-_ASKED = ("reading", "known", "hear", "full", "collected", "opening")
+_ASKED = ("reading", "known", "hear", "full", "collected", "opening", "asked")
 _CLOCK = "late_ns"
 """What a decision says of the clock."""
 _NODE = ("reference", "restrict", "resume", "obey", "halted", "quote", "failed")

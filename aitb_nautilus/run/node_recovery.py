@@ -37,21 +37,18 @@ from aitb_nautilus.risk.trading_states import Halt
 from aitb_nautilus.risk.venue_facts import VenueFacts
 from aitb_nautilus.run.bar_gate import BarGate
 from aitb_nautilus.run.carried_orders import CarriedOrders
-from aitb_nautilus.run.engine_log import EngineLog
 from aitb_nautilus.run.exit_memory import ExitMemory
 from aitb_nautilus.run.held_exits import HeldExits
 from aitb_nautilus.run.last_orders import follow_to_the_end
 from aitb_nautilus.run.last_run import History, LastRun, LastRunFile
 from aitb_nautilus.run.preparation import Preparation
-from aitb_nautilus.run.reconnects import Reconnects
 from aitb_nautilus.run.sandbox_recovery import Reopening, end_orders
 from aitb_nautilus.run.stale_orders import StaleOrders
 from aitb_nautilus.run.state_place import StatePlace
-from aitb_nautilus.run.unanswered import Unanswered
-from aitb_nautilus.run.venue_check import VenueCheck
 from aitb_nautilus.run.venue_hands import EngineHands
 from aitb_nautilus.run.venue_look import VenueLook, askers_of
 from aitb_nautilus.run.venue_questions import VenueQuestions
+from aitb_nautilus.run.venue_watch import VenueWatch
 
 __all__ = ["RECOVERY", "NodeRecovery"]
 
@@ -100,7 +97,7 @@ class NodeRecovery:
         self._began = time.time_ns()
         self._pool = ThreadPoolExecutor(2, "recovery")
         last = msgspec.structs.replace(last, exits=history.exits)
-        self._engine_log = EngineLog(Path(last.folder))
+        self._folder = Path(last.folder)
         self._memory = ExitMemory(file, last, run.strategies, run.context.ledger, self._pool)
         askers = askers_of(run)
         self._stale = StaleOrders(run.context, {s.component_id: s for s in run.strategies})
@@ -118,8 +115,7 @@ class NodeRecovery:
         self._gate: BarGate
         self._resting: CarriedOrders | None = None
         self._look: VenueLook | None = None
-        self._check: VenueCheck | None = None
-        self._unanswered: Unanswered | None = None
+        self._watch: VenueWatch | None = None
         self._reopening: Reopening | None = None
         self._deadline = 0
         self.is_done = False
@@ -175,6 +171,18 @@ class NodeRecovery:
             note=self._note,
         )
 
+        self._watch = VenueWatch(
+            self._run,
+            self._askers,
+            look=self._look,
+            explained=self._explained,
+            firewall=self._judge,
+            folder=self._folder,
+            cache=cache,
+            pool=self._pool,
+            note=self._note,
+        )
+
     def _go_live(self) -> None:
         """Hold what was held and ask the venue, before the past is told: a stop may be missing."""
         if self._run.mode == "paper":
@@ -219,6 +227,8 @@ class NodeRecovery:
             return
         if not self._has_begun:
             return
+        if self._watch is not None:
+            self._watch.go_on(now)
         if not self._questions.go_on(self._cache, self._answering(), now):
             return
         self._exits.place(now)
@@ -226,13 +236,8 @@ class NodeRecovery:
             if self._past_is_told:
                 self._compare(now)
         else:
-            self._engine_log.read()
             if self._resting is not None:
                 self._resting.follow(self._answering(), now)
-            if self._unanswered is not None:
-                self._unanswered.go_on(now)
-            if self._check is not None:
-                self._check.go_on(now)
             self._memory.keep()
 
     def close(self) -> None:
@@ -296,18 +301,8 @@ class NodeRecovery:
             return
         self._judge(facts, now)
         self._settle_account(facts, now)
-        self._check = self._checking(self._look)
-        self._check.begin(rows, now)
-        self._unanswered = Unanswered(
-            self._context,
-            self._run.strategies,
-            self._askers,
-            cache=self._cache,
-            log=self._engine_log,
-            pool=self._pool,
-            note=self._note,
-        )
-        msgspec.structs.force_setattr(self._context, "ask_venue", self._check.ask)
+        if self._watch is not None:
+            self._watch.begin(rows, now)
         self._end(now, len(rows))
 
     def _end(self, now: int, unexplained_things: int) -> None:
@@ -335,24 +330,6 @@ class NodeRecovery:
             lots={name: rules.lot for name, rules in self._context.guard.lots.items()},
             balances={currency: expected} if knows else {},
             balance_tolerance=(abs(expected) * fraction).quantize(Decimal("0.01")),
-        )
-
-    def _checking(self, look: VenueLook) -> VenueCheck:
-        """Return what goes on comparing from now on."""
-        live = self._run.desk.config.live
-        return VenueCheck(
-            self._context,
-            self._run.strategies,
-            look=look,
-            askers=self._askers,
-            cache=self._cache,
-            explained=self._explained,
-            firewall=self._judge,
-            reconnects=Reconnects(self._engine_log),
-            every_ns=round(live.check_secs * 1e9),
-            timeout_ns=round(live.recovery_secs * 1e9),
-            pool=self._pool,
-            note=self._note,
         )
 
     def _judge(self, facts: VenueFacts, now: int) -> None:

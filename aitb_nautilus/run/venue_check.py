@@ -14,13 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from nautilus_trader.model import ClientOrderId
-from nautilus_trader.trading import Strategy
-
 from aitb_nautilus.risk.answers import Answers
 from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.context import Context
-from aitb_nautilus.risk.engine_venue import let_catch_up
+from aitb_nautilus.risk.engine_venue import let_catch_up, let_engine_find
 from aitb_nautilus.risk.firewall import Explained, Unexplained, unexplained
 from aitb_nautilus.risk.recovery import resting
 from aitb_nautilus.risk.strategy import GuardedStrategy
@@ -209,16 +206,11 @@ class VenueCheck:
         self._questions = None
         self._look.due = now + _AGAIN_NS
         self._since = now
-        ledger = self._context.ledger
         for name in self._names:
-            theirs, ours = self._cache.order(ClientOrderId(name)), ledger.orders.get(name)
-            if theirs is None or ours is None:  # One that waited here may have been taken back.
-                continue
-            let_catch_up(self._context, self._cache, name)
-            lags = theirs.filled_qty.as_decimal() < ours.filled
-            strategy = self._strategies.get(ours.strategy_id)
-            if strategy is not None and (lags or theirs.is_open != ours.is_open):
-                Strategy.query_order(strategy, theirs)
+            order = self._context.ledger.orders.get(name)
+            if order is not None:  # One that waited here may have been taken back.
+                owner = self._strategies.get(order.strategy_id)
+                let_engine_find(self._context, self._cache, owner, name)
 
     def _answering(self) -> Mapping[str, Answers]:
         return {name: one.answering for name, one in self._strategies.items()}

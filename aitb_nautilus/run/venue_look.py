@@ -22,7 +22,7 @@ from aitb_nautilus.run.binance_rest import AskError
 from aitb_nautilus.run.binance_spot import SpotAsker, positions_of
 from aitb_nautilus.run.preparation import Preparation
 
-__all__ = ["Asker", "VenueLook", "askers_of"]
+__all__ = ["Asker", "VenueLook", "askers_of", "books"]
 
 type Asker = BinanceAsker | SpotAsker
 """What asks a venue itself."""
@@ -104,10 +104,8 @@ class VenueLook:
 
     def _ask(self, venue: str) -> Future[VenueFacts]:
         asker = self._askers.get(venue)
-        if isinstance(asker, SpotAsker):
-            return self._pool.submit(asker.books, venue)
         if asker is not None:
-            return self._pool.submit(books_of, asker, venue)
+            return self._pool.submit(books, asker, venue)
         known: Future[VenueFacts] = Future()
         known.set_result(venue_facts(self._cache, [venue]))
         return known
@@ -117,7 +115,7 @@ class VenueLook:
             return None
         asked, self._asked = self._asked, {}
         try:
-            facts = _together([self._positions(n, f.result()) for n, f in asked.items()])
+            facts = _together([self.positions(n, f.result()) for n, f in asked.items()])
         except AskError as e:
             self.due = now + _SILENT_NS
             if str(e) != self._complaint:
@@ -130,8 +128,8 @@ class VenueLook:
         self.due = now + _AGAIN_NS
         return None
 
-    def _positions(self, venue: str, facts: VenueFacts) -> VenueFacts:
-        """Return what a spot venue says, with positions; say what it holds beside them."""
+    def positions(self, venue: str, facts: VenueFacts) -> VenueFacts:
+        """Return what a venue says, on spot with positions; say what it holds beside them."""
         if not isinstance(self._askers.get(venue), SpotAsker):
             return facts
         positions, beside = positions_of(facts, self._ledger, self._instruments)
@@ -166,6 +164,17 @@ class VenueLook:
         ledger = self._ledger
         orders = [(o.client_order_id, o.filled, o.ts_terms) for o in ledger.every_open_order()]
         return len(ledger.fills), len(ledger.orders), orders
+
+
+def books(asker: Asker, venue: str) -> VenueFacts:
+    """Return what an account holds; it blocks, for seconds at most.
+
+    Raises
+    ------
+    AskError
+        If there was no answer, or one that is not understood.
+    """
+    return asker.books(venue) if isinstance(asker, SpotAsker) else books_of(asker, venue)
 
 
 def askers_of(run: Preparation) -> dict[str, Asker]:

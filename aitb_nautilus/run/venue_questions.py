@@ -16,7 +16,7 @@ from aitb_nautilus.risk.venue_facts import VenueFill, VenueOrder
 from aitb_nautilus.run.binance_rest import AskError
 from aitb_nautilus.run.venue_look import Asker
 
-__all__ = ["VenueQuestions"]
+__all__ = ["VenueQuestions", "is_older"]
 
 _AGAIN_NS = 500_000_000
 
@@ -114,11 +114,11 @@ class VenueQuestions:
         for name, (order, fills) in sorted(found, key=lambda one: one[1][0].filled > 0):
             del self._answers[name]
             known = orders.get(name)
-            if known is None or not _is_older(order, known):
+            if known is None or not is_older(order, known):
                 finding = recovery.answer(name, order, fills, now)
                 follow(finding, self._context, answering, now)
 
 
-def _is_older(order: VenueOrder, known: Order) -> bool:
+def is_older(order: VenueOrder, known: Order) -> bool:
     """Return whether an answer is from before what the stream has told."""
     return order.filled < known.filled or (order.is_open and not known.is_open)

@@ -1,0 +1,238 @@
+"""Ask a venue that takes neither stop nor close of a position whether it holds it at all.
+
+A stop may have filled a moment before, and the news of it be on its way still, or lost. The venue
+then refuses whatever should close what it does not hold any more, and the strategy would be halted
+for nothing. So before it is, the venue is asked. What it says of the exits is told to the strategy,
+as if the stream had brought it. Where it does hold the position, or nothing explains in time what
+became of it, the halt follows.
+
+Nothing is put off by that. While the venue is asked, the position is closed once a second, as it
+would be under the halt, and nothing opens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+
+from aitb_nautilus.messages import CloseIntent
+from aitb_nautilus.risk.book import ZERO, Order
+from aitb_nautilus.risk.context import Context
+from aitb_nautilus.risk.engine_venue import let_engine_find
+from aitb_nautilus.risk.recovery import finding_of, follow
+from aitb_nautilus.risk.strategy import GuardedStrategy
+from aitb_nautilus.risk.taking_over import bind
+from aitb_nautilus.risk.trading_states import Halt
+from aitb_nautilus.risk.venue_facts import VenueFacts, VenueFill, VenueOrder
+from aitb_nautilus.run.binance_rest import AskError
+from aitb_nautilus.run.venue_look import Asker, VenueLook, books
+from aitb_nautilus.run.venue_questions import is_older
+
+__all__ = ["REFUSED_CLOSE", "RefusedCloses"]
+
+REFUSED_CLOSE = "refused-close"
+"""Name of the refusal that an opening order gets while a venue is asked what it has not closed."""
+
+_PATIENCE_NS: Final = 5_000_000_000
+_AGAIN_NS: Final = 1_000_000_000
+"""Between two closes, as under a halt, and between two questions."""
+
+type _Found = tuple[VenueOrder, list[VenueFill]] | None
+type _Answer = tuple[VenueFacts, dict[str, _Found]]
+
+
+class _Case(msgspec.Struct):
+    """A position that nothing closes; times in ns UTC."""
+
+    strategy_id: str
+    instrument_id: str
+    purpose: str
+    halt: Halt
+    until: int = 0
+    close_at: int = 0
+    ask_at: int = 0
+    asking: Future[_Answer] | None = None
+
+
+class RefusedCloses:
+    """Ask what a venue holds before a strategy is halted for what it does not close.
+
+    Parameters
+    ----------
+    context
+        What the node's components share.
+    strategies
+        Of the node.
+    askers
+        By venue name; of other venues nobody is asked, and the halt comes at once.
+    look
+        Compares all that the venues hold; told to do so where no order explains what is gone.
+    cache
+        The engine's.
+    pool
+        On which venues are asked.
+    note
+        For the log of the run.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        strategies: Sequence[GuardedStrategy],
+        askers: Mapping[str, Asker],
+        *,
+        look: VenueLook,
+        cache: Any,
+        pool: ThreadPoolExecutor,
+        note: Callable[[str, str], None],
+    ) -> None:
+        self._context = context
+        self._strategies = {one.component_id: one for one in strategies}
+        self._askers = askers
+        self._look = look
+        self._cache = cache
+        self._pool = pool
+        self._note = note
+        self._cases: dict[tuple[str, str], _Case] = {}
+
+    def ask(self, order: Order, halt: Halt) -> bool:
+        """Ask whether there is anything left of what an order should have closed.
+
+        Parameters
+        ----------
+        order
+            The refused one.
+        halt
+            What follows if there is.
+
+        Returns
+        -------
+        bool
+            False if nobody can be asked: then the halt is the caller's.
+        """
+        key = order.strategy_id, order.instrument_id
+        if _venue_of(order.instrument_id) not in self._askers or key[0] not in self._strategies:
+            return False
+        if key not in self._cases:
+            self._cases[key] = _Case(*key, order.purpose, halt)
+            self._context.guard.withheld[REFUSED_CLOSE] = (
+                f"the venue has refused to close {order.instrument_id}, and is asked whether it "
+                f"holds it"
+            )
+        return True
+
+    def go_on(self, now: int) -> None:
+        """Go on; called ten times a second.
+
+        Parameters
+        ----------
+        now
+            ns UTC.
+        """
+        for key, case in list(self._cases.items()):
+            if self._is_settled(case, now):
+                del self._cases[key]
+                if not self._cases:
+                    self._context.guard.withheld.pop(REFUSED_CLOSE, None)
+
+    def _is_settled(self, case: _Case, now: int) -> bool:
+        """Go on with one of them; return whether it is over."""
+        if not case.until:
+            case.until = now + _PATIENCE_NS
+            self._note(
+                "WARNING",
+                f"{case.strategy_id}: the venue has refused to close {case.instrument_id}; it is "
+                f"asked whether it holds it",
+            )
+        if not self._held(case):
+            self._note("INFO", f"{case.strategy_id}: {case.instrument_id} is closed")
+            return True
+        answer = self._answer(case, now)
+        if answer is not None and self._judge(case, answer, now):
+            return True
+        if now >= case.until:
+            self._note("WARNING", "the venue has not said in time what became of it")
+            bind(self._context, case.halt)
+            return True
+        self._close(case, now)
+        return False
+
+    def _answer(self, case: _Case, now: int) -> _Answer | None:
+        if case.asking is None:
+            if now >= case.ask_at:
+                asker = self._askers[_venue_of(case.instrument_id)]
+                names = [one.client_order_id for one in self._exits(case)]
+                case.asking = self._pool.submit(_ask, asker, case.instrument_id, names)
+            return None
+        if not case.asking.done():
+            return None
+        asking, case.asking, case.ask_at = case.asking, None, now + _AGAIN_NS
+        try:
+            return asking.result()
+        except AskError as e:
+            self._note("WARNING", f"asked the venue what it holds: {e}; asking again")
+            return None
+
+    def _judge(self, case: _Case, answer: _Answer, now: int) -> bool:
+        """Follow up what the exits came to, or let the halt come about; return if it is over."""
+        facts, found = answer
+        name, ledger = case.instrument_id, self._context.ledger
+        at_venue = self._look.positions(_venue_of(name), facts).positions.get(name, ZERO)
+        ours = sum((p.quantity for p in ledger.holders(name).values()), ZERO)
+        if abs(at_venue) >= self._context.guard.lots[name].lot or not ours:
+            # It is there, or what two strategies hold in it comes to nothing.
+            bind(self._context, case.halt)
+            return True
+        answering = {owner: one.answering for owner, one in self._strategies.items()}
+        # Those that have ended without a fill come first, as after a restart.
+        known = [(order, one) for order, one in found.items() if one is not None]
+        for order, one in sorted(known, key=lambda row: row[1][0].filled > 0):
+            if not is_older(one[0], ledger.orders[order]):
+                follow(finding_of(ledger, order, one, now), self._context, answering, now)
+                let_engine_find(
+                    self._context, self._cache, self._strategies[case.strategy_id], order
+                )
+        if not self._held(case):
+            self._note("INFO", f"the venue holds no {name} any more: an exit of ours had filled")
+            return True
+        # No order of ours explains it: either the venue does not know yet what it holds, or all
+        # that it holds must be compared.
+        self._look.due = now
+        return False
+
+    def _close(self, case: _Case, now: int) -> None:
+        """Close once more, unless that is on its way."""
+        if now < case.close_at or any(o.kind == "MARKET" for o in self._exits(case)):
+            return
+        case.close_at = now + _AGAIN_NS
+        answers = self._strategies[case.strategy_id].answering
+        answers.move_on(now)
+        close = CloseIntent(instrument_id=case.instrument_id, purpose=case.purpose)
+        answers.act_on([close], "refused close")
+
+    def _held(self, case: _Case) -> Decimal:
+        return self._context.ledger.position(case.strategy_id, case.instrument_id).quantity
+
+    def _exits(self, case: _Case) -> list[Order]:
+        """Return the exits of a position that the venue may know."""
+        return [
+            one
+            for one in self._context.ledger.open_orders(case.instrument_id)
+            if one.strategy_id == case.strategy_id
+            and one.is_exit
+            and not self._context.holds(one.client_order_id)
+        ]
+
+
+def _ask(asker: Asker, instrument_id: str, names: Sequence[str]) -> _Answer:
+    """Return what a venue holds, and then what it says of some orders."""
+    facts = books(asker, _venue_of(instrument_id))
+    return facts, {name: asker.find(name, instrument_id) for name in names}
+
+
+def _venue_of(instrument_id: str) -> str:
+    return instrument_id.rpartition(".")[2]

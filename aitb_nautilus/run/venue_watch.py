@@ -1,0 +1,112 @@
+"""All that asks the venues while a live node runs.
+
+Whether they hold what they refuse to close, from the moment on at which the node is connected; once
+it has recovered, also what became of orders that they owe an answer, and what they hold otherwise
+than we know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from aitb_nautilus.risk.firewall import Explained, Unexplained
+from aitb_nautilus.risk.venue_facts import VenueFacts
+from aitb_nautilus.run.engine_log import EngineLog
+from aitb_nautilus.run.preparation import Preparation
+from aitb_nautilus.run.reconnects import Reconnects
+from aitb_nautilus.run.refused_closes import RefusedCloses
+from aitb_nautilus.run.unanswered import Unanswered
+from aitb_nautilus.run.venue_check import VenueCheck
+from aitb_nautilus.run.venue_look import Asker, VenueLook
+
+__all__ = ["VenueWatch"]
+
+
+class VenueWatch:
+    """Ask the venues of a live node.
+
+    Parameters
+    ----------
+    run
+        The node's preparation.
+    askers
+        By venue name; of other venues the engine's cache is read.
+    look
+        Asks what the venues hold.
+    explained
+        Returns what else than the ledger explains it.
+    firewall
+        Called with facts and the time once nothing but a person can explain what differs.
+    folder
+        Of the run, in which the engine's log is.
+    cache
+        The engine's.
+    pool
+        On which venues are asked.
+    note
+        For the log of the run.
+    """
+
+    def __init__(
+        self,
+        run: Preparation,
+        askers: Mapping[str, Asker],
+        *,
+        look: VenueLook,
+        explained: Callable[[], Explained],
+        firewall: Callable[[VenueFacts, int], None],
+        folder: Path,
+        cache: Any,
+        pool: ThreadPoolExecutor,
+        note: Callable[[str, str], None],
+    ) -> None:
+        context, strategies, live = run.context, run.strategies, run.desk.config.live
+        self._context = context
+        self._log = EngineLog(folder)
+        self._refused = RefusedCloses(
+            context, strategies, askers, look=look, cache=cache, pool=pool, note=note
+        )
+        self._unanswered = Unanswered(
+            context, strategies, askers, cache=cache, log=self._log, pool=pool, note=note
+        )
+        self._check = VenueCheck(
+            context,
+            strategies,
+            look=look,
+            askers=askers,
+            cache=cache,
+            explained=explained,
+            firewall=firewall,
+            reconnects=Reconnects(self._log),
+            every_ns=round(live.check_secs * 1e9),
+            timeout_ns=round(live.recovery_secs * 1e9),
+            pool=pool,
+            note=note,
+        )
+        self._has_begun = False
+        msgspec.structs.force_setattr(context, "ask_held", self._refused.ask)
+
+    def begin(self, rows: Sequence[Unexplained], now: int) -> None:
+        """Begin with all of it, and with the rows that the firewall has found by now."""
+        self._check.begin(rows, now)
+        msgspec.structs.force_setattr(self._context, "ask_venue", self._check.ask)
+        self._has_begun = True
+
+    def go_on(self, now: int) -> None:
+        """Go on; called ten times a second.
+
+        Parameters
+        ----------
+        now
+            ns UTC.
+        """
+        self._refused.go_on(now)
+        if self._has_begun:
+            self._log.read()
+            self._unanswered.go_on(now)
+            self._check.go_on(now)

@@ -1,0 +1,100 @@
+"""A venue that refuses a close: whether it holds the position at all decides what follows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aitb_nautilus.rehearsal.faults import Fault
+from tests.run.node_lab import BTC, Node, NodeLab, node_lab
+from tests.run.test_live import SECRET
+from tests.run.test_recovery_of_a_node import LIVE, comes_out_again, held, is_true_soon, stops
+
+LATE_S = 1.5
+LOST = [
+    *(
+        Fault(kind="drop_event", match=name, times=1_000)
+        for name in ("ORDER_TRADE_UPDATE", "ALGO_UPDATE", "ACCOUNT_UPDATE")
+    ),
+    Fault(kind="late_answer", match="DELETE /fapi/v1/algoOrder", delay_ms=1_500, times=1_000),
+]
+"""Nothing is heard of what happens at the venue, and too late of a cancel that it refuses."""
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[NodeLab]:
+    with node_lab(tmp_path, api_secret=SECRET) as lab:
+        yield lab
+
+
+def holding(lab: NodeLab) -> Node:
+    """Return a node that holds something with a stop, while the market stands still."""
+    strategy = {"class": "tests.run.hasty:Hasty", "id": "hasty", "params": {"instrument": BTC}}
+    # Neither of the node's checks finds out before the strategy closes.
+    live = {"holes": "accept", "check_secs": 600.0, "order_check_secs": 600.0}
+    node = lab.start("live", str(lab.write(strategies=[strategy], live=live)), *LIVE, secret=SECRET)
+    node.wait_for("recovered in")
+    lab.play(lambda r: bool(r.exchange.triggers.waiting("BTCUSDT")))
+    lab.wait_for_stand()
+    node.wait_for("(entry)")
+    return node
+
+
+def strike(lab: NodeLab, faults: list[Fault]) -> None:
+    for fault in faults:
+        lab.running.call(lambda r, one=fault: r.inject(one))
+
+
+def closed(rehearsal: Any) -> bool:
+    """Return whether the stop has filled, and its bar has closed."""
+    amount = rehearsal.exchange.venue.account.position("BTCUSDT").amount
+    return bool(amount == 0 and rehearsal.clock.now_ns() % 60_000_000_000 == 0)
+
+
+def test_stop_that_has_filled_leaves_nothing_to_close_and_nothing_to_halt_for(
+    lab: NodeLab,
+) -> None:
+    node = holding(lab)
+    strike(lab, LOST)
+    lab.go_on(closed)
+    lab.wait_for_stand()
+    node.wait_for("the venue has refused to close")
+    node.wait_for("the venue holds no BTCUSDT-PERP.BINANCE any more: an exit of ours had filled")
+    time.sleep(LATE_S)  # an answer that is still awaited would hold up the end
+    lab.running.call(lambda r: r.exchange.faults.clear())
+    code, _, _ = node.stop()
+    assert code == 0, node.said
+    assert (held(lab), stops(lab)) == (0, [])
+    outcome = lab.last()
+    assert outcome.record.halts == []
+    assert [fill["side"] for fill in outcome.fills] == ["SELL", "BUY"]
+    assert outcome.fills[1]["purpose"].startswith("exit:stop")
+    assert lab.venue()["fills"] == 2
+    comes_out_again(lab)
+
+
+def test_venue_that_does_not_say_what_it_holds_leaves_the_halt_to_come(lab: NodeLab) -> None:
+    node = holding(lab)
+    deaf = Fault(kind="refuse", match="GET /fapi/v3/positionRisk", status=503, times=1_000)
+    strike(lab, [*LOST, deaf])
+    lab.go_on(closed)
+    lab.wait_for_stand()
+    node.wait_for("the venue has refused to close")
+    asked_at = time.monotonic()
+    node.wait_for("the venue has not said in time what became of it")
+    node.wait_for("halted: hasty-001 holds BTCUSDT-PERP.BINANCE without a stop")
+    assert time.monotonic() - asked_at > 4.0
+    # It was closed once a second all the while, and still is.
+    assert "ReduceOnly Order is rejected" in node.said
+    assert node.said.count("(exit:signal) rejected by the venue") >= 4
+    lab.running.call(lambda r: r.exchange.faults.clear())
+    code, _, _ = node.stop()
+    assert code == 0, node.said
+    (halt,) = lab.last().record.halts
+    assert halt.scope == "hasty"
+    assert is_true_soon(lambda: held(lab) == 0)
+    comes_out_again(lab)
