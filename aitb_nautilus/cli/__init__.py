@@ -8,13 +8,13 @@ overview. To add a verb, write ``aitb_nautilus/cli/<verb>.py`` and add its line 
 from __future__ import annotations
 
 import importlib
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 
 from aitb_nautilus import __version__
+from aitb_nautilus.allocators import use_one_arena
 from aitb_nautilus.cli.plumbing import run
 
 __all__ = ["VERBS", "VerbGroup", "aitb", "main"]
@@ -75,9 +75,7 @@ class VerbGroup(click.Group):
         if cmd_name not in self.verbs:
             return None
         if cmd_name in _NODES:
-            # Arrow asks once, when it is loaded. Its own allocators keep what a node's tables
-            # needed for a moment; see `give_back`.
-            os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+            use_one_arena()
         name = f"{self.prefix}{cmd_name.replace('-', '_')}"
         module = importlib.import_module(f"{__name__}.{name}")
         command: click.Command = module.command

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
+import os
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -119,3 +123,53 @@ def test_what_was_needed_for_a_moment_is_given_back() -> None:
     assert full - before < 16
     assert full - private_mb() > 24
     assert len(last) == 4_000
+
+
+class _Mallinfo(ctypes.Structure):
+    _fields_ = tuple((name, ctypes.c_size_t) for name in (*"0123456", "used", "free", "end"))
+
+
+def given_out() -> int:
+    """Return the bytes that glibc has given out in its first arena."""
+    libc = ctypes.CDLL(None)
+    libc.mallinfo2.restype = _Mallinfo
+    return int(libc.mallinfo2().used)
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="asks glibc")
+def test_arrays_of_a_new_length_each_time_leave_nothing_in_numpy() -> None:
+    give_back()
+    before = given_out()
+    for length in range(1, 1_024):
+        made = [np.ones(length, np.uint8) for _ in range(10)]
+        made.clear()
+    kept = given_out() - before
+    give_back()
+    assert kept > 3_000_000
+    assert given_out() - before < 300_000
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_info"), reason="asks glibc")
+@pytest.mark.parametrize(("setting", "is_one"), [({}, True), ({"MALLOC_ARENA_MAX": "3"}, False)])
+def test_threads_of_a_node_share_one_arena(setting: dict[str, str], is_one: bool) -> None:
+    code = """
+import ctypes, os, threading
+from aitb_nautilus.allocators import use_one_arena
+use_one_arena()
+assert os.environ["ARROW_DEFAULT_MEMORY_POOL"] == "system"
+blocks = []
+threads = [threading.Thread(target=lambda: blocks.append(bytearray(5_000))) for _ in range(3)]
+for one in threads: one.start()
+for one in threads: one.join()
+libc = ctypes.CDLL(None)
+libc.malloc_info(0, ctypes.c_void_p.in_dll(libc, "stdout"))
+libc.fflush(None)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **setting},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (done.stdout.count("<heap nr=") == 1) == is_one
