@@ -54,6 +54,11 @@ _PORT = 8600
     type=click.Path(path_type=Path),
     help="Recorded messages in place of the catalog's bars, one file an instrument.",
 )
+@click.option(
+    "--bnb-price",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Of BNB in quote currency: on spot, fees are paid with it. The account begins with 100.",
+)
 @click.option("--faults", type=click.Path(path_type=Path), help="A TOML file of what goes wrong.")
 @json_option
 def command(
@@ -63,6 +68,7 @@ def command(
     start: str | None,
     speed: int,
     recordings: Sequence[Path],
+    bnb_price: float | None,
     faults: Path | None,
     as_json: bool,
 ) -> None:
@@ -74,7 +80,12 @@ def command(
     desk = load_config(config)
     planned = () if faults is None else read_fault_plan(faults)
     plan = plan_rehearsal(
-        desk, port=port, speed=speed, start_ns=_start_ns(start), recordings=recordings
+        desk,
+        port=port,
+        speed=speed,
+        start_ns=_start_ns(start),
+        recordings=recordings,
+        bnb_price=bnb_price,
     )
     changes: Sequence[Change] = ()
     if speed > 1:

@@ -25,6 +25,9 @@ __all__ = ["engine_instrument"]
 # Half of the initial margin is what Binance publishes (maintMarginPercent 2.5 of 5).
 FULL_MARGIN = "1"
 HALF_MARGIN = "0.5"
+_DECIMALS = 8
+"""Of amounts of coins and money as spot venues say them (Binance: ``baseCommissionPrecision`` and
+``quoteCommissionPrecision`` of ``GET /api/v3/exchangeInfo``)."""
 
 
 def engine_instrument(spec: InstrumentSettings) -> CurrencyPair | CryptoPerpetual:
@@ -34,8 +37,8 @@ def engine_instrument(spec: InstrumentSettings) -> CurrencyPair | CryptoPerpetua
     recorded prices and volumes of that many decimals are accepted. The engine's instruments carry
     no fees: those belong to the venue.
     """
-    base = Currency.from_str(spec.base)
-    quote = Currency.from_str(spec.quote)
+    make = _coin if spec.kind == "spot" else Currency.from_str
+    base, quote = make(spec.base), make(spec.quote)
     common: dict[str, Any] = {
         "instrument_id": InstrumentId.from_str(spec.id),
         "raw_symbol": Symbol(spec.raw_symbol),
@@ -62,6 +65,20 @@ def engine_instrument(spec: InstrumentSettings) -> CurrencyPair | CryptoPerpetua
         margin_init=Decimal(spec.margin_init or FULL_MARGIN),
         margin_maint=Decimal(spec.margin_maint or HALF_MARGIN),
     )
+
+
+def _coin(code: str) -> Currency:
+    """Return a currency of which amounts keep eight decimals.
+
+    The engine (2.0.0rc7) keeps six of XRP, ADA and XTZ and two of money such as EUR, and rounds
+    every fee to that: what is held would drift away from what the venue holds.
+    """
+    known = Currency.from_str(code)
+    if known.precision < _DECIMALS:
+        wide = Currency(code, _DECIMALS, known.iso4217, known.name, known.currency_type)
+        Currency.register(wide, overwrite=True)
+        known = Currency.from_str(code)
+    return known
 
 
 def _quantity(text: str | None, precision: int) -> Quantity | None:

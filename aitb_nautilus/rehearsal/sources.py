@@ -53,6 +53,9 @@ class RehearsalSettings(Settings, frozen=True):
         Leverage of every symbol at the start, 1 to 125.
     maker_fee, taker_fee
         Fraction of a fill's value, as text.
+    bnb_price
+        Price of BNB in quote currency, as text: on spot, fees are paid with what `balances` has of
+        it. None: they are taken from what is received.
     api_key, api_secret
         The one key that is known. The secret is no secret: it opens nothing but this server.
     public_key
@@ -73,6 +76,7 @@ class RehearsalSettings(Settings, frozen=True):
     leverage: int = 20
     maker_fee: str = "0.0002"
     taker_fee: str = "0.0005"
+    bnb_price: str | None = None
     api_key: str = "rehearsal"
     api_secret: str = "rehearsal"  # noqa: S105
     public_key: str | None = None
@@ -171,7 +175,9 @@ def _exchange(settings: RehearsalSettings, clock: Clock) -> Exchange[Any]:
     key = ApiKey(settings.api_key, secret=secret, public_key=public)
     keys = {key.name: key}
     if settings.product == "spot":
-        return Exchange(SpotVenue(clock, hub, SpotAccount(wallet)), hub, keys, SPOT_API)
+        bnb = None if settings.bnb_price is None else Decimal(settings.bnb_price)
+        account = SpotAccount(wallet, pays_with_bnb=bnb is not None)
+        return Exchange(SpotVenue(clock, hub, account, bnb), hub, keys, SPOT_API)
     return FuturesExchange(
         FuturesVenue(clock, hub, Account(wallet, settings.leverage)),
         hub,

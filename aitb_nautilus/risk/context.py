@@ -90,6 +90,9 @@ class Context(msgspec.Struct, frozen=True):
     ask_held
         Asks the venue whether it holds what it has refused to close by an order, and returns
         whether it does so: the halt that is given with it follows if it does hold it.
+    coin_prices
+        What venues have said of coins that the run does not trade, by coin and quote currency: fees
+        may be paid with one.
     caught_up
         What the engine knows to be filled, by the id of an order whose fills the venue itself has
         told: the engine, which had missed them, makes up others when it finds out.
@@ -127,6 +130,7 @@ class Context(msgspec.Struct, frozen=True):
     deferred: list[tuple[Any, Any]] | None = None
     ask_venue: Callable[[str], bool] = lambda _: False
     ask_held: Callable[[Order, Halt], bool] = lambda *_: False
+    coin_prices: dict[tuple[str, str], float] = msgspec.field(default_factory=dict)
     caught_up: dict[str, Callable[[], Decimal]] = msgspec.field(default_factory=dict)
     locks: Locks | None = None
     turns: Turns | None = None
@@ -178,10 +182,12 @@ class Context(msgspec.Struct, frozen=True):
             if waiting is not None:
                 waiting.expire(ts)
 
-    def halt_from_node(self, reason: str, ts: int) -> None:
+    def halt_from_node(
+        self, reason: str, ts: int, strategy_id: str = "", client_order_id: str = ""
+    ) -> None:
         """Halt for a reason that lies in the node itself, and not in what the desk decides."""
-        self.tape.heard("halted", "", reason, ts)
-        self.guard.halt(reason, ts)
+        self.tape.heard("halted", "", reason, ts, strategy_id, client_order_id)
+        self.guard.halt(reason, ts, strategy_id, client_order_id)
 
     def tick_size(self, instrument_id: str) -> float:
         """Return the step of an instrument's prices, quote currency.

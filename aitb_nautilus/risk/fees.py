@@ -14,7 +14,7 @@ from nautilus_trader.model import CurrencyPair
 
 from aitb_nautilus.risk.book import ZERO
 
-__all__ = ["Fee", "coin_price", "fee_of"]
+__all__ = ["Fee", "coin_price", "fee_of", "unknown_fee"]
 
 
 class Fee(NamedTuple):
@@ -72,13 +72,44 @@ def fee_of(
 
 
 def coin_price(
-    coin: str, quote: str, instruments: Mapping[str, Any], marks: Mapping[str, float]
+    coin: str,
+    quote: str,
+    instruments: Mapping[str, Any],
+    marks: Mapping[str, float],
+    told: Mapping[tuple[str, str], float],
 ) -> float | None:
-    """Return the last price of a coin, if one of the run's instruments says it."""
+    """Return the last price of a coin, if one of the run's instruments says it, or a venue did.
+
+    Parameters
+    ----------
+    coin, quote
+        What is priced, and in what.
+    instruments
+        The engine's, by id.
+    marks
+        Last price by instrument id.
+    told
+        What venues have said of other coins, by coin and quote currency.
+    """
     for instrument_id, instrument in instruments.items():
         base = instrument.base_currency
         if base is not None and (base.code, instrument.quote_currency.code) == (coin, quote):
             mark = marks.get(instrument_id)
             if mark is not None:
                 return mark
-    return None
+    return told.get((coin, quote))
+
+
+def unknown_fee(trade_id: object, paid: object, coin: str, quote: str) -> str:
+    """Return why trading halts at a fee whose value nobody knows.
+
+    Parameters
+    ----------
+    paid
+        Amount and coin, as they are to be read.
+    """
+    return (
+        f"the fee of trade {trade_id} is {paid}, not in {quote}, and the run knows no price of "
+        f"{coin}: profit, equity and limits would be counted wrongly; let the venue take fees in "
+        f"{quote}, or trade {coin} as well"
+    )

@@ -82,6 +82,8 @@ class Carried(Body, frozen=True):
     balance
         What its account came to, without unrealized profit, in the trader's currency; None if
         that is not known.
+    fees_elsewhere
+        What the runs before have paid of fees with a third coin, likewise; it is in no balance.
     sent
         When each order of the last days was sent, ns UTC, by its id.
     own_trades
@@ -95,6 +97,7 @@ class Carried(Body, frozen=True):
     orders: tuple[CarriedOrder, ...] = ()
     sent: Mapping[str, int] = {}
     own_trades: Mapping[str, TradeState] = {}
+    fees_elsewhere: float = 0.0
 
 
 class Account(Body, frozen=True):
@@ -161,6 +164,8 @@ def carry(
             )
             for o in ledger.every_open_order()
         ),
+        fees_elsewhere=ledger.fees_elsewhere
+        + sum(p.fees_elsewhere for p in ledger.positions.values()),
         sent={name: ts for name, ts in sent.items() if now - ts < _REMEMBERED_NS},
     )
 
@@ -216,6 +221,7 @@ def take_over(carried: Carried, ledger: Ledger) -> None:
             one.dust,
         )
         ledger.position(one.strategy_id, one.instrument_id).carry_funding(one.funding)
+    ledger.fees_elsewhere = carried.fees_elsewhere
     if carried.balance is not None:
         ledger.settle_on(carried.balance)  # after the fills: a coin that is held was paid for
     for left in carried.orders:

@@ -55,6 +55,9 @@ class Ledger:
         All fills, in the order in which they happened.
     rejected
         Orders that engine or venue have not taken, in the order in which they said so.
+    fees_elsewhere
+        What the runs before have paid of fees with a third coin: a cost that the balance does not
+        show.
     dust
         What could be sold after each fill, where not all of a holding always can.
     settled
@@ -69,6 +72,7 @@ class Ledger:
     def __init__(self, starting_equity: float, lots: Mapping[str, LotRules] | None = None) -> None:
         self.starting_equity = starting_equity
         self._lots = {} if lots is None else lots
+        self.fees_elsewhere = 0.0
         self.dust = Dust()
         self.now = 0
         self.heard = 0
@@ -307,14 +311,15 @@ class Ledger:
 
         What it has paid for coins that are held still counts as its own: see `balance`.
         """
-        self.begin_with(balance - sum(self._settled(k[1], p) for k, p in self.positions.items()))
+        settled = sum(self._settled(k[1], p) for k, p in self.positions.items())
+        self.begin_with(balance - self.fees_elsewhere - settled)
 
     def balance(self) -> float:
         """Return what the account comes to without what is held, in the trader's currency.
 
         A spot market is paid for what is held: that is no balance any more.
         """
-        total = self.starting_equity
+        total = self.starting_equity + self.fees_elsewhere
         for (_, instrument_id), p in self.positions.items():
             total += self._settled(instrument_id, p)
         return total

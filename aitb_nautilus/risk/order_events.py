@@ -8,6 +8,7 @@ from nautilus_trader.model import TriggerType
 
 from aitb_nautilus.risk.answers import Answers
 from aitb_nautilus.risk.context import Context
+from aitb_nautilus.risk.fees import unknown_fee
 from aitb_nautilus.risk.translate import (
     fee_fact,
     fill_fact,
@@ -60,17 +61,13 @@ def tell_order_event(event: Any, answering: Answers, context: Context, strategy_
     elif kind == "OrderFilled":
         instruments, marks = context.instruments, context.ledger.marks
         instrument = instruments[str(event.instrument_id)]
-        fee = fee_fact(event, instrument, instruments, marks)
+        fee = fee_fact(event, instrument, instruments, marks, context.coin_prices)
         answering.fill(fill_fact(event, fee))
         if fee.unknown:
             # After the fill: what it opened gets its exits all the same.
             quote = instrument.quote_currency.code
-            why = (
-                f"the fee of trade {event.trade_id} is {event.commission}, not in {quote}, and the "
-                f"run knows no price of {fee.unknown}: profit, equity and limits would be counted "
-                f"wrongly; let the venue take fees in {quote}, or trade {fee.unknown} as well"
-            )
-            context.guard.halt(why, event.ts_event, strategy_id, client_order_id)
+            why = unknown_fee(event.trade_id, event.commission, fee.unknown, quote)
+            context.halt_from_node(why, event.ts_event, strategy_id, client_order_id)
     else:
         update = update_fact(event)
         if update is not None:

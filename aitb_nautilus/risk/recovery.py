@@ -40,11 +40,11 @@ from aitb_nautilus.risk.journal_rebuild import unknown_update
 from aitb_nautilus.risk.journal_records import Action
 from aitb_nautilus.risk.journal_recovery import Unresolved
 from aitb_nautilus.risk.ledger import Ledger
+from aitb_nautilus.risk.missed_fills import missed_fills, unknown_fee_of
 from aitb_nautilus.risk.venue_facts import VenueFill, VenueOrder
 
 __all__ = ["Finding", "Question", "Recovery", "Unknown", "finding_of", "follow", "resting"]
 
-_UNSEEN = "unseen-"
 _OF: dict[Action, str] = {"submit": "", "modify": "change of ", "cancel": "cancel of "}
 
 
@@ -174,7 +174,7 @@ class Recovery:
         known = self._ledger.orders.get(client_order_id)
         if known is None:
             return Finding()  # Whose it was stands nowhere: the firewall shows it to a person.
-        missed = self._missed(known, order, fills, now)
+        missed = missed_fills(self._ledger, known, order, fills, now)
         filled = known.filled + sum((fill.quantity for fill in missed), ZERO)
         updates = _updates(known, order, question, filled, now)
         # What made it larger comes first: filled up to what it was, the order would be at its end.
@@ -184,7 +184,7 @@ class Recovery:
         if order.filled < known.filled:
             why = f"the venue says that {order.filled} of it is filled, the journal {known.filled}"
             return Finding(facts, f"order {client_order_id} ({question.line}): {why}")
-        return Finding(facts)
+        return Finding(facts, unknown_fee_of(fills, missed))
 
     def wait(self, now: int) -> Finding:
         """Give up what is unanswered once the time is up."""
@@ -204,28 +204,6 @@ class Recovery:
             f"order {first.client_order_id} ({first.line}){more} was sent, and the venue does not "
             f"know it: see what is held there before you resume",
         )
-
-    def _missed(
-        self, known: Order, order: VenueOrder, fills: Sequence[VenueFill], now: int
-    ) -> list[Fill]:
-        """Return the fills that we have not seen, and one for what no fill explains."""
-        client_order_id = known.client_order_id
-        before = [f for f in self._ledger.fills if f.client_order_id == client_order_id]
-        trades = {trade for name, trade in self._ledger.trades() if name == client_order_id}
-        # A sum that was taken before stands for fills that the venue did not list then.
-        summed = any(name.startswith(_UNSEEN) for name in trades)
-        news = [fill for fill in fills if fill.trade_id not in trades]
-        if summed or known.filled >= order.filled:
-            news = []
-        missed = [_fill(known, fill) for fill in news]
-        told = [*before, *missed]
-        rest = order.filled - known.filled - sum((fill.quantity for fill in missed), ZERO)
-        if rest > 0:
-            price = _price_of_rest(order, told, rest)
-            name = f"{_UNSEEN}{order.venue_order_id or client_order_id}-{order.filled}"
-            unseen = VenueFill(trade_id=name, price=price, quantity=rest, ts=order.ts or now)
-            missed.append(_fill(known, unseen))
-        return missed
 
 
 def finding_of(
@@ -362,30 +340,3 @@ def _updates(
         )
         updates.append(unchanged)
     return updates
-
-
-def _fill(known: Order, fill: VenueFill) -> Fill:
-    return Fill(
-        known.strategy_id,
-        known.instrument_id,
-        known.client_order_id,
-        fill.trade_id,
-        fill.ts,
-        known.side,
-        fill.price,
-        fill.quantity,
-        fill.fee,
-        fill.liquidity,
-        fill.base_fee,
-        fill.fee_elsewhere,
-    )
-
-
-def _price_of_rest(order: VenueOrder, told: Sequence[Fill], rest: Decimal) -> float:
-    """Return the price at which the rest was filled, so that all of it has the average price."""
-    if order.average_price is not None:
-        spent = order.average_price * float(order.filled)
-        price = (spent - sum(f.price * float(f.quantity) for f in told)) / float(rest)
-        if price > 0:
-            return price
-    return order.price or order.trigger_price or (told[-1].price if told else 0.0)

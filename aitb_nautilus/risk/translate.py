@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from sys import intern
+from types import MappingProxyType
 from typing import Any
 
 from nautilus_trader.model import (
@@ -117,6 +118,7 @@ def fee_fact(
     instrument: Any,
     instruments: Mapping[str, Any],
     marks: Mapping[str, float],
+    told: Mapping[tuple[str, str], float] = MappingProxyType({}),
 ) -> Fee:
     """Return what an engine fill cost.
 
@@ -126,14 +128,14 @@ def fee_fact(
     ----------
     instrument
         The engine's, of the fill.
-    instruments, marks
+    instruments, marks, told
         As of `coin_price`.
     """
     commission = event.commission
     if commission is None:
         return Fee(0.0)
     coin, quote = commission.currency.code, instrument.quote_currency.code
-    worth = coin_price(coin, quote, instruments, marks) if coin != quote else None
+    worth = coin_price(coin, quote, instruments, marks, told) if coin != quote else None
     price = event.last_px.raw / RAW_SCALE
     return fee_of(commission.as_decimal(), coin, price, instrument, worth)
 

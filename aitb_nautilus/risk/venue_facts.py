@@ -71,6 +71,8 @@ class VenueFill(msgspec.Struct, frozen=True, kw_only=True):
         ``"MAKER"`` or ``"TAKER"``; empty if the venue does not say.
     base_fee, fee_elsewhere
         As of a `Fill`.
+    unknown_fee
+        Why its fee is not known and `fee` is 0; empty if it is.
     """
 
     trade_id: str
@@ -81,6 +83,7 @@ class VenueFill(msgspec.Struct, frozen=True, kw_only=True):
     liquidity: str = ""
     base_fee: Decimal = Decimal(0)
     fee_elsewhere: bool = False
+    unknown_fee: str = ""
 
 
 class VenueFacts(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.client import HTTPException
 from typing import Any, Final, Literal
@@ -38,6 +38,7 @@ _HOSTS = {
 }
 _UNKNOWN = (-2011, -2013)
 """The venue's numbers for an order that does not exist."""
+_NO_SYMBOL = (-1121,)
 _ANSWER_S: Final = 5.0
 _BUSY = (418, 429)
 _LEFT_ALONE_S: Final = 2.0
@@ -102,19 +103,33 @@ class BinanceRest:
             If there was no answer within `timeout_s`, or a refusal. After one for too many requests
             nothing is sent before the time that the venue has named: else it bans the address.
         """
-        if time.monotonic() < self._quiet_until:
-            raise AskError(self._quiet)
         query = urlencode({**params, "timestamp": time.time_ns() // 1_000_000})
         signature = hmac.new(self._secret, query.encode(), hashlib.sha256).hexdigest()
-        url = f"{self._base}{path}?{query}&signature={signature}"
-        head = {"X-MBX-APIKEY": self._key}
+        return self._answer(method, path, f"{query}&signature={signature}", timeout_s, _UNKNOWN)
+
+    def look_up(self, path: str, params: dict[str, Any], timeout_s: float = _ANSWER_S) -> Any:
+        """Return what anybody may ask, which must not be signed; None if there is no such symbol.
+
+        Raises
+        ------
+        AskError
+            As `ask`.
+        """
+        return self._answer("GET", path, urlencode(params), timeout_s, _NO_SYMBOL)
+
+    def _answer(
+        self, method: str, path: str, query: str, timeout_s: float, unknown: Sequence[int]
+    ) -> Any:
+        if time.monotonic() < self._quiet_until:
+            raise AskError(self._quiet)
+        url, head = f"{self._base}{path}?{query}", {"X-MBX-APIKEY": self._key}
         request = Request(url, headers=head, method=method)  # noqa: S310 # the config's
         try:
             with urlopen(request, timeout=timeout_s) as answer:  # noqa: S310
                 return msgspec.json.decode(answer.read())
         except HTTPError as e:
             body = e.read().decode(errors="replace")
-            if _number(body) in _UNKNOWN:
+            if _number(body) in unknown:
                 return None
             if e.code in _BUSY:
                 self._leave_alone(e.headers.get("Retry-After", ""))

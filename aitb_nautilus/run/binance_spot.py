@@ -13,17 +13,17 @@ writes a client order id was read off the orders that it sends.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from decimal import Decimal
 from typing import Any
 
 from aitb_nautilus.messages import OrderKind
 from aitb_nautilus.risk.book import ZERO
-from aitb_nautilus.risk.fees import coin_price, fee_of
+from aitb_nautilus.risk.fees import coin_price, fee_of, unknown_fee
 from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.venue_facts import VenueFacts, VenueFill, VenueOrder
 from aitb_nautilus.run.binance_asker import STATUS, our_name_of, price_of, venue_name_of
-from aitb_nautilus.run.binance_rest import AskError, BinanceRest, symbol_of, understood
+from aitb_nautilus.run.binance_rest import BinanceRest, symbol_of, understood
 from aitb_nautilus.run.config import VenueSettings
 
 __all__ = ["SpotAsker", "positions_of"]
@@ -38,6 +38,8 @@ _KIND: dict[str, OrderKind] = {
     "TAKE_PROFIT": "MARKET_IF_TOUCHED",
     "TAKE_PROFIT_LIMIT": "LIMIT_IF_TOUCHED",
 }
+_FEE_COIN = "BNB"
+"""An account that holds some may pay its fees with it."""
 
 
 class SpotAsker:
@@ -52,14 +54,22 @@ class SpotAsker:
     ledger
         Of the trader: what is sold there is what it holds, and its marks tell what a coin is worth
         in which a fee was paid. Only read.
+    prices
+        Is told what such a coin is worth where no instrument of the run says it; by coin and quote
+        currency.
     """
 
     def __init__(
-        self, venue: VenueSettings, instruments: Mapping[str, Any], ledger: Ledger
+        self,
+        venue: VenueSettings,
+        instruments: Mapping[str, Any],
+        ledger: Ledger,
+        prices: MutableMapping[tuple[str, str], float],
     ) -> None:
         self._rest = BinanceRest(venue)
         self._instruments = instruments
         self._ledger = ledger
+        self._prices = prices
 
     def find(
         self, client_order_id: str, instrument_id: str
@@ -86,6 +96,8 @@ class SpotAsker:
     def books(self, venue: str) -> VenueFacts:
         """Return open orders and the balances of all coins; it blocks, for seconds at most.
 
+        What a coin is worth with which fees may be paid is asked as well.
+
         Raises
         ------
         AskError
@@ -105,10 +117,21 @@ class SpotAsker:
                 row["asset"]: Decimal(row["free"]) + Decimal(row["locked"])
                 for row in account["balances"]
             }
+            if balances.get(_FEE_COIN):
+                self._ask_prices(venue)
         return VenueFacts(venues=(venue,), orders=orders, balances=balances)
 
     def _get(self, path: str, **params: Any) -> Any:
         return self._rest.ask("GET", path, params)
+
+    def _ask_prices(self, venue: str) -> None:
+        """Ask what the fee's coin is worth in the quote currencies of a venue."""
+        ours = [i for name, i in self._instruments.items() if name.endswith(f".{venue}")]
+        quotes = {instrument.quote_currency.code for instrument in ours} - {_FEE_COIN}
+        for quote in sorted(quotes):
+            told = self._rest.look_up("/api/v3/ticker/price", {"symbol": f"{_FEE_COIN}{quote}"})
+            if told is not None:
+                self._prices[_FEE_COIN, quote] = float(told["price"])
 
     def _order(self, row: dict[str, Any], client_order_id: str, instrument_id: str) -> VenueOrder:
         filled, spent = Decimal(row["executedQty"]), Decimal(row["cummulativeQuoteQty"])
@@ -133,11 +156,10 @@ class SpotAsker:
     def _fill(self, row: dict[str, Any], instrument_id: str) -> VenueFill:
         instrument, coin = self._instruments[instrument_id], row["commissionAsset"]
         quote = instrument.quote_currency.code
-        worth = coin_price(coin, quote, self._instruments, self._ledger.marks)
+        worth = coin_price(coin, quote, self._instruments, self._ledger.marks, self._prices)
         price = float(row["price"])
         fee = fee_of(Decimal(row["commission"]), coin, price, instrument, worth)
-        if fee.unknown:
-            raise AskError(f"the fee of trade {row['id']} is in {coin}, whose price is not known")
+        paid = f"{row['commission']} {coin}"
         return VenueFill(
             trade_id=str(row["id"]),
             price=price,
@@ -147,6 +169,7 @@ class SpotAsker:
             liquidity="MAKER" if row["isMaker"] else "TAKER",
             base_fee=fee.base,
             fee_elsewhere=fee.elsewhere,
+            unknown_fee=unknown_fee(row["id"], paid, coin, quote) if fee.unknown else "",
         )
 
 

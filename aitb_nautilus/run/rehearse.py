@@ -21,6 +21,8 @@ from aitb_nautilus.run.load import Desk, resolve
 
 __all__ = ["RehearsalPlan", "plan_rehearsal"]
 
+_BNB = "100"
+"""So much the account begins with, if fees are paid with it."""
 _HISTORY_BARS = 20_000
 """Bars before the start that the exchange offers as history, at most."""
 _VENUE = "BINANCE"
@@ -68,6 +70,7 @@ def plan_rehearsal(
     speed: int = 1,
     start_ns: int | None = None,
     recordings: Sequence[Path] = (),
+    bnb_price: float | None = None,
 ) -> RehearsalPlan:
     """Read what a desk trades, and make the exchange that it needs.
 
@@ -82,11 +85,14 @@ def plan_rehearsal(
         half of the bars are history.
     recordings
         Recorded messages in place of bars: one file an instrument, named after its symbol.
+    bnb_price
+        Of BNB in quote currency, if fees are to be paid with it.
 
     Raises
     ------
     ConfigError
-        If the desk does not trade on Binance, or the speed makes bars that Binance has not.
+        If the desk does not trade on Binance, the speed makes bars that Binance has not, or fees
+        are to be paid with BNB elsewhere than on spot.
     DataError
         If the catalog lacks the bars, or ends before the start.
     ModelError
@@ -97,6 +103,8 @@ def plan_rehearsal(
     specs = {bar_type: assembly.spec_of(bar_type) for bar_type in dict.fromkeys(wanted)}
     venue = _only_venue(desk, list(specs.values()))
     settings = _settings(venue, port, speed)
+    if bnb_price is not None:
+        settings = _with_bnb(desk, settings, bnb_price)
     made: list[tuple[Source, PlannedSymbol]] = []
     if recordings:
         made += _recorded(specs, recordings, speed)
@@ -136,6 +144,18 @@ def _settings(venue: VenueSettings, port: int, speed: int) -> RehearsalSettings:
         maker_fee=str(Decimal(str(venue.maker_fee_bps)) / 10_000),
         taker_fee=str(Decimal(str(venue.taker_fee_bps)) / 10_000),
     )
+
+
+def _with_bnb(desk: Desk, settings: RehearsalSettings, price: float) -> RehearsalSettings:
+    if settings.product != "spot":
+        raise ConfigError(
+            f"{desk.path}: venues",
+            "the desk trades perpetuals",
+            "must trade on spot: the rehearsal pays fees with BNB there alone",
+            "Leave --bnb-price out",
+        )
+    balances = settings.balances | {"BNB": _BNB}
+    return msgspec.structs.replace(settings, balances=balances, bnb_price=repr(price))
 
 
 def _from_catalog(

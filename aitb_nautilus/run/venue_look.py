@@ -184,7 +184,10 @@ def askers_of(run: Preparation) -> dict[str, Asker]:
         if run.mode != "live" or venue.adapter_name != "binance":
             continue
         if venue.account == "cash":
-            askers[venue.name] = SpotAsker(venue, run.context.instruments, run.context.ledger)
+            context = run.context
+            askers[venue.name] = SpotAsker(
+                venue, context.instruments, context.ledger, context.coin_prices
+            )
         else:
             askers[venue.name] = BinanceAsker(venue)
     return askers

@@ -3,7 +3,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from nautilus_trader.model import CryptoPerpetual, CurrencyPair
+from nautilus_trader.model import CryptoPerpetual, CurrencyPair, Money
 
 from aitb_nautilus.market.engine_instruments import engine_instrument
 from aitb_nautilus.market.instruments import InstrumentSettings, known_instruments
@@ -50,3 +50,23 @@ def test_bounds_and_margins_of_the_settings_reach_the_engine() -> None:
     assert instrument.min_notional is not None
     assert instrument.min_notional.as_decimal() == Decimal("5.5")
     assert (instrument.margin_init, instrument.margin_maint) == (Decimal("0.05"), Decimal("0.025"))
+
+
+@pytest.mark.parametrize("code", ["XRP", "ADA", "XTZ", "EUR", "BTC", "USDT"])
+def test_fees_of_a_spot_market_keep_all_decimals_over_a_thousand_fills(code: str) -> None:
+    is_base = code not in ("EUR", "USDT")
+    base, quote = (code, "USDT") if is_base else ("BTC", code)
+    spec = InstrumentSettings(
+        id=f"{base}{quote}.BINANCE",
+        kind="spot",
+        base=base,
+        quote=quote,
+        tick_size="0.0001",
+        lot_size="0.1",
+    )
+    instrument = engine_instrument(spec)
+    currency = instrument.base_currency if is_base else instrument.quote_currency
+    told = [Decimal(one) / 10**8 for one in range(1, 10**6, 997)]
+    kept = [Money.from_str(f"{one:.8f} {code}").as_decimal() for one in told]
+    assert kept == told
+    assert (len(kept) > 1_000, currency.precision) == (True, 8)

@@ -27,6 +27,7 @@ from nautilus_trader.model import (
 from aitb_nautilus.market.engine_instruments import engine_instrument
 from aitb_nautilus.market.instruments import find_instrument
 from aitb_nautilus.risk.fees import Fee
+from aitb_nautilus.risk.journal_carried import carry, take_over
 from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.strategy import GuardedStrategy
 from aitb_nautilus.risk.translate import fee_fact, fill_fact
@@ -93,6 +94,16 @@ def test_fee_in_a_third_coin_is_counted_at_its_last_price() -> None:
     ledger.apply_fill(fill_fact(filled("0.002 BNB"), fee))
     # It is a cost, but not one that the balance has paid.
     assert (ledger.equity(), ledger.balance()) == (998.8, 1_000.0)
+
+
+def test_fee_in_a_third_coin_is_a_cost_in_the_next_run_as_well() -> None:
+    ledger = Ledger(1_000.0)
+    event = filled("0.002 BNB")
+    ledger.apply_fill(fill_fact(event, Fee(1.2, elsewhere=True)))
+    for _ in range(2):
+        before, ledger = ledger, Ledger(0.0)
+        take_over(carry(before, "run", before.balance(), {}, T0), ledger)
+        assert (ledger.equity(), ledger.balance()) == (998.8, 1_000.0)
 
 
 def test_fee_in_another_coin_halts_trading_after_the_fill_is_taken() -> None:

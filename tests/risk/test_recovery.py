@@ -477,3 +477,28 @@ def test_fills_that_were_taken_as_a_sum_are_not_taken_again_one_by_one(tmp_path:
     )
     (rest,) = [fact for fact in finding.facts if isinstance(fact, Fill)]
     assert (rest.quantity, rest.price) == (Decimal("0.001"), pytest.approx(29_400.0))
+
+
+def test_fill_whose_fee_nobody_can_value_is_taken_and_halts(tmp_path: Path) -> None:
+    crash = Crash(tmp_path, lambda _: [BUY])
+    fill = replace(part("T1", "0.010"), fee=0.0, unknown_fee="the fee is in BNB")
+    finding = crash.answer(at_venue(crash.order(), filled=Decimal("0.010"), status="FILLED"), fill)
+    assert finding.halt == "the fee is in BNB"
+    assert crash.context.ledger.position("S-001", BTC).quantity == Decimal("0.010")
+    assert [halt.reason for halt in crash.context.guard.halts] == ["the fee is in BNB"]
+
+
+def test_fee_of_a_fill_that_was_told_before_halts_nothing(tmp_path: Path) -> None:
+    some = Decimal("0.004")
+    crash = Crash(
+        tmp_path,
+        lambda _: [BUY],
+        answers=[lambda d, _: d.fill(d.commands[0].client_order_id, price=3e4, quantity=some)],
+    )
+    (trade,) = [trade for _, trade in crash.context.ledger.trades()]
+    told = replace(part(trade, "0.004"), unknown_fee="the fee is in BNB")
+    finding = crash.answer(
+        at_venue(crash.order(), filled=Decimal("0.010"), status="FILLED"), told, part("T2", "0.006")
+    )
+    assert finding.halt == ""
+    assert crash.context.ledger.position("S-001", BTC).quantity == Decimal("0.010")

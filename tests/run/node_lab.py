@@ -32,7 +32,6 @@ from tests.rehearsal_thread import RunningRehearsal, serve_in_thread
 from tests.run.desk_lab import CHECKOUT, ENVIRONMENT, Outcome
 
 BTC = "BTCUSDT-PERP.BINANCE"
-SPOT = "BTCUSDT.BINANCE"
 MINUTE_NS = 60_000_000_000
 HISTORY = 900
 _STEP_NS = MINUTE_NS // 6
@@ -229,7 +228,8 @@ class NodeLab:
     def play(self, until: Callable[[Any], bool] | None = None) -> None:
         """Let the market go on, once somebody listens: what it tells now cannot be asked for."""
         limit = time.monotonic() + LIMIT_S
-        while not self.running.call(lambda r: r.exchange.hub.wanted("btcusdt@kline_1m")):
+        stream = f"{self.spec.raw_symbol.lower()}@kline_1m"
+        while not self.running.call(lambda r: r.exchange.hub.wanted(stream)):
             assert time.monotonic() < limit, "nobody has subscribed to bars"
             time.sleep(0.05)
         self.go_on(until)
@@ -299,7 +299,7 @@ class NodeLab:
 
 @contextmanager
 def node_lab(
-    folder: Path, funding: Mapping[int, str] | None = None, **settings: Any
+    folder: Path, funding: Mapping[int, str] | None = None, base: str = "BTC", **settings: Any
 ) -> Iterator[NodeLab]:
     """Give a lab while the block runs.
 
@@ -307,12 +307,15 @@ def node_lab(
     ----------
     funding
         Rates by the number of the played bar at whose close they are settled.
+    base
+        What is traded on spot.
     settings
         Of the rehearsal.
     """
     frame = minute_bars(HISTORY + 3_000)
     spot = settings.get("product") == "spot"
-    spec = msgspec.structs.replace(SPEC, id=SPOT, kind="spot") if spot else SPEC
+    pair = msgspec.structs.replace(SPEC, id=f"{base}USDT.BINANCE", base=base, kind="spot")
+    spec = pair if spot else SPEC
     # The engine's objects that other tests left may not be dropped by the rehearsal's thread.
     gc.collect()
     collects = gc.isenabled()

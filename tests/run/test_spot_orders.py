@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -60,15 +60,15 @@ def resting(lab: NodeLab) -> list[tuple[str, str, Decimal]]:
     )
 
 
-def books(lab: NodeLab) -> dict[str, Decimal]:
+def books(lab: NodeLab, began: Mapping[str, str] = BEGAN) -> dict[str, Decimal]:
     """Return what the journals of all runs come to, exactly, from what the account began with."""
-    held = {coin: Decimal(amount) for coin, amount in BEGAN.items()}
+    held, coin = {name: Decimal(amount) for name, amount in began.items()}, lab.spec.base
     for folder in (lab.folder / "runs").iterdir():
         for record in read(folder, Wanted(kinds=(Filled.kind,))):
             fill = record.body
             assert isinstance(fill, Filled)
             price, is_buy = Decimal(repr(fill.price)), fill.side == "BUY"
-            held["BTC"] += (fill.quantity if is_buy else -fill.quantity) - fill.base_fee
+            held[coin] += (fill.quantity if is_buy else -fill.quantity) - fill.base_fee
             value = fill.quantity * price
             held["USDT"] += -value if is_buy else value - Decimal(repr(fill.fee))
     return held

@@ -8,8 +8,10 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from aitb_nautilus.rehearsal.orders import BUY, Order
 from aitb_nautilus.rehearsal.symbols import Rules
 
-__all__ = ["SpotAccount"]
+__all__ = ["BNB", "SpotAccount"]
 
+BNB = "BNB"
+_WITH_BNB = Decimal("0.75")
 _UNIT = Decimal("0.00000001")
 
 
@@ -20,10 +22,13 @@ class SpotAccount:
     ----------
     balances
         What it holds at the start, by asset.
+    pays_with_bnb
+        Whether fees are paid with BNB as long as it holds enough.
     """
 
-    def __init__(self, balances: dict[str, Decimal]) -> None:
+    def __init__(self, balances: dict[str, Decimal], *, pays_with_bnb: bool = False) -> None:
         self.holds = dict(balances)
+        self._pays_with_bnb = pays_with_bnb
 
     def locked(self, asset: str, orders: Iterable[tuple[Rules, Order]]) -> Decimal:
         """Return what open orders bind of an asset: quote for buys, base for sales."""
@@ -37,19 +42,36 @@ class SpotAccount:
         return total
 
     def book_fill(
-        self, rules: Rules, side: str, price: int, quantity: int, *, maker: bool
+        self,
+        rules: Rules,
+        side: str,
+        price: int,
+        quantity: int,
+        *,
+        maker: bool,
+        bnb: Decimal | None = None,
     ) -> tuple[Decimal, str]:
         """Book a trade; return commission and the asset it was paid in.
 
+        Parameters
+        ----------
+        bnb
+            Price of BNB in the pair's quote currency; None: it is not known.
+
         References
         ----------
-        Binance, Spot, Commission FAQ: the fee is taken from what is received.
+        Binance, Spot, Commission FAQ: the fee is taken from what is received, or is paid with BNB
+        at a discount of a quarter while the account holds enough of it.
         """
         size, value = rules.size(quantity), rules.price(price) * rules.size(quantity)
         fee = rules.maker_fee if maker else rules.taker_fee
         base, quote = rules.spec.base, rules.spec.quote
         received, asset = (size, base) if side == BUY else (value, quote)
         commission = (received * fee).quantize(_UNIT, rounding=ROUND_HALF_EVEN)
+        if self._pays_with_bnb and bnb:
+            paid = (value * fee * _WITH_BNB / bnb).quantize(_UNIT, rounding=ROUND_HALF_EVEN)
+            if paid <= self.holds.get(BNB, Decimal(0)):
+                commission, asset = paid, BNB
         self._add(base, size if side == BUY else -size)
         self._add(quote, -value if side == BUY else value)
         self._add(asset, -commission)

@@ -23,6 +23,7 @@ from aitb_nautilus.rehearsal.public_routes import (
     server_time,
 )
 from aitb_nautilus.rehearsal.request_params import Params
+from aitb_nautilus.rehearsal.spot.account import BNB
 from aitb_nautilus.rehearsal.spot.listing import listing
 from aitb_nautilus.rehearsal.spot.venue import SpotVenue
 
@@ -94,6 +95,11 @@ def price_ticker(exchange: Exchange[SpotVenue], params: Params) -> Any:
             "price": market.rules.price_text(market.last_price or 0),
         }
 
+    asked = params.get("symbol") or ""
+    if asked.startswith(BNB) and asked not in exchange.venue.markets:
+        bnb = exchange.venue.bnb_price(asked.removeprefix(BNB))
+        if bnb is not None:
+            return {"symbol": asked, "price": f"{bnb:f}"}
     return one_or_all(exchange, params, one)
 
 

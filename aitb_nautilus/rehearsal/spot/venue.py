@@ -14,7 +14,7 @@ from aitb_nautilus.rehearsal.feed import Event, FundingSettled, Trade
 from aitb_nautilus.rehearsal.hub import Hub
 from aitb_nautilus.rehearsal.market import Market
 from aitb_nautilus.rehearsal.orders import BUY, Fill, Order
-from aitb_nautilus.rehearsal.spot.account import SpotAccount
+from aitb_nautilus.rehearsal.spot.account import BNB, SpotAccount
 from aitb_nautilus.rehearsal.spot.entry import STOPS, read_spot_order, rejected
 from aitb_nautilus.rehearsal.spot.messages import SPOT
 from aitb_nautilus.rehearsal.spot.reports import (
@@ -40,11 +40,17 @@ class SpotVenue(Venue):
         Where the public streams go.
     account
         The account that trades.
+    bnb_price
+        Of BNB in quote currency, for fees that are paid with it where its pair is not traded here;
+        None: it is not known.
     """
 
-    def __init__(self, clock: Clock, hub: Hub, account: SpotAccount) -> None:
+    def __init__(
+        self, clock: Clock, hub: Hub, account: SpotAccount, bnb_price: Decimal | None = None
+    ) -> None:
         super().__init__(clock, hub, SPOT)
         self.account = account
+        self._bnb_price = bnb_price
         self._waiting: dict[int, Order] = {}
         self._woken: set[int] = set()
         self.on_event = self._wake
@@ -72,6 +78,13 @@ class SpotVenue(Venue):
             symbol: str(self.wallet().get(market.rules.spec.base, Decimal(0)))
             for symbol, market in self.markets.items()
         }
+
+    def bnb_price(self, quote: str) -> Decimal | None:
+        """Return the last price of BNB, or the one that was given if the pair is not traded."""
+        market = self.markets.get(f"{BNB}{quote}")
+        if market is None:
+            return self._bnb_price
+        return None if market.last_price is None else market.rules.price(market.last_price)
 
     def wallet(self) -> dict[str, Decimal]:
         """Return what is held of each asset, locked or not."""
@@ -143,7 +156,9 @@ class SpotVenue(Venue):
 
     def _pay(self, order: Order, price: int, quantity: int, *, maker: bool) -> Paid:
         rules = self.markets[order.symbol].rules
-        commission, asset = self.account.book_fill(rules, order.side, price, quantity, maker=maker)
+        commission, asset = self.account.book_fill(
+            rules, order.side, price, quantity, maker=maker, bnb=self.bnb_price(rules.spec.quote)
+        )
         return Paid(money(commission), asset, "0")
 
     def _tell(self, order: Order, execution: str, fill: Fill | None = None) -> None:
