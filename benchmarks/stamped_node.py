@@ -27,6 +27,7 @@ from aitb_nautilus.run.keep_warm import KeepWarm
 stamps: list[tuple[str, str, int, bool]] = []
 """What happened, the instrument, when, and whether an order opens."""
 canonical, submit = BarGate._canonical, EnginePort.submit
+_AGAIN_NS = 50_000_000
 
 
 def came(self: BarGate, bar: Any, name: str, *, is_open: bool) -> BarClosed:
@@ -42,9 +43,9 @@ def submitted(self: EnginePort, terms: OrderTerms) -> None:
     submit(self, terms)
 
 
-def begun(self: KeepWarm) -> None:
-    """Rehearse from now on."""
-    self._begin(None)
+def waited(self: KeepWarm, now: int) -> None:
+    """Look again in a moment whether the node is warm: no minute of its own clock says it."""
+    self.clock.set_time_alert_ns(f"again-{now}", now + _AGAIN_NS, callback=self._begin)
 
 
 def due(self: KeepWarm, _: int) -> bool:
@@ -53,7 +54,7 @@ def due(self: KeepWarm, _: int) -> bool:
 
 
 if __name__ == "__main__":
-    KeepWarm.on_start = begun  # type: ignore[method-assign]
+    KeepWarm._wait = waited  # type: ignore[method-assign]
     KeepWarm._is_due = due  # type: ignore[method-assign]
     BarGate._canonical = came  # type: ignore[method-assign]
     EnginePort.submit = submitted  # type: ignore[method-assign]
