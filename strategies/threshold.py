@@ -227,6 +227,8 @@ class Threshold(GuardedStrategy):
         if price is None:
             return ZERO
         market = self._markets[intent.instrument_id]
+        if not market.sizer.weighs_edge:
+            return market.sizer.quantity(self.view.equity(), price)
         is_long = intent.side == "BUY"
         edge = Edge.of(market.last, market.exits.payoff(price), is_long=is_long)
         return market.sizer.quantity(self.view.equity(), price, edge)

@@ -14,7 +14,7 @@ from aitb_nautilus.risk.guard import Guard
 from aitb_nautilus.risk.order_port import OrderTerms
 from aitb_nautilus.risk.price_grid import on_grid
 from aitb_nautilus.risk.silence import check_may_send
-from aitb_nautilus.risk.translate import build_order, price_of
+from aitb_nautilus.risk.translate import Tradable, build_order, price_of
 
 __all__ = ["EnginePort"]
 
@@ -49,7 +49,8 @@ class EnginePort:
         self._guard = guard
         self._tell = tell
         self._tagged = tagged
-        self._known: dict[str, Any] = {}
+        self._known: dict[str, Tradable] = {}
+        self._factory: Any = None
 
     def knows(self, client_order_id: str) -> bool:
         """Return whether the engine's cache holds an order of that id."""
@@ -57,16 +58,19 @@ class EnginePort:
 
     def on_grid(self, instrument_id: str, price: float, *, up: bool) -> float:
         """Return a price on the instrument's grid, rounded up or down."""
-        return on_grid(price, self._instrument(instrument_id).price_increment.as_decimal(), up=up)
+        instrument = self._tradable(instrument_id).instrument
+        return on_grid(price, instrument.price_increment.as_decimal(), up=up)
 
     def submit(self, terms: OrderTerms) -> None:
         """Build the engine's order and send it, past the guarded override."""
         check_may_send(self._guard, f"order {terms.client_order_id}")
-        strategy = self._strategy
-        instrument = self._instrument(terms.instrument_id)
+        if self._factory is None:
+            self._factory = self._strategy.order_factory
         tagged = terms.instrument_id.rpartition(".")[2] in self._tagged
-        order = build_order(strategy.order_factory, instrument, terms, tagged=tagged)
-        Strategy.submit_order(strategy, order)
+        order = build_order(
+            self._factory, self._tradable(terms.instrument_id), terms, tagged=tagged
+        )
+        Strategy.submit_order(self._strategy, order)
 
     def modify(
         self,
@@ -86,8 +90,8 @@ class EnginePort:
         known = self._strategy.cache.order(ClientOrderId(client_order_id))
         if known is None:
             return  # It ended before the engine connected, and is being asked for.
-        instrument = self._instrument(instrument_id)
-        precision = instrument.size_precision
+        tradable = self._tradable(instrument_id)
+        instrument, precision = tradable.instrument, tradable.size_precision
         new_quantity = None if quantity is None else Quantity.from_decimal_dp(quantity, precision)
         new_price, new_trigger = _price(instrument, price), _price(instrument, trigger_price)
         if (
@@ -135,19 +139,19 @@ class EnginePort:
         check_may_send(self._guard, "a command of the strategy's own")
         call()
 
-    def _instrument(self, instrument_id: str) -> Any:
+    def _tradable(self, instrument_id: str) -> Tradable:
         """Return an instrument as the engine knows it, with the decimals that it wants.
 
         A venue that steps by 0.00001 may be written as ``0.000010`` in the config, for the sake of
         its data; the engine denies an order, exits among them, with one decimal too many.
         """
-        known = self._known.get(instrument_id)
-        if known is None:
+        tradable = self._known.get(instrument_id)
+        if tradable is None:
             known = self._strategy.cache.instrument(InstrumentId.from_str(instrument_id))
             if known is None:
-                return self._instruments[instrument_id]
-            self._known[instrument_id] = known
-        return known
+                return Tradable(self._instruments[instrument_id])
+            tradable = self._known[instrument_id] = Tradable(known)
+        return tradable
 
     def now(self) -> int:
         """Return the engine's time."""

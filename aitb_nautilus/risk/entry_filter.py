@@ -135,6 +135,8 @@ class EntryFilter:
 
     def passes(self, *, is_long: bool) -> bool:
         """Return whether a position on that side may be opened after the last bar."""
+        if self._engine is None:
+            return True
         return self._values is not None and all(
             one.passes(value, is_long=is_long)
             for one, value in zip(self._filters, self._values, strict=True)

@@ -318,7 +318,8 @@ class Journal:
         except BaseException:
             self._waiting = waiting
             raise
-        self._missing = Missing()
+        if self._missing.count or self._missing.why:
+            self._missing = Missing()
         if self._follower is not None:
             self._follower.soon()
         if self._tell is not None:

@@ -113,6 +113,11 @@ class Sizer:
     parity
         The desk's risk parity, which has this strategy and instrument among its legs; needed for
         `RiskParitySizing`.
+
+    Attributes
+    ----------
+    weighs_edge
+        Whether what is known of an entry changes its size.
     """
 
     def __init__(
@@ -123,6 +128,7 @@ class Sizer:
         parity: RiskParity | None = None,
     ) -> None:
         self._sizing = sizing
+        self.weighs_edge = isinstance(sizing, FractionalKelly)
         self._trades = trades
         self._parity = parity
         self._instrument_id = ""

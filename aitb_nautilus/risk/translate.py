@@ -39,6 +39,7 @@ from aitb_nautilus.risk.order_port import OrderTerms
 from aitb_nautilus.risk.permits import Permit
 
 __all__ = [
+    "Tradable",
     "bar_fact",
     "build_order",
     "fee_fact",
@@ -56,6 +57,7 @@ _PURPOSE_OF_TAG = {"ENTRY": "entry", "STOP_LOSS": "exit:stop", "TAKE_PROFIT": "e
 """What the engine's own brackets call their orders."""
 
 _REDUCES = "reduces"
+_SIDES = {"BUY": OrderSide.BUY, "SELL": OrderSide.SELL}
 _STATUS_AFTER: dict[str, OrderStatus | None] = {
     "OrderDenied": "DENIED",
     "OrderRejected": "REJECTED",
@@ -218,28 +220,49 @@ def terms_of(order: Any) -> OrderTerms:
     )
 
 
-def build_order(factory: Any, instrument: Any, terms: OrderTerms, *, tagged: bool = False) -> Any:
+class Tradable:
+    """An instrument of the engine, and what of it every order says; asked of it once.
+
+    Parameters
+    ----------
+    instrument
+        The engine's.
+    """
+
+    __slots__ = ("id", "instrument", "size_precision")
+
+    def __init__(self, instrument: Any) -> None:
+        self.instrument = instrument
+        self.id = instrument.id
+        self.size_precision = instrument.size_precision
+
+
+def build_order(
+    factory: Any, tradable: Tradable, terms: OrderTerms, *, tagged: bool = False
+) -> Any:
     """Return the engine's order with these terms.
 
     Parameters
     ----------
+    factory
+        The strategy's, of the engine.
     tagged
         Whether that the order only reduces stands in a tag: a spot market knows no reduce-only,
         since nothing can be sold there that is not held, and the engine denies it.
     """
     common = {
-        "instrument_id": instrument.id,
-        "order_side": OrderSide.BUY if terms.side == "BUY" else OrderSide.SELL,
-        "quantity": Quantity.from_decimal_dp(terms.quantity, instrument.size_precision),
+        "instrument_id": tradable.id,
+        "order_side": _SIDES[terms.side],
+        "quantity": Quantity.from_decimal_dp(terms.quantity, tradable.size_precision),
         "reduce_only": terms.reduce_only and not tagged,
         "tags": [terms.purpose, _REDUCES] if terms.reduce_only and tagged else [terms.purpose],
         "client_order_id": ClientOrderId(terms.client_order_id),
     }
     if terms.price is not None:
-        common["price"] = instrument.make_price(terms.price)
+        common["price"] = tradable.instrument.make_price(terms.price)
         common["post_only"] = terms.post_only
     if terms.trigger_price is not None:
-        common["trigger_price"] = instrument.make_price(terms.trigger_price)
+        common["trigger_price"] = tradable.instrument.make_price(terms.trigger_price)
     return getattr(factory, terms.kind.lower())(**common)
 
 

@@ -243,11 +243,11 @@ class BarGate(GuardedActor):
             return
         if not self.is_warm:
             # As a whole: the order of the past is no matter of whose history answers first.
-            self._tell_past(self._ready(whole=True))
+            self._tell_past(self._whole())
             if not self._inquiries and self._order.hole(self.now(), self._start_wait_ns) is None:
                 self._become_warm()
             return
-        for bar in self._ready():
+        while not self.run_state.stop_reason and (bar := self._order.next()) is not None:
             self._tell_one(bar)
 
     def _tell_past(self, bars: Iterator[BarClosed]) -> None:
@@ -259,9 +259,9 @@ class BarGate(GuardedActor):
             self._enough.take(bar.instrument_id)
             yield bar
 
-    def _ready(self, *, whole: bool = False) -> Iterator[BarClosed]:
+    def _whole(self) -> Iterator[BarClosed]:
         while not self.run_state.stop_reason:
-            bar = self._order.next(whole=whole)
+            bar = self._order.next(whole=True)
             if bar is None:
                 return
             yield bar

@@ -24,6 +24,7 @@ from nautilus_trader.model import (
 from aitb_nautilus.messages import BarClosed, FundingRate, OrderKind
 from aitb_nautilus.risk.order_port import OrderTerms
 from aitb_nautilus.risk.translate import (
+    Tradable,
     bar_fact,
     build_order,
     funding_fact,
@@ -51,7 +52,7 @@ def built(kind: OrderKind = "LIMIT", **changes: Any) -> Any:
         "quantity": Decimal("0.012"),
     }
     instrument = make_context().instruments[BTC]
-    return build_order(factory(), instrument, OrderTerms(**(terms | changes)))
+    return build_order(factory(), Tradable(instrument), OrderTerms(**(terms | changes)))
 
 
 @given(st.integers(1, 10**9), st.integers(1, 10**9))
