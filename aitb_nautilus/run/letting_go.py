@@ -1,7 +1,7 @@
 """What a node lets go of while it runs: garbage, and what has ended in the engine.
 
 The engine keeps every order, every turn of a position and every word on an account for as long as
-it runs, 6 kB an order. Our ledger remembers what an order came to in 1.3 kB, and nothing of ours
+it runs, 6 kB an order. Our ledger remembers what an order came to in 0.9 kB, and nothing of ours
 asks the engine for an order that has ended long ago: recovery has its answers within minutes.
 """
 
