@@ -27,7 +27,7 @@ quickstart: venv ## simulate a market, train a model, back-test it, point to the
 WORKERS := $(shell $(PYTHON) -c 'import os; print(min(os.cpu_count() + 1, 5))')
 
 test: venv ## run the tests; those that need recorded data are skipped, visibly, without it
-	@$(BIN)/python -m pytest -n $(WORKERS) -m "not long"
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not long"
 
 test-long: venv ## run the tests that take minutes: every fault of an exchange on a live node, a soak
 	@$(BIN)/python -m pytest -n 2 -m long

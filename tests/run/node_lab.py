@@ -37,8 +37,8 @@ HISTORY = 900
 _STEP_NS = MINUTE_NS // 6
 LIMIT_S = 120.0
 """So long is waited for what would come in a moment on a quiet machine."""
-_FROM_S, _UNTIL_S = 10.0, 45.0
-"""Seconds of a minute at which a lab begins."""
+_FROM_S, _UNTIL_S = 2.0, 45.0
+"""Seconds of a minute at which a lab begins: a node awaits a bar that has just closed for two."""
 
 
 def minute_bars(count: int, seed: int = 7, step: float = 20.0) -> BarFrame:

@@ -114,9 +114,11 @@ def comes_out_again(lab: NodeLab) -> None:
 
 def is_true_soon(look: Any) -> bool:
     until = time.monotonic() + ANSWER_S
-    while not look() and time.monotonic() < until:
-        time.sleep(0.1)
-    return bool(look())
+    while not look():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def test_node_goes_on_with_position_and_resting_exits(lab: NodeLab) -> None:

@@ -170,9 +170,12 @@ def test_order_of_the_cache_that_no_journal_knows_never_reaches_the_engine(
 
 def test_cache_that_cannot_be_read_is_emptied(lab: NodeLab, redis_server: RedisServer) -> None:
     config = config_of(lab, redis_server)
-    killed(lab, traded(lab, "live", config, *LIVE))
+    node = traded(lab, "live", config, *LIVE)
     client = redis_server.client()
-    (key,) = client.keys("trader-AITB-001:*:positions:*")
+    pattern = "trader-AITB-001:*:positions:*"
+    assert alone.is_true_soon(lambda: client.keys(pattern))
+    killed(lab, node)
+    (key,) = client.keys(pattern)
     client.rpush(key, "no JSON")
     node = lab.start("live", config, *LIVE, secret=SECRET)
     node.wait_for("recovered in")
