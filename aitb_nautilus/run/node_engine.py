@@ -49,6 +49,12 @@ __all__ = ["BuiltNode", "build_node"]
 
 _CACHED = 50
 """Ticks, prices and bars of each instrument that the engine keeps: the last one is looked at."""
+_TERSE = dict.fromkeys(
+    ("nautilus_trading::strategy", "nautilus_execution::engine", "nautilus_portfolio::portfolio"),
+    "WARN",
+)
+"""Who says a dozen lines of every order, four of them before it has left: to write one, and to wake
+the thread that takes it, is on the order's way. The journal says all of it."""
 _SURELY_OLD_MS = 6_000
 """Most venues refuse a command that is older than five seconds."""
 
@@ -243,7 +249,7 @@ def _logging(folder: Path | None) -> LoggerConfig:
         stdout_level=LogLevel.OFF,
         fileout_level=LogLevel.INFO,
         print_config=False,
-        component_levels=QUIET,
+        component_levels=QUIET | _TERSE,
         file_config=FileWriterConfig(str(folder), LOG_STEM, "json"),
     )
 

@@ -185,6 +185,16 @@ def test_equity_is_that_of_the_account_and_not_of_the_config(traded: Traded) -> 
     assert "fills and fees are the venue's" in " ".join(traded.outcome.record.honesty)
 
 
+def test_engine_writes_no_line_while_an_order_leaves(traded: Traded) -> None:
+    log = (traded.outcome.folder / "engine.jsonl").read_text().splitlines()
+    usual = [line for line in log if '"level":"INFO"' in line]
+    assert any("Subscribed" in line for line in usual)
+    # Each of these would stand in the order's way, and the journal says all of it.
+    for words in ("OrderInitialized", "SubmitOrder", "Submit MarketOrder", "OrderSubmitted"):
+        assert not any(words in line for line in usual)
+    assert traded.outcome.fills
+
+
 def test_secret_stands_in_no_file_of_the_run(traded: Traded) -> None:
     for path in traded.outcome.folder.iterdir():
         assert SECRET.encode() not in path.read_bytes(), path.name
