@@ -1,8 +1,9 @@
 """Cross of two exponential moving averages: the baseline that needs no model.
 
 Long while the fast average is above the slow one, short (or flat) while it is below. A position is
-opened on the bar that crosses, and closed by the opposite cross or by one of the exits. It is here
-to exercise every part of the engine and to be beaten, not to earn.
+opened on the bar that crosses, and closed by the opposite cross or by one of the exits. While an
+entry is on its way nothing else is opened; one that fills when the averages have crossed back is
+closed again. It is here to exercise every part of the engine and to be beaten, not to earn.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import msgspec
 from aitb_nautilus.market.bars import Interval
 from aitb_nautilus.messages import (
     BarClosed,
+    CancelIntent,
     CloseIntent,
     Fill,
     Intent,
@@ -167,16 +169,20 @@ class EmaCross(GuardedStrategy):
         market.exits.measure(bar)
         cross = market.crossed(bar.close)
         held = self.view.quantity(bar.instrument_id)
+        if not held and self._entering(bar.instrument_id):
+            return ()
         turned = bool(cross) and (held > 0) != (cross > 0)
         if held and not (turned and self.settings.exits.signal):
             return market.exits.on_bar(bar)
         return self._turn(bar, market, cross) if cross else ()
 
     def decide_on_fill(self, fill: Fill) -> Iterable[Intent]:
-        """Place or cancel exits."""
+        """Place or cancel exits; leave what has filled too late."""
         market = self._markets[fill.instrument_id]
         market.sizer.hear_fill(fill, self.view.position(fill.instrument_id))
-        return market.exits.on_fill(fill)
+        yield from market.exits.on_fill(fill)
+        if self._has_crossed_back(fill, market):
+            yield CloseIntent(instrument_id=fill.instrument_id)
 
     def decide_on_order(self, order: Order, update: OrderUpdate) -> Iterable[Intent]:
         """Close at the market if the venue refused a stop; else keep the exits fitting."""
@@ -192,6 +198,8 @@ class EmaCross(GuardedStrategy):
 
     def _turn(self, bar: BarClosed, market: _Market, cross: int) -> Iterator[Intent]:
         if self.view.quantity(bar.instrument_id):
+            for order in self._entering(bar.instrument_id):
+                yield CancelIntent(client_order_id=order.client_order_id)
             yield from market.exits.cancel_all()
             yield CloseIntent(instrument_id=bar.instrument_id)
         wanted = self.settings.direction in ("both", "long" if cross > 0 else "short")
@@ -201,3 +209,14 @@ class EmaCross(GuardedStrategy):
             # Trades that lost on the whole are worth nothing: no wish, and nothing to refuse.
             if not isinstance(self.settings.sizing, FractionalKelly) or self.size(entry):
                 yield entry
+
+    def _entering(self, instrument_id: str) -> list[Order]:
+        """Return the entries that are on their way."""
+        return [o for o in self.view.open_orders(instrument_id) if not o.is_exit]
+
+    def _has_crossed_back(self, fill: Fill, market: _Market) -> bool:
+        """Return whether a fill has opened what the averages want no more."""
+        held = self.view.quantity(fill.instrument_id)
+        opened = bool(held) and (held > 0) == (fill.side == "BUY")
+        wanted = market.above is None or (held > 0) == market.above
+        return opened and not wanted and self.settings.exits.signal

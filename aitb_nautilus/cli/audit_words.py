@@ -10,6 +10,7 @@ from aitb_nautilus.risk.journal_records import (
     Body,
     Closed,
     Decided,
+    Dusted,
     Filled,
     Found,
     Gap,
@@ -56,6 +57,8 @@ def spell_record(body: Body) -> str:  # noqa: PLR0911, PLR0912 - one line a kind
                 f"{body.side} {body.quantity} at {_number(body.price)}, fee {_number(body.fee)}"
                 f"{leaves}"
             )
+        case Dusted():
+            return f"{body.quantity} given up as dust{_tail(body.why)}"
         case Halted():
             flat = ", to be flat" if body.flatten else ""
             return f"{_of(body)}{body.state}{flat} by {body.who}{_tail(body.reason)}"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
+from decimal import Decimal
 from typing import Any
 
+from aitb_nautilus.rehearsal.average import AveragePrice
 from aitb_nautilus.rehearsal.candles import Candle, Candles
 from aitb_nautilus.rehearsal.clock import MS, Clock
 from aitb_nautilus.rehearsal.feed import (
@@ -53,11 +55,19 @@ class Market:
         """Number of the book's last change."""
         self.trade_id = 0
         self.trades: deque[tuple[int, Trade]] = deque(maxlen=_KEPT_TRADES)
+        self._average = AveragePrice()
         self.settlements: deque[dict[str, Any]] = deque(maxlen=_KEPT_SETTLEMENTS)
 
     def now_ms(self) -> int:
         """Return the exchange's time, ms."""
         return self._clock.now_ns() // MS
+
+    def average_price(self) -> Decimal | None:
+        """Return the average of the last minutes in price units, or the last price."""
+        average = self._average.at(self.now_ms())
+        if average is None and self.last_price is not None:
+            return Decimal(self.last_price)
+        return average
 
     def next_funding(self) -> tuple[int, str]:
         """Return time, ms, and rate of the next settlement; Binance's grid where none is known."""
@@ -122,6 +132,7 @@ class Market:
     def _trade(self, trade: Trade) -> None:
         number = self.next_trade_id()
         self.trades.append((number, trade))
+        self._average.add(trade.ts_ns // MS, trade.price, trade.quantity)
         self.last_price = trade.price
         if not self.mark_is_fed:
             self.mark_price = trade.price

@@ -32,6 +32,7 @@ from aitb_nautilus.risk.decision import Decision
 from aitb_nautilus.risk.decision_ids import Fact
 from aitb_nautilus.risk.departures import Departures
 from aitb_nautilus.risk.flatten import Enforcement
+from aitb_nautilus.risk.giving_up import GivingUp
 from aitb_nautilus.risk.order_port import OrderPort, OrderTerms
 from aitb_nautilus.risk.permits import Permit
 from aitb_nautilus.risk.port_calls import PortCalls
@@ -106,6 +107,7 @@ class Answers:
         self._sender = OrderSender(context, self._id, self._port, lambda: self.now, self.calls)
         self._departures = Departures(context, self._id, port, lambda: self.now, self.calls)
         self._enforcement = Enforcement(context.ledger, context.guard.states, self._id)
+        self._giving_up = GivingUp(context, self._id, self._sender.cancel)
         self._strangers: set[str] = set()
         self._fact: Fact = None
         self._decided: Fact = None
@@ -262,6 +264,7 @@ class Answers:
         self.calls.answer(partial(self._answer_update, order, update))
 
     def _answer_update(self, order: Order, update: OrderUpdate) -> None:
+        self._giving_up.hear(order, update)
         self._answer(update, self._decider.decide_on_order(order, update))
         self._go_on(order.instrument_id)
 
@@ -308,7 +311,9 @@ class Answers:
                 if intent.quantity is None:
                     sized = replace(intent, quantity=self._decider.size(intent))
                 return self._sender.submit(sized, intent, self._fact)
-            case CloseIntent():
+            case CloseIntent(instrument_id=instrument_id):
+                if self._giving_up.instead_of_close(instrument_id, self.now):
+                    return None
                 return self._sender.close(intent, self._fact)
             case CancelIntent():
                 self._sender.cancel(intent)

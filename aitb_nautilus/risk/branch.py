@@ -20,6 +20,7 @@ from aitb_nautilus.messages import (
 )
 from aitb_nautilus.risk.book import ZERO, Order
 from aitb_nautilus.risk.decision import Decision, LotRules
+from aitb_nautilus.risk.dust import GivenUp
 from aitb_nautilus.risk.guard import Guard
 from aitb_nautilus.risk.journal_carried import Account, Carried, begin_with
 from aitb_nautilus.risk.journal_rebuild import unknown_update
@@ -67,7 +68,9 @@ class Branch:
         memory.bring_back([MemoryRow(*one, 0) for one in remembered])
         memory.begin()
 
-    def take(self, step: Carried | Account | Adopted | Lost | Withdrawal | Resume) -> None:
+    def take(
+        self, step: Carried | Account | Adopted | Lost | Withdrawal | GivenUp | Resume
+    ) -> None:
         """Take a step that is the same in every course."""
         match step:
             case Carried() | Account():
@@ -79,6 +82,8 @@ class Branch:
             case Withdrawal(client_order_id=name):
                 if name in self.ledger.orders:
                     self.ledger.withdraw_order(name)
+            case GivenUp():
+                self.ledger.give_up(step.strategy_id, step.instrument_id, step.ts, step.why)
             case Resume():
                 self.guard.resume(step)
 

@@ -14,6 +14,7 @@ from typing import Protocol
 from aitb_nautilus.messages import BarClosed, Fill, Intent, OrderUpdate
 from aitb_nautilus.risk.book import ZERO, Order
 from aitb_nautilus.risk.decision import Decision
+from aitb_nautilus.risk.dust import GivenUp
 from aitb_nautilus.risk.firewall import Unexplained
 from aitb_nautilus.risk.firewall_file import Answer
 from aitb_nautilus.risk.guard import Guard
@@ -24,6 +25,7 @@ from aitb_nautilus.risk.journal_records import (
     Action,
     Body,
     Decided,
+    Dusted,
     Filled,
     Found,
     Halted,
@@ -245,6 +247,11 @@ class Chronicle:
         leaves = None if order is None else order.leaves
         body = Filled.of(fill, leaves, self._ledger.heard)
         self._append(body, fill.ts, fill.strategy_id, fill.instrument_id, fill.client_order_id)
+
+    def gave_up(self, rest: GivenUp) -> None:
+        """Write that what was held became dust; the ledger has made it so already."""
+        body = Dusted(quantity=rest.quantity, why=rest.why, heard=self._ledger.heard)
+        self._append(body, rest.ts, rest.strategy_id, rest.instrument_id, "")
 
     def commanded(self, verb: Verb, scope: StateScope, who: str, reason: str, ts: int) -> str:
         """Write that a person wishes something, before it is obeyed; return why that failed."""

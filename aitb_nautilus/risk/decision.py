@@ -24,12 +24,16 @@ class LotRules(msgspec.Struct, frozen=True):
         Smallest value of an opening order, quote currency.
     long_only
         Whether only what is held can be sold, as on a spot market.
+    cost_frac
+        What a buy may cost beyond the price at which it is judged, as a fraction of that: its fee,
+        and what the price may be dearer. Asked on a spot market alone.
     """
 
     lot: Decimal
     min_quantity: Decimal = ZERO
     min_notional: float = 0.0
     long_only: bool = False
+    cost_frac: float = 0.0
 
     def is_too_small(self, quantity: Decimal, price: float) -> bool:
         """Return whether a venue takes no order for so little, at a price in quote currency."""

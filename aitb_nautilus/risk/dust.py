@@ -23,11 +23,21 @@ class Split(NamedTuple):
 
 
 class GivenUp(NamedTuple):
-    """A rest that a venue takes no order for; it is dust since `ts`, ns UTC."""
+    """A rest that a venue takes no order for; it is dust since `ts`, ns UTC.
+
+    Attributes
+    ----------
+    quantity
+        What could be sold of it before, base currency.
+    why
+        In one line.
+    """
 
     strategy_id: str
     instrument_id: str
     ts: int
+    quantity: Decimal
+    why: str
 
 
 class Dust:

@@ -27,6 +27,7 @@ from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.limit_memory import MEMORY, LimitMemory
 from aitb_nautilus.risk.limit_rule import PASS, Limit, Proposal, Verdict
 from aitb_nautilus.risk.permits import Permits
+from aitb_nautilus.risk.spot_cash import SpotCash
 from aitb_nautilus.risk.trading_states import TRADER, Halt, Resume, TradingStates
 from aitb_nautilus.risk.warming import WARM_UP
 from aitb_nautilus.risk.wishes import (
@@ -40,7 +41,8 @@ from aitb_nautilus.risk.wishes import (
 
 __all__ = ["Decision", "Guard", "Halt", "LotRules"]
 
-type _Asked = tuple[dict[Callable[[Proposal, Ledger], Verdict], Limit], list[Limit]]
+type _Check = Callable[[Proposal, Ledger], Verdict]
+type _Asked = tuple[dict[_Check, Limit | SpotCash], list[Limit]]
 
 _REFUSALS_KEPT = 10_000
 """A strategy that is refused at every bar of a long run must not fill the memory."""
@@ -364,7 +366,10 @@ class Guard:
         key = (strategy_id, instrument_id)
         limits = [one for one in self.limits if one.scope.covers(*key)]
         counting = [one for one in limits if one.counts]
-        asked = self._asked[key] = {one.check: one for one in limits}, counting
+        every: list[Limit | SpotCash] = [*limits]
+        if self.lots[instrument_id].long_only:
+            every.append(SpotCash(self.lots))
+        asked = self._asked[key] = {one.check: one for one in every}, counting
         return asked
 
     def _record(self, decision: Decision) -> None:

@@ -21,6 +21,7 @@ from aitb_nautilus.risk.journal_records import (
     Acknowledged,
     Answer,
     Decided,
+    Dusted,
     Filled,
     Intended,
     Sent,
@@ -30,7 +31,8 @@ from aitb_nautilus.risk.ledger import Ledger
 __all__ = ["Rebuilding", "rebuild", "unknown_update"]
 
 _KINDS = tuple(
-    type_.kind for type_ in (Carried, Account, Intended, Decided, Sent, Acknowledged, Filled)
+    type_.kind
+    for type_ in (Carried, Account, Intended, Decided, Sent, Acknowledged, Filled, Dusted)
 )
 _STATUS_OF: dict[Answer, OrderStatus | None] = {
     "accepted": "ACCEPTED",
@@ -76,7 +78,7 @@ class Rebuilding:
         self._late: dict[str, int] = {}
         self._reduces = False
 
-    def take(self, record: Record) -> None:
+    def take(self, record: Record) -> None:  # noqa: PLR0912 - one case a kind
         """Take the next record; kinds that say nothing of orders are passed over."""
         ledger, name = self.ledger, record.client_order_id
         left = self._left(record)
@@ -109,6 +111,8 @@ class Rebuilding:
                 fill = _fill(record, filled)
                 if ledger.apply_fill(fill):
                     self._hear_fill(fill)
+            case Dusted(why=why):
+                ledger.give_up(record.strategy_id, record.instrument_id, record.ts, why)
 
     def _left(self, record: Record) -> int:
         """Return the node's clock at a record, as far as the decision before it says."""

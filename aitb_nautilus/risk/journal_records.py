@@ -46,6 +46,7 @@ __all__ = [
     "Body",
     "Closed",
     "Decided",
+    "Dusted",
     "Filled",
     "Found",
     "Gap",
@@ -309,6 +310,23 @@ class Filled(Body, frozen=True):
         )
 
 
+class Dusted(Body, frozen=True):
+    """What a strategy held of an instrument was given up: the venue takes no order for it.
+
+    Attributes
+    ----------
+    quantity
+        What could be sold of it before, base currency.
+    heard
+        As in `Decided`.
+    """
+
+    kind: ClassVar[str] = "dusted"
+    quantity: Decimal
+    why: str
+    heard: int = 0
+
+
 KINDS: dict[str, type[Body]] = {
     type_.kind: type_
     for type_ in (
@@ -318,6 +336,7 @@ KINDS: dict[str, type[Body]] = {
         Sent,
         Acknowledged,
         Filled,
+        Dusted,
         Halted,
         Resumed,
         Found,

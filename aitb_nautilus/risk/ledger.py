@@ -253,13 +253,15 @@ class Ledger:
         self._touch(fill.instrument_id)
         return True
 
-    def give_up(self, strategy_id: str, instrument_id: str, ts: int) -> None:
+    def give_up(self, strategy_id: str, instrument_id: str, ts: int, why: str = "") -> None:
         """Let all that a strategy holds of an instrument be dust: the venue takes no order for it.
 
         The next fill tells anew what can be sold.
         """
-        self.position(strategy_id, instrument_id).give_up()
-        self.dust.given_up.append(GivenUp(strategy_id, instrument_id, ts))
+        position = self.position(strategy_id, instrument_id)
+        rest = GivenUp(strategy_id, instrument_id, ts, position.quantity, why)
+        position.give_up()
+        self.dust.given_up.append(rest)
         self._touch(instrument_id)
 
     def apply_funding_rate(self, rate: FundingRate) -> None:

@@ -14,6 +14,7 @@ import msgspec
 
 from aitb_nautilus.errors import DataError
 from aitb_nautilus.messages import Fill, ModifyIntent, OrderIntent, OrderStatus, OrderUpdate
+from aitb_nautilus.risk.dust import GivenUp
 from aitb_nautilus.risk.journal_carried import Account, Carried
 from aitb_nautilus.risk.journal_chain import Record
 from aitb_nautilus.risk.journal_file import find_journal
@@ -22,6 +23,7 @@ from aitb_nautilus.risk.journal_records import (
     Acknowledged,
     Answer,
     Decided,
+    Dusted,
     Filled,
     Gap,
     Halted,
@@ -112,6 +114,7 @@ type Step = (
     | Change
     | Withdrawal
     | Fill
+    | GivenUp
     | OrderUpdate
     | Halt
     | Resume
@@ -150,7 +153,7 @@ def opened(path: Path) -> Opened:
     return parts[0]
 
 
-def steps(path: Path) -> Iterator[tuple[int, Step]]:
+def steps(path: Path) -> Iterator[tuple[int, Step]]:  # noqa: PLR0912 - one case a kind
     """Yield the steps of a run, each with the number of bars that were heard before it.
 
     Parameters
@@ -194,6 +197,9 @@ def steps(path: Path) -> Iterator[tuple[int, Step]]:
                 yield heard, _update(record, body)
             case Filled():
                 yield heard, _fill(record, body)
+            case Dusted():
+                who = record.strategy_id, record.instrument_id
+                yield heard, GivenUp(*who, record.ts, body.quantity, body.why)
             case Halted():
                 yield heard, _halt(record, body)
             case Resumed():

@@ -128,7 +128,7 @@ def _context(
     stage: ReplayStage | None,
 ) -> Context:
     balance = sum(float(v.balance()[0]) for v in desk.config.venues)
-    lots = lot_rules(specs.values())
+    lots = lot_rules(specs.values(), desk.config.venues)
     ledger = Ledger(balance, lots)
     refuse_unknown_scopes(
         desk.config.risk,

@@ -24,7 +24,14 @@ class NodeNews:
         self._context = context
         self._log = log
         self._refusals: dict[tuple[str, str], str] = {}
-        self._said = {"fills": 0, "refusals": 0, "rejected": 0, "halts": 0, "failures": 0}
+        self._said = {
+            "fills": 0,
+            "refusals": 0,
+            "rejected": 0,
+            "halts": 0,
+            "failures": 0,
+            "given up": 0,
+        }
 
     def say(self) -> None:
         """Write into the log what happened since the last time."""
@@ -35,6 +42,9 @@ class NodeNews:
             purpose = order.purpose if order is not None else "unknown"
             text = f"{fill.side} {fill.quantity} {fill.instrument_id} at {fill.price:g} ({purpose})"
             self._log.note("INFO", text, fill.strategy_id, fill.ts)
+        for rest in ledger.dust.given_up[said["given up"] :]:
+            text = f"{rest.quantity} {rest.instrument_id} is dust from now on: {rest.why}"
+            self._log.note("WARNING", text, rest.strategy_id, rest.ts)
         for one in guard.refusals[said["refusals"] :]:
             self._say_refusal(one)
         for lost in ledger.rejected[said["rejected"] :]:
@@ -52,6 +62,7 @@ class NodeNews:
             "rejected": len(ledger.rejected),
             "halts": len(guard.halts),
             "failures": len(failures),
+            "given up": len(ledger.dust.given_up),
         }
 
     def _say_refusal(self, one: Decision) -> None:

@@ -74,7 +74,7 @@ class RecordedRun:
                     f"must stand in its config, or in the catalog {folder}",
                 )
         self.specs = [specs[i] for i in self.run.record.instruments]
-        self.lots: dict[str, LotRules] = lot_rules(specs.values())
+        self.lots: dict[str, LotRules] = lot_rules(specs.values(), self.config.venues)
         on_bars = self.config.backtest.fills == "bars"
         self._has_no_quotes = self.run.record.mode == "backtest" and on_bars
 

@@ -305,6 +305,6 @@ class _Trips:
 def _times_of(dust: Dust) -> dict[_Key, list[int]]:
     """Return when what was held was given up, by strategy and instrument, oldest first."""
     times: dict[_Key, list[int]] = defaultdict(list)
-    for strategy_id, instrument_id, ts in dust.given_up:
-        times[strategy_id, instrument_id].append(ts)
+    for rest in dust.given_up:
+        times[rest.strategy_id, rest.instrument_id].append(rest.ts)
     return times

@@ -6,6 +6,7 @@ import asyncio
 import struct
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
@@ -235,3 +236,44 @@ def test_spot_has_limits_of_its_own() -> None:
             assert client.headers["X-MBX-ORDER-COUNT-1D"] in {"100", "101"}
 
     run(scene)
+
+
+def refused(lab: SpotLab, kind: str, quantity: str, **more: str) -> bool:
+    with suppress(VenueError):
+        lab.place("SELL", kind, quantity, **more)
+        return False
+    with pytest.raises(VenueError, match="Filter failure: NOTIONAL"):
+        lab.place("SELL", kind, quantity, **more)
+    return True
+
+
+def test_least_value_of_an_order_at_the_market_is_judged_by_five_minutes(lab: SpotLab) -> None:
+    lab.trade("50000")  # half a coin at 60,000 and half at 50,000: the average is 55,000
+    assert refused(lab, "MARKET", "0.00009")  # 4.95
+    assert not refused(lab, "MARKET", "0.0001")
+    lab.clock.advance_to(START_NS + 301 * 10**9)
+    lab.trade("50000")
+    assert refused(lab, "MARKET", "0.00009")
+    assert not refused(lab, "MARKET", "0.0001")  # 5.0 at 50,000
+
+
+def test_least_value_of_a_stop_is_judged_by_its_prices(lab: SpotLab) -> None:
+    assert refused(lab, "STOP_LOSS", "0.0001", stopPrice="49999")
+    assert not refused(lab, "STOP_LOSS", "0.0001", stopPrice="50000")
+    limit = {"timeInForce": "GTC", "stopPrice": "50000"}
+    assert refused(lab, "STOP_LOSS_LIMIT", "0.0001", price="49999", **limit)
+    assert not refused(lab, "STOP_LOSS_LIMIT", "0.0001", price="50000", **limit)
+
+
+def test_fee_is_paid_with_bnb_while_the_account_holds_enough() -> None:
+    lab = SpotLab()
+    holds = {"USDT": Decimal(10_000), "BTC": Decimal("0.1"), "BNB": Decimal("0.0008")}
+    lab.venue.account = SpotAccount(holds, pays_with_bnb=True)
+    lab.venue._bnb_price = Decimal(600)
+    lab.place("SELL", "MARKET", "0.01")
+    lab.place("SELL", "MARKET", "0.01")
+    first, second = lab.venue.fills
+    # 600 at 10 bp less a quarter are 0.45, which 0.00075 BNB pay; 0.00005 are not enough again.
+    assert (first.commission, first.commission_asset) == ("0.00075000", "BNB")
+    assert (second.commission, second.commission_asset) == ("0.60000000", "USDT")
+    assert lab.venue.wallet()["USDT"] == Decimal("11199.4")

@@ -14,6 +14,7 @@ from aitb_nautilus.messages import (
     Intent,
     ModifyIntent,
     OrderIntent,
+    OrderKind,
     OrderStatus,
     OrderUpdate,
     Side,
@@ -102,6 +103,12 @@ class Desk:
         )
         if self.takes and intent.kind != "MARKET":
             self.update(client_order_id, "ACCEPTED")
+
+    def order(self, side: Side, quantity: str, kind: OrderKind = "LIMIT") -> Order:
+        """Let an entry rest, and return it."""
+        intent = OrderIntent(instrument_id=X, side=side, kind=kind, quantity=Decimal(quantity))
+        self._send(intent)
+        return self.open()[-1]
 
     def update(self, client_order_id: str, status: OrderStatus | None, **changes: Any) -> None:
         update = OrderUpdate(client_order_id, X, self.now, status, **changes)

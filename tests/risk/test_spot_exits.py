@@ -107,3 +107,39 @@ def test_dust_has_no_exits() -> None:
     made = desk(stop_frac=0.1)
     made.fill("BUY", "0.04", 100.0)
     assert (made.open(), made.view.quantity("X.V")) == ([], 0)
+
+
+def test_stop_that_would_be_worth_too_little_waits_for_the_rest_of_the_entry() -> None:
+    made = desk(stop_frac=0.1)
+    entry = made.order("BUY", "2")
+    made.fill_order(entry, 100.0, "0.052")  # 5.2 now, and 4.68 at the stop; the venue takes 5
+    assert made.sent == []
+    made.fill_order(entry, 100.0)
+    assert (made.stop().leaves, made.closed_at_market()) == (Decimal(2), [])
+
+
+def test_entry_that_ends_with_too_little_for_a_stop_is_closed() -> None:
+    made = desk(stop_frac=0.1)
+    entry = made.order("BUY", "2")
+    made.fill_order(entry, 100.0, "0.052")
+    made.update(entry.client_order_id, "CANCELED")
+    (sale,) = made.closed_at_market()
+    assert (sale.purpose, sale.leaves) == ("exit:stop", Decimal("0.052"))
+
+
+def test_what_a_stop_has_left_and_no_other_could_protect_is_closed() -> None:
+    made = desk(stop_frac=0.1)
+    made.fill("BUY", "2", 100.0)
+    stop = made.stop()
+    made.fill_order(stop, 96.0, "1.947")  # 0.053 at 96 are 5.09, and 4.77 at the stop
+    made.update(stop.client_order_id, "CANCELED")
+    (sale,) = made.closed_at_market()
+    assert sale.leaves == Decimal("0.053")
+
+
+def test_part_at_a_target_that_leaves_too_little_for_a_stop_is_the_whole() -> None:
+    made = desk(stop_frac=0.1, targets=(Target(frac=0.1, close_frac=0.5),))
+    made.fill("BUY", "0.1", 100.0)
+    made.bar(110.0)
+    (sale,) = made.closed_at_market()
+    assert sale.leaves == Decimal("0.1")  # 0.05 at 110 are 5.5, and 4.5 at the stop

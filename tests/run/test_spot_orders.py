@@ -32,9 +32,12 @@ def lab(tmp_path: Path) -> Iterator[NodeLab]:
         yield lab
 
 
-def config_of(lab: NodeLab, exits: dict[str, Any], **live: Any) -> str:
+def config_of(
+    lab: NodeLab, exits: dict[str, Any], sizing: dict[str, Any] | None = None, **live: Any
+) -> str:
     (strategy,) = lab.plain()["strategies"]
     strategy["params"] |= {"direction": "long", "exits": exits}
+    strategy["params"] |= {} if sizing is None else {"sizing": sizing}
     sections = {"holes": "accept", "snapshot_secs": 1.0, **live}
     venue = {"account": "cash", "leverage": 1.0, "taker_fee_bps": 10.0, "maker_fee_bps": 10.0}
     return str(lab.write(strategies=[strategy], venue=venue, live=sections))
@@ -237,3 +240,46 @@ def test_paper_follows_targets_and_goes_on_after_a_kill(lab: NodeLab) -> None:
     assert node.stop(signal.SIGTERM)[0] == 0, node.said
     assert {f["base_fee"] for f in lab.last().fills} == {0.0}
     comes_out_again(lab)
+
+
+@pytest.mark.long
+def test_close_that_the_venue_takes_not_for_its_value_leaves_dust_and_the_node_goes_on(
+    lab: NodeLab,
+) -> None:
+    targets = [{"frac": 0.0002, "close_frac": 0.4}]
+    config = config_of(
+        lab,
+        {"stop_frac": 0.05, "targets": targets},
+        sizing={"method": "fixed_notional", "notional": 370.0},
+    )
+    node = started(lab, config)
+
+    def is_left(r: Any) -> bool:
+        return bool(r.exchange.venue.fills) and r.exchange.venue.fills[-1].quantity == 2
+
+    lab.play(is_left)
+    lab.wait_for_stand()
+    assert is_true_soon(lambda: resting(lab) == [("SELL", "STOP_LOSS", Decimal("0.003"))])
+    least(lab, "1000")
+    lab.go_on()
+    node.wait_for("is dust from now on", 60)
+    least(lab, "100")
+    until = time.monotonic() + 60
+    # The next position takes the dust along: its stop is for more than the entry.
+    while not any(size > Decimal("0.007") for _, _, size in resting(lab)):
+        assert time.monotonic() < until, node.said
+        time.sleep(0.05)
+    lab.pause()
+    assert is_true_soon(lambda: sum(o[2] for o in resting(lab)) == ours(lab) // LOT * LOT)
+    assert node.stop(signal.SIGTERM)[0] == 0, node.said
+    assert lab.last().record.halts == []
+    assert wallet(lab) == books(lab)
+    refused = [o for o in lab.last().table("orders") if o["status"] == "REJECTED"]
+    assert len(refused) <= 3, refused
+    comes_out_again(lab)
+
+
+def least(lab: NodeLab, value: str) -> None:
+    """Let the exchange take no order of less value."""
+    market = lab.running.call(lambda r: r.exchange.venue.markets["BTCUSDT"])
+    lab.running.call(lambda _: market.rules.__dict__.update(min_notional=Decimal(value)))

@@ -10,8 +10,16 @@ import pytest
 from hypothesis import given, strategies as st
 
 from aitb_nautilus.errors import ConfigError
-from aitb_nautilus.messages import BarClosed, CloseIntent, Intent, OrderIntent, Side
-from aitb_nautilus.risk.book import Position
+from aitb_nautilus.messages import (
+    BarClosed,
+    CancelIntent,
+    CloseIntent,
+    Fill,
+    Intent,
+    OrderIntent,
+    Side,
+)
+from aitb_nautilus.risk.book import Order, Position
 from aitb_nautilus.risk.limits import RiskSettings
 from aitb_nautilus.settings import decode
 from strategies.ema_cross import Ema, EmaCross, EmaCrossSettings
@@ -181,6 +189,95 @@ def test_position_on_the_wrong_side_is_closed_before_the_other_is_opened() -> No
         bar = BarClosed(BTC, close_of(i + 1), close, close, close, close, 1.0)
         decided = list(strategy.decide_on_bar(bar))
     assert decided == [CloseIntent(instrument_id=BTC), entry("BUY")]
+
+
+# Entries whose fill is not known yet
+
+
+class Late:
+    """A strategy that is told of bars, and of fills when the test says so."""
+
+    def __init__(self, **changes: Any) -> None:
+        self.context = make_context()
+        self.ledger = self.context.ledger
+        self.strategy = EmaCross(settings(**changes), self.context, "ema-001")
+        self._bars = 0
+
+    def hear(self, *closes: float) -> list[Intent]:
+        """Return what is answered to the last of some bars."""
+        decided: list[Intent] = []
+        for close in closes:
+            self._bars += 1
+            bar = BarClosed(BTC, close_of(self._bars), close, close, close, close, 1.0)
+            self.ledger.apply_bar(bar)
+            decided = list(self.strategy.decide_on_bar(bar))
+        return decided
+
+    def send(self, side: Side, quantity: int = 1) -> Order:
+        order = Order(
+            client_order_id=f"o{len(self.ledger.orders)}",
+            strategy_id="ema-001",
+            instrument_id=BTC,
+            side=side,
+            kind="MARKET",
+            quantity=Decimal(quantity),
+            price=None,
+            trigger_price=None,
+            reduce_only=False,
+            purpose="entry",
+            ts_sent=self.ledger.now,
+        )
+        self.ledger.apply_order(order)
+        return order
+
+    def fill(self, order: Order, quantity: int = 1) -> list[Intent]:
+        name, trade = order.client_order_id, f"t{len(self.ledger.fills)}"
+        fill = Fill(
+            "ema-001", BTC, name, trade, 1, order.side, 30_000.0, Decimal(quantity), 0.0, "TAKER"
+        )
+        assert self.ledger.apply_fill(fill)
+        return list(self.strategy.decide_on_fill(fill))
+
+
+def test_nothing_is_entered_twice_while_the_first_entry_is_on_its_way() -> None:
+    """Bars that come in a burst, or an order that the venue does not answer for minutes."""
+    late = Late(direction="long")
+    assert late.hear(*walk(UP)) == [entry("BUY")]
+    order = late.send("BUY")
+    assert late.hear(29_000.0, 31_000.0, 29_000.0, 31_000.0) == []
+    assert late.fill(order) == []  # The averages are as they were at the entry.
+    assert late.hear(31_500.0) == []
+
+
+def test_entry_that_fills_after_the_averages_have_crossed_back_is_closed_again() -> None:
+    late = Late(exits={"stop_frac": 0.05})
+    late.hear(*walk(UP))
+    order = late.send("BUY", 2)
+    assert late.hear(29_000.0) == []
+    stop, close = late.fill(order)
+    assert isinstance(stop, OrderIntent)
+    assert (stop.kind, stop.reduce_only) == ("STOP_MARKET", True)
+    assert close == CloseIntent(instrument_id=BTC)
+
+
+def test_entry_that_fills_late_is_left_to_its_exits_where_a_cross_closes_nothing() -> None:
+    late = Late(exits={"stop_frac": 0.05, "signal": False})
+    late.hear(*walk(UP))
+    order = late.send("BUY")
+    late.hear(29_000.0)
+    assert [type(one) for one in late.fill(order)] == [OrderIntent]
+
+
+def test_what_an_entry_still_waits_for_is_cancelled_with_its_position() -> None:
+    late = Late()
+    late.hear(*walk(UP))
+    order = late.send("BUY", 3)
+    assert late.fill(order) == []
+    assert late.hear(29_000.0) == [
+        CancelIntent(client_order_id=order.client_order_id),
+        CloseIntent(instrument_id=BTC),
+        entry("SELL"),
+    ]
 
 
 # Trades, on the real engine

@@ -48,8 +48,10 @@ def read_spot_order(params: Mapping[str, str], market: Market, spare_id: str) ->
     price = _price(rules, params, "price") if kind in _WITH_LIMIT else None
     quantity = _quantity(market, params, kind)
     stop = _price(rules, params, "stopPrice") if kind in STOPS else 0
-    reference = price if price is not None else stop or market.last_price or 0
-    if rules.price(reference) * rules.size(quantity) < rules.min_notional:
+    # A stop with a limit must be worth enough at both of its prices.
+    asked = [Decimal(one) for one in (price, stop) if one]
+    reference = min(asked) if asked else market.average_price() or Decimal(0)
+    if reference * rules.price_unit * rules.size(quantity) < rules.min_notional:
         raise _filter("NOTIONAL")
     request = Request(
         symbol=rules.symbol,

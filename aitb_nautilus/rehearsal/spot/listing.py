@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from aitb_nautilus.rehearsal.average import AVERAGE_MINS
 from aitb_nautilus.rehearsal.symbols import MAX_ALGO_ORDERS, MAX_ORDERS, Rules
 
 __all__ = ["listing"]
@@ -79,7 +80,7 @@ def _filters(rules: Rules) -> list[dict[str, Any]]:
             "applyMinToMarket": True,
             "maxNotional": _MAX_NOTIONAL,
             "applyMaxToMarket": False,
-            "avgPriceMins": 5,
+            "avgPriceMins": AVERAGE_MINS,
         },
         {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": MAX_ORDERS},
         {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": MAX_ALGO_ORDERS},

@@ -11,6 +11,7 @@ from typing import Any
 
 from aitb_nautilus.rehearsal.answers import VenueError
 from aitb_nautilus.rehearsal.api import Routes
+from aitb_nautilus.rehearsal.average import AVERAGE_MINS
 from aitb_nautilus.rehearsal.clock import MS
 from aitb_nautilus.rehearsal.exchange import Exchange
 from aitb_nautilus.rehearsal.market import Market
@@ -104,13 +105,14 @@ def price_ticker(exchange: Exchange[SpotVenue], params: Params) -> Any:
 
 
 def average_price(exchange: Exchange[SpotVenue], params: Params) -> Any:
-    """Answer the price that filters look at: the last one."""
+    """Answer the price by which filters judge orders at the market."""
     market = exchange.venue.market(params.get("symbol"))
-    if market.last_price is None:
+    average = market.average_price()
+    if average is None:
         raise VenueError.of(-1121)
     return {
-        "mins": 5,
-        "price": market.rules.price_text(market.last_price),
+        "mins": AVERAGE_MINS,
+        "price": f"{average * market.rules.price_unit:.8f}",
         "closeTime": exchange.now_ms(),
     }
 
