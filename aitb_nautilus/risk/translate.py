@@ -56,6 +56,11 @@ __all__ = [
 _PURPOSE_OF_TAG = {"ENTRY": "entry", "STOP_LOSS": "exit:stop", "TAKE_PROFIT": "exit:target"}
 """What the engine's own brackets call their orders."""
 
+_WRONG_CLOCK = (
+    "the clocks of the venue and of this machine are apart; set this one right (timedatectl "
+    "set-ntp true), and what closes is taken again"
+)
+"""What to do about Binance's -1021: it takes no signed command, exits among them."""
 _REDUCES = "reduces"
 _SIDES = {"BUY": OrderSide.BUY, "SELL": OrderSide.SELL}
 _STATUS_AFTER: dict[str, OrderStatus | None] = {
@@ -156,9 +161,15 @@ def update_fact(event: Any) -> OrderUpdate | None:
         event.quantity.as_decimal() if changed else None,
         price_of(event.price) if changed else None,
         price_of(event.trigger_price) if changed else None,
-        str(getattr(event, "reason", "") or ""),
+        _reason(event),
         changed or name == "OrderModifyRejected",
     )
+
+
+def _reason(event: Any) -> str:
+    """Return what a venue has said, with what to do about it where that is known."""
+    said = str(getattr(event, "reason", "") or "")
+    return f"{said.rstrip('.')}: {_WRONG_CLOCK}" if "-1021" in said else said
 
 
 def funding_fact(rate: Any) -> FundingRate | None:

@@ -36,6 +36,7 @@ _HOSTS = {
     "testnet": "https://testnet.binancefuture.com",
     "demo": "https://demo-fapi.binance.com",
 }
+_SPOT_TIME, _TIME = "/api/v3/time", "/fapi/v1/time"
 _UNKNOWN = (-2011, -2013)
 """The venue's numbers for an order that does not exist."""
 _NO_SYMBOL = (-1121,)
@@ -83,6 +84,7 @@ class BinanceRest:
             raise ValueError("signed requests need the keys of the account")
         hosts = _SPOT_HOSTS if venue.account == "cash" else _HOSTS
         self._base = (venue.base_url_http or hosts[venue.environment]).rstrip("/")
+        self._time_path = _SPOT_TIME if venue.account == "cash" else _TIME
         self._key = venue.api_key.reveal()
         self._secret = venue.api_secret.reveal().encode()
         self._quiet_until = 0.0
@@ -116,6 +118,26 @@ class BinanceRest:
             As `ask`.
         """
         return self._answer("GET", path, urlencode(params), timeout_s, _NO_SYMBOL)
+
+    def clock_ahead(self) -> tuple[int, int]:
+        """Return by how much the venue's clock is ahead of this machine's; ns, below 0 if behind.
+
+        Returns
+        -------
+        tuple[int, int]
+            That, and how far off it may be, since nobody knows when in between the venue looked.
+
+        Raises
+        ------
+        AskError
+            As `ask`, or if the answer is not understood.
+        """
+        before = time.time_ns()
+        answer = self.look_up(self._time_path, {})
+        after = time.time_ns()
+        with understood():
+            theirs = int(answer["serverTime"]) * 1_000_000
+        return theirs - (before + after) // 2, (after - before) // 2 + 1_000_000
 
     def _answer(
         self, method: str, path: str, query: str, timeout_s: float, unknown: Sequence[int]

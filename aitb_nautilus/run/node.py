@@ -45,6 +45,7 @@ from aitb_nautilus.run.run_log import RunLog, Tell
 from aitb_nautilus.run.run_writer import RunWriter, new_run_dir
 from aitb_nautilus.run.snapshots import Facts, Snapshots, Standing, stand
 from aitb_nautilus.run.state_place import StatePlace
+from aitb_nautilus.run.venue_clock import refuse_wrong_clocks
 
 __all__ = ["run_node"]
 
@@ -72,7 +73,8 @@ def run_node(
     ConfigError, DataError, ModelError
         Before anything is connected, if config, catalog, models or Redis do not allow it.
     RunError
-        If a component raised, or the engine could not start; the folder says so.
+        If a component raised, or the engine could not start; the folder says so. Before that and
+        without a folder, if a venue would refuse all commands for this machine's clock.
     HaltedError
         If trading was halted by an error and the run was ended then; the folder says so.
     """
@@ -87,6 +89,7 @@ def run_node(
     venues = {v.name: v for v in desk.config.venues if v.name in prepared.run.venues}
     last_run = LastRunFile(StatePlace.of(desk.path, desk.config.trader), mode, venues)
     clients = clients_of(prepared.run)
+    refuse_wrong_clocks(prepared.run)
     redis = node_redis(prepared.run)
     folder = new_run_dir(Path(desk.config.backtest.runs), desk.name)
     run = _NodeRun(
@@ -229,7 +232,9 @@ class _NodeRun:
                 node.run()
         except (RuntimeError, KeyboardInterrupt) as e:
             # The engine raises for an error in on_start; the wrapper has recorded the real one.
-            if not state.failures:
+            if self._built.warden.is_over:  # Sockets that close slowly spoil no run that is done.
+                self._log.note("WARNING", f"the engine has stopped, and not in good order: {e}")
+            elif not state.failures:
                 raise RunError(
                     f"run {self._writer.folder.name}",
                     f"the engine did not run: {e}",

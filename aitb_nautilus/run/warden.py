@@ -60,6 +60,8 @@ class Warden(GuardedActor):
         What in the config does not fit what the venues say; it has ended the engine.
     is_settled
         Whether what the run before left is known.
+    is_over
+        Whether the engine was told to stop, since nothing is left to be done.
     """
 
     def __init__(
@@ -80,7 +82,7 @@ class Warden(GuardedActor):
         self.policy: OnStop | None = None
         self._deadline = 0
         self._wished_at = 0
-        self._is_over = False
+        self.is_over = False
         self.is_settled = False
         self.asked = ""
         self.refusal: ConfigError | None = None
@@ -99,7 +101,7 @@ class Warden(GuardedActor):
         self.asked = self.asked or why
 
     def _early(self, event: object) -> None:
-        if self.is_settled or self._is_over:
+        if self.is_settled or self.is_over:
             DataActor.clock.__get__(self).cancel_timer("early")
         else:
             self._tick(event)
@@ -110,7 +112,7 @@ class Warden(GuardedActor):
         try:
             self._take_signals()
             self._on_tick()
-            if not self._is_over and (self.asked or self.run_state.stop_reason):
+            if not self.is_over and (self.asked or self.run_state.stop_reason):
                 self._end()
         except ConfigError as e:
             self.refusal = e
@@ -180,7 +182,7 @@ class Warden(GuardedActor):
         return found
 
     def _stop_engine(self) -> None:
-        self._is_over = True
+        self.is_over = True
         self.run_state.stop(self.asked or "the warden failed")
         self.shutdown_system(self.run_state.stop_reason)
 

@@ -8,11 +8,15 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 from nautilus_trader.common import Clock, OrderFactory
+from nautilus_trader.core import UUID4
 from nautilus_trader.model import (
+    AccountId,
     Bar,
     BarType,
+    ClientOrderId,
     FundingRateUpdate,
     InstrumentId,
+    OrderRejected,
     OrderSide,
     OrderType,
     Price,
@@ -32,6 +36,7 @@ from aitb_nautilus.risk.translate import (
     price_of,
     side_of,
     terms_of,
+    update_fact,
 )
 from tests.risk.rig import BTC, MINUTE, make_context
 
@@ -161,3 +166,33 @@ def test_built_order_has_the_purpose_of_its_first_tag(
     options: dict[str, Any], purpose: str
 ) -> None:
     assert terms_of(factory().market(BTC_ID, OrderSide.BUY, SIZE, **options)).purpose == purpose
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            "code=-1021: Timestamp for this request is outside of the recvWindow.",
+            "code=-1021: Timestamp for this request is outside of the recvWindow: the clocks of "
+            "the venue and of this machine are apart; set this one right (timedatectl set-ntp "
+            "true), and what closes is taken again",
+        ),
+        ("code=-2019: Margin is insufficient.", "code=-2019: Margin is insufficient."),
+    ],
+)
+def test_refusal_for_the_clock_says_what_to_do(said: str, told: str) -> None:
+    event = OrderRejected(
+        TraderId("AITB-001"),
+        StrategyId("S-001"),
+        BTC_ID,
+        ClientOrderId("o1"),
+        AccountId("BINANCE-001"),
+        said,
+        UUID4(),
+        7,
+        7,
+        False,
+    )
+    update = update_fact(event)
+    assert update is not None
+    assert (update.status, update.reason) == ("REJECTED", told)

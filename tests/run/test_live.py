@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from aitb_nautilus.market.bars import Interval
+from aitb_nautilus.rehearsal.faults import Fault
 from aitb_nautilus.risk.journal_proof import verify
 from catalog.store import BarStore
 from tests.rehearsal_lab import SPEC
@@ -259,3 +260,21 @@ def test_one_config_is_back_tested_on_paper_and_live_unchanged(tmp_path: Path) -
     assert all(run.record.fills for run in runs)
     names = [{path.suffix for path in run.folder.iterdir()} for run in runs]
     assert names[0] <= names[1] == names[2]
+
+
+def test_answer_that_is_late_at_the_end_spoils_no_run(lab: NodeLab) -> None:
+    """The engine waits two seconds for it, and then raises."""
+    config = lab.write(strategies=exits(lab.plain()), live={"on_stop": "flatten"})
+    node = lab.start("live", str(config), "--run", "--live-orders", secret=SECRET)
+    node.wait_for("warm after")
+    lab.play()
+    node.wait_for("(entry)")
+    lab.pause()
+    late = Fault(kind="late_answer", match="DELETE /fapi/v1/algoOrder", delay_ms=8_000)
+    lab.running.call(lambda r: r.inject(late))
+    code, _, seconds = node.stop()
+    assert code == 0, node.said
+    assert seconds < 10
+    assert "the engine has stopped, and not in good order" in node.said
+    assert lab.last().record.status == "complete"
+    assert lab.venue()["position"] == 0
