@@ -152,6 +152,10 @@ class Recovery:
         """Return whether nothing is left to be asked."""
         return not self._open
 
+    def forget(self, client_order_id: str) -> None:
+        """Ask no more for an order that has ended meanwhile, and that the venue need not know."""
+        self._open.pop(client_order_id, None)
+
     def answer(
         self, client_order_id: str, order: VenueOrder | None, fills: Sequence[VenueFill], now: int
     ) -> Finding:

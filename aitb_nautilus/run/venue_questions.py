@@ -52,6 +52,7 @@ class VenueQuestions:
         self._recovery: Recovery | None = None
         self._asked: dict[str, tuple[Future[_Found] | None, int]] = {}
         self._answers: dict[str, _Found] = {}
+        self._unknown: set[str] = set()
         self._complaints: set[str] = set()
 
     def begin(self, commands: Sequence[Unresolved], now: int, timeout_ns: int) -> None:
@@ -84,6 +85,8 @@ class VenueQuestions:
                 self._answers[name] = self._answer(name, future)
             elif future is None and now >= again and self._answers.get(name) is None:
                 self._asked[name] = (self._ask(name, question.instrument_id, cache), 0)
+            if self._has_ended(name):
+                recovery.forget(name)
         if all(q.client_order_id in self._answers for q in recovery.questions):
             self._follow_answers(recovery, answering, now)
         follow(recovery.wait(now), self._context, answering, now)
@@ -99,12 +102,22 @@ class VenueQuestions:
 
     def _answer(self, name: str, future: Future[_Found]) -> _Found:
         try:
-            return future.result()
+            found = future.result()
         except AskError as e:
             if str(e) not in self._complaints:
                 self._complaints.add(str(e))
                 self._note("WARNING", f"asked the venue for order {name}: {e}; asking again")
             return None
+        if found is None:
+            self._unknown.add(name)
+        return found
+
+    def _has_ended(self, name: str) -> bool:
+        """Return whether an order has ended by itself since: refused, or without the venue."""
+        known = self._context.ledger.orders.get(name)
+        if known is None or known.is_open:
+            return False
+        return known.status in ("REJECTED", "DENIED") or name in self._unknown
 
     def _follow_answers(
         self, recovery: Recovery, answering: Mapping[str, Answers], now: int

@@ -1,0 +1,119 @@
+"""Orders that a venue is asked for, and which end by themselves meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+
+import pytest
+
+from aitb_nautilus.messages import OrderStatus, OrderUpdate
+from aitb_nautilus.risk.book import Order
+from aitb_nautilus.risk.context import Context
+from aitb_nautilus.risk.recovery import resting
+from aitb_nautilus.run.binance_rest import AskError
+from aitb_nautilus.run.venue_questions import VenueQuestions
+from tests.risk.rig import BTC, T0, make_context
+
+SECOND = 10**9
+TIMEOUT = 5 * SECOND
+NAME = "o1"
+
+
+class Asker:
+    """A venue that knows no order, or does not answer."""
+
+    def __init__(self, *, answers: bool = True) -> None:
+        self.answers = answers
+        self.asked = 0
+
+    def find(self, client_order_id: str, instrument_id: str) -> None:
+        assert (client_order_id, instrument_id) == (NAME, BTC)
+        self.asked += 1
+        if not self.answers:
+            raise AskError("HTTP 503")
+
+
+class Asking:
+    """A node whose one order was sent, and which asks for it."""
+
+    def __init__(self, context: Context, asker: Asker) -> None:
+        self.context, self.asker = context, asker
+        self._pool = ThreadPoolExecutor(1)
+        self._now = T0
+        context.ledger.apply_order(
+            Order(
+                client_order_id=NAME,
+                strategy_id="S-001",
+                instrument_id=BTC,
+                side="BUY",
+                kind="MARKET",
+                quantity=Decimal(1),
+                price=None,
+                trigger_price=None,
+                reduce_only=False,
+                purpose="entry",
+                ts_sent=T0,
+            )
+        )
+        askers = {"BINANCE": asker}
+        self._questions = VenueQuestions(context, askers, self._pool, lambda *_: None)  # type: ignore[arg-type]
+        self._questions.begin(resting(context.ledger, ()), T0, TIMEOUT)
+
+    def go_on(self, seconds: float) -> bool:
+        """Let time pass; return whether all is known."""
+        until, done = self._now + round(seconds * SECOND), False
+        while self._now < until and not done:
+            self._now += SECOND // 10
+            done = self._questions.go_on(None, {}, self._now)
+            self._pool.submit(int).result()  # What was asked by now is answered.
+        return done
+
+    def end(self, status: OrderStatus) -> None:
+        self.context.ledger.apply_update(OrderUpdate(NAME, BTC, T0 + 1, status))
+
+    def close(self) -> None:
+        self._pool.shutdown()
+
+
+@pytest.fixture
+def asking(request: pytest.FixtureRequest) -> Iterator[Asking]:
+    one = Asking(make_context(), Asker(answers=request.param))
+    yield one
+    one.close()
+
+
+@pytest.mark.parametrize(
+    ("asking", "status"),
+    [(True, "REJECTED"), (True, "CANCELED"), (False, "REJECTED")],
+    indirect=["asking"],
+)
+def test_order_that_has_ended_by_itself_is_asked_for_no_more_and_halts_nothing(
+    asking: Asking, status: OrderStatus
+) -> None:
+    assert not asking.go_on(1)
+    assert asking.asker.asked > 1
+    asking.end(status)
+    assert asking.go_on(0.3)
+    assert asking.context.guard.halts == []
+
+
+@pytest.mark.parametrize("asking", [False], indirect=True)
+def test_order_that_was_cancelled_is_asked_for_until_the_venue_has_answered(
+    asking: Asking,
+) -> None:
+    """Part of it may have been filled, of which nobody has heard."""
+    assert not asking.go_on(1)
+    asking.end("CANCELED")
+    assert not asking.go_on(1)
+    asking.asker.answers = True
+    assert asking.go_on(1)
+    assert asking.context.guard.halts == []
+
+
+@pytest.mark.parametrize("asking", [True, False], indirect=True)
+def test_order_that_stays_open_and_unknown_halts_at_the_timeout(asking: Asking) -> None:
+    assert asking.go_on(6)
+    (halt,) = asking.context.guard.halts
+    assert "was sent, and the venue does not know it" in halt.reason
