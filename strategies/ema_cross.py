@@ -169,11 +169,11 @@ class EmaCross(GuardedStrategy):
         market.exits.measure(bar)
         cross = market.crossed(bar.close)
         held = self.view.quantity(bar.instrument_id)
-        if not held and self._entering(bar.instrument_id):
-            return ()
         turned = bool(cross) and (held > 0) != (cross > 0)
         if held and not (turned and self.settings.exits.signal):
             return market.exits.on_bar(bar)
+        if self._is_leaving(bar.instrument_id) and self._entering(bar.instrument_id):
+            return ()
         return self._turn(bar, market, cross) if cross else ()
 
     def decide_on_fill(self, fill: Fill) -> Iterable[Intent]:
@@ -197,7 +197,7 @@ class EmaCross(GuardedStrategy):
         return sizer.quantity(self.view.equity(), price)
 
     def _turn(self, bar: BarClosed, market: _Market, cross: int) -> Iterator[Intent]:
-        if self.view.quantity(bar.instrument_id):
+        if not self._is_leaving(bar.instrument_id):
             for order in self._entering(bar.instrument_id):
                 yield CancelIntent(client_order_id=order.client_order_id)
             yield from market.exits.cancel_all()
@@ -213,6 +213,12 @@ class EmaCross(GuardedStrategy):
     def _entering(self, instrument_id: str) -> list[Order]:
         """Return the entries that are on their way."""
         return [o for o in self.view.open_orders(instrument_id) if not o.is_exit]
+
+    def _is_leaving(self, instrument_id: str) -> bool:
+        """Return whether nothing is held, or orders on their way close all of it at the market."""
+        orders = self.view.open_orders(instrument_id)
+        closing = sum((o.leaves for o in orders if o.is_exit and o.kind == "MARKET"), Decimal(0))
+        return closing >= abs(self.view.quantity(instrument_id))
 
     def _has_crossed_back(self, fill: Fill, market: _Market) -> bool:
         """Return whether a fill has opened what the averages want no more."""

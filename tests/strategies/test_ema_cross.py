@@ -213,7 +213,7 @@ class Late:
             decided = list(self.strategy.decide_on_bar(bar))
         return decided
 
-    def send(self, side: Side, quantity: int = 1) -> Order:
+    def send(self, side: Side, quantity: int = 1, *, is_exit: bool = False) -> Order:
         order = Order(
             client_order_id=f"o{len(self.ledger.orders)}",
             strategy_id="ema-001",
@@ -223,9 +223,10 @@ class Late:
             quantity=Decimal(quantity),
             price=None,
             trigger_price=None,
-            reduce_only=False,
-            purpose="entry",
+            reduce_only=is_exit,
+            purpose="exit:signal" if is_exit else "entry",
             ts_sent=self.ledger.now,
+            is_exit=is_exit,
         )
         self.ledger.apply_order(order)
         return order
@@ -278,6 +279,20 @@ def test_what_an_entry_still_waits_for_is_cancelled_with_its_position() -> None:
         CloseIntent(instrument_id=BTC),
         entry("SELL"),
     ]
+
+
+def test_position_that_is_being_closed_is_not_closed_once_more() -> None:
+    late = Late()
+    late.hear(*walk(UP))
+    late.fill(late.send("BUY", 2), 2)
+    turn = [CloseIntent(instrument_id=BTC), entry("SELL")]
+    assert late.hear(29_000.0) == turn
+    late.send("SELL", 1, is_exit=True)  # A part of it, such as a target: the rest must go.
+    assert late.hear(31_000.0, 29_000.0) == turn
+    late.send("SELL", 1, is_exit=True)
+    assert late.hear(31_000.0, 29_000.0) == [entry("SELL")]
+    late.send("SELL", 2)
+    assert late.hear(31_000.0, 29_000.0) == []
 
 
 # Trades, on the real engine
