@@ -38,6 +38,11 @@ __all__ = ["backtest"]
 
 Progress = Callable[[int, int, str], None]
 
+_UNPAID = (
+    "A buy on a spot market was dearer when it filled than the account could pay, since the price "
+    "had jumped: buy with a smaller part of it"
+)
+
 
 def backtest(
     desk: Desk | str | Path,
@@ -242,7 +247,10 @@ class _Run:
             # The engine raises for an error in on_start; the wrapper has recorded the real one.
             if not self._preparation.context.run_state.failures:
                 where = f"run {self._writer.folder.name}"
-                raise RunError(where, f"the engine stopped: {e}", "must run to the end") from e
+                todo = _UNPAID if "balance would become negative" in str(e) else ""
+                raise RunError(
+                    where, f"the engine stopped: {e}", "must run to the end", todo
+                ) from e
 
     def _look_for_strangers(self) -> None:
         """Halt if the engine holds an order that no permit explains: the second check."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from aitb_nautilus.errors import RunError
 from aitb_nautilus.messages import Intent
 from tests.run.desk_lab import SPOT, Lab, Outcome, buy, flat, sell
 from tests.run.node_lab import MINUTE_NS, NodeLab, node_lab
@@ -45,6 +46,14 @@ def test_back_test_buys_what_can_be_paid(
     assert [f["quantity"] for f in outcome.fills if f["side"] == "BUY"] == bought
     assert min(cash(outcome)) >= 0
     assert outcome.record.status == "complete"
+
+
+def test_price_that_jumps_beyond_what_can_be_paid_ends_a_back_test_and_says_so(lab: Lab) -> None:
+    """A venue would refuse the order; the engine does not ask it again when it arrives."""
+    lab.bars([*flat(100, 2), *flat(130, 4)], SPOT)
+    wished = lab.strategy({2: [buy(95, SPOT)]}, instruments=(SPOT,))
+    with pytest.raises(RunError, match="dearer when it filled than the account could pay"):
+        lab.run(wished)
 
 
 def told_at_once(lab: NodeLab, minutes: int) -> None:
