@@ -300,9 +300,16 @@ class CloseIntent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class CancelIntent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A wish to cancel one resting order."""
+    """A wish to cancel one resting order.
+
+    Attributes
+    ----------
+    by_exits
+        Whether the exits of a position wish it, and see to what follows themselves.
+    """
 
     client_order_id: str
+    by_exits: bool = False
 
 
 class ModifyIntent(msgspec.Struct, frozen=True, kw_only=True, gc=False):

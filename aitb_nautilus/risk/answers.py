@@ -214,6 +214,9 @@ class Answers:
     def cancelling(self, client_order_id: str, instrument_id: str) -> None:
         """Announce that a cancel is on its way, whoever asked for it."""
         self._heard("cancelling", client_order_id, instrument_id)
+        order = self._context.ledger.orders.get(client_order_id)
+        if order is not None and order.is_open:
+            order.ask_end()
         self._departures.announce(client_order_id, instrument_id, "cancel")
 
     def changing(self, client_order_id: str) -> None:

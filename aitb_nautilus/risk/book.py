@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from typing import Literal
 
 from msgspec.structs import replace
 
 from aitb_nautilus.messages import Fill, OrderKind, OrderStatus, Side
 
-__all__ = ["ZERO", "Order", "Position"]
+__all__ = ["ZERO", "Ending", "Order", "Position"]
 
 ZERO = Decimal(0)
+
+Ending = Literal["", "asked", "asked by exits", "refused"]
+"""Whether somebody has asked for an order's end, and what became of that."""
 
 _ENDED: frozenset[OrderStatus] = frozenset({"FILLED", "CANCELED", "EXPIRED", "REJECTED", "DENIED"})
 
@@ -37,6 +41,9 @@ class Order:
         The last changes of terms that it told.
     is_exit
         Whether it passed the guard because it only reduces.
+    ending
+        Whether a cancel of it was sent. It is forgotten with the order, or once the venue refuses;
+        never by time, since an order whose cancel nobody has answered may rest or not.
     """
 
     __slots__ = (
@@ -47,6 +54,7 @@ class Order:
         "asked_purposes",
         "changes",
         "client_order_id",
+        "ending",
         "filled",
         "instrument_id",
         "is_exit",
@@ -104,6 +112,12 @@ class Order:
         self.asked_purposes: tuple[str, ...] = ()
         self.status: OrderStatus = "SENT"
         self.reason = ""
+        self.ending: Ending = ""
+
+    @property
+    def is_ending(self) -> bool:
+        """Return whether a cancel of it was sent that nobody has refused."""
+        return self.ending in ("asked", "asked by exits")
 
     @property
     def is_open(self) -> bool:
@@ -132,6 +146,11 @@ class Order:
         if terms != self._terms:
             self._terms, self._amount = terms, float(self.most_leaves)
         return self._amount
+
+    def ask_end(self, *, by_exits: bool = False) -> None:
+        """Note that a cancel is sent; who asked first stays."""
+        if not self.is_ending:
+            self.ending = "asked by exits" if by_exits else "asked"
 
     def let_go(self) -> None:
         """Keep nothing that only an open order needs: a node remembers each as long as it runs."""

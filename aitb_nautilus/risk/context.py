@@ -10,6 +10,7 @@ import msgspec
 
 from aitb_nautilus.errors import ConfigError
 from aitb_nautilus.latency import Latencies
+from aitb_nautilus.messages import OrderUpdate
 from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.capture import RunState
 from aitb_nautilus.risk.chronicle import Chronicle
@@ -93,6 +94,9 @@ class Context(msgspec.Struct, frozen=True):
     coin_prices
         What venues have said of coins that the run does not trade, by coin and quote currency: fees
         may be paid with one.
+    doubt_end
+        Asks the venue itself whether an order has ended as the engine makes up, and returns whether
+        it does so: then nobody is told before it has answered.
     caught_up
         What the engine knows to be filled, by the id of an order whose fills the venue itself has
         told: the engine, which had missed them, makes up others when it finds out.
@@ -131,6 +135,7 @@ class Context(msgspec.Struct, frozen=True):
     ask_venue: Callable[[str], bool] = lambda _: False
     ask_held: Callable[[Order, Halt], bool] = lambda *_: False
     coin_prices: dict[tuple[str, str], float] = msgspec.field(default_factory=dict)
+    doubt_end: Callable[[OrderUpdate], bool] = lambda _: False
     caught_up: dict[str, Callable[[], Decimal]] = msgspec.field(default_factory=dict)
     locks: Locks | None = None
     turns: Turns | None = None

@@ -19,6 +19,7 @@ from aitb_nautilus.risk.journal_records import Sent
 from aitb_nautilus.risk.locks import Sale
 from aitb_nautilus.risk.order_port import OrderPort, OrderTerms
 from aitb_nautilus.risk.port_calls import PortCalls
+from aitb_nautilus.risk.trading_states import Halt, StateScope
 
 __all__ = ["Departures"]
 
@@ -86,7 +87,7 @@ class Departures:
     def sale(
         self,
         order: Order,
-        terms: OrderTerms,
+        leave: Callable[[], None],
         sell: Callable[[Decimal], None],
         cancel: Callable[[CancelIntent], None],
     ) -> Sale:
@@ -94,6 +95,8 @@ class Departures:
 
         Parameters
         ----------
+        leave
+            Sends it, journalled as it is by then.
         sell
             Wishes for the same of another quantity, base currency.
         cancel
@@ -103,7 +106,7 @@ class Departures:
         def send() -> None:
             # Only now: after a crash the venue is asked for what the journal says was sent.
             self.journalled([order])
-            self.leave(order, terms)
+            leave()
 
         def give_up(why: str) -> None:
             self.withdraw([order], f"not sent: {why}")
@@ -115,7 +118,31 @@ class Departures:
         def unlock(client_order_id: str) -> None:
             cancel(CancelIntent(client_order_id=client_order_id))
 
-        return Sale(order, unlock, send, give_up, again)
+        def late(client_order_ids: list[str]) -> None:
+            self._bind(order, client_order_ids)
+
+        return Sale(order, unlock, send, give_up, again, late)
+
+    def _bind(self, order: Order, client_order_ids: list[str]) -> None:
+        """Open nothing while a sale waits for orders of which no end is told; say so."""
+        names = ", ".join(client_order_ids)
+        why = (
+            f"{order.strategy_id} cannot place its {order.side} {order.quantity} {order.kind} of "
+            f"{order.instrument_id}: the venue has not said that what locks its coins is gone "
+            f"({names}); that is cancelled again and again, and nothing opens until you resume"
+        )
+        self._context.guard.restrict(
+            Halt(
+                self._now(),
+                why,
+                order.strategy_id,
+                order.client_order_id,
+                cause="check",
+                level="reducing",
+                scope=StateScope.strategy(order.strategy_id),
+                who="exits",
+            )
+        )
 
     def may_still_leave(self, orders: Sequence[Order]) -> bool:
         """Return whether orders that may have had to wait may leave; else take them back.

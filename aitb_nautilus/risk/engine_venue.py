@@ -15,13 +15,21 @@ from nautilus_trader.common import Cache
 from nautilus_trader.model import ClientOrderId, PositionSide, Venue
 from nautilus_trader.trading import Strategy
 
-from aitb_nautilus.messages import OrderStatus
+from aitb_nautilus.messages import OrderStatus, OrderUpdate
 from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.ledger import Ledger
-from aitb_nautilus.risk.translate import fee_fact, fill_fact, kind_of, price_of, side_of
+from aitb_nautilus.risk.translate import (
+    fee_fact,
+    fill_fact,
+    kind_of,
+    made_up_end,
+    price_of,
+    side_of,
+)
 from aitb_nautilus.risk.venue_facts import VenueFacts, VenueFill, VenueOrder
 
 __all__ = [
+    "concluded_end",
     "filled_of",
     "find_order",
     "let_catch_up",
@@ -124,6 +132,13 @@ def find_order(cache: Cache, client_order_id: str) -> tuple[VenueOrder, list[Ven
         )
         for f in fills
     ]
+
+
+def concluded_end(cache: Cache, client_order_id: str) -> OrderUpdate | None:
+    """Return the end of an order that the engine has concluded from silence; else None."""
+    order = cache.order(ClientOrderId(client_order_id))
+    events = [] if order is None else order.events()
+    return made_up_end(events[-1]) if events else None
 
 
 def venue_facts(cache: Cache, venues: Sequence[str]) -> VenueFacts:

@@ -76,7 +76,6 @@ class ExitManager:
         self._lots = lots
         self._levels = ExitLevels(exits, tick, lots)
         self._in_place = False
-        self._cancelled: set[str] = set()
         self._retries = ExitRetries(halt)
         self._fixed: set[str] = set()
 
@@ -233,9 +232,7 @@ class ExitManager:
         self._in_place = False
         if not order.reduce_only:
             return
-        was_ours = order.client_order_id in self._cancelled
-        if update.status != "ACCEPTED":  # It has ended, or could not be cancelled.
-            self._cancelled.discard(order.client_order_id)
+        was_ours = order.ending == "asked by exits"
         if order.is_stop and order.is_open and _is_refusal_of_change(update):
             # Some venues change no conditional order: another one takes its place.
             self._fixed.add(order.client_order_id)
@@ -266,8 +263,7 @@ class ExitManager:
                 yield self._cancel(order)
 
     def _cancel(self, order: Order) -> CancelIntent:
-        self._cancelled.add(order.client_order_id)
-        return CancelIntent(client_order_id=order.client_order_id)
+        return CancelIntent(client_order_id=order.client_order_id, by_exits=True)
 
     def _put_back(self, order: Order, update: OrderUpdate) -> Iterator[Intent]:
         """Place what is missing, unless a close is on its way; where that cannot be, close."""
@@ -283,7 +279,7 @@ class ExitManager:
             yield from self._retries.close(order, update)
 
     def _has_stop(self) -> bool:
-        return any(o.is_stop and o.client_order_id not in self._cancelled for o in self._open())
+        return any(o.is_stop and not o.is_ending for o in self._open())
 
     def _leave(self, purpose: str) -> Iterator[Intent]:
         """Close at the market, once."""
@@ -297,9 +293,7 @@ class ExitManager:
             return
         side: Side = "SELL" if position.quantity > 0 else "BUY"
         resting = [
-            o
-            for o in self._open()
-            if o.side == side and only in (None, o) and o.client_order_id not in self._cancelled
+            o for o in self._open() if o.side == side and only in (None, o) and not o.is_ending
         ]
         stop = next(
             (o for o in resting if o.is_stop and o.client_order_id not in self._fixed), None

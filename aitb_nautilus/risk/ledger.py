@@ -195,6 +195,8 @@ class Ledger:
             order.reason = update.reason
         if update.answers_change:
             order.answer_change(is_made=update.quantity is not None)
+        elif update.status is None and order.is_ending:
+            order.ending = "refused"
         if order.is_open:
             # All of it may have been filled before the change that made it smaller is told.
             order.status = (update.status or order.status) if order.leaves > 0 else "FILLED"

@@ -7,18 +7,23 @@ sale is held while others of its strategy lock its coins. One at the market canc
 once the venue has said that they are gone; if they have sold something meanwhile, what is left is
 sold.
 
+Nothing leaves because time has passed: as long as a venue has not said that an order is gone, that
+order may sell. A second sale beside it would sell coins that are the user's. So a sale that has
+waited long goes on waiting, what locks its coins is cancelled again, and its strategy is told of.
+
 A simulated exchange keeps the order of its commands and locks nothing; a back-test has no locks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
 from aitb_nautilus.risk.book import ZERO, Order
 from aitb_nautilus.risk.decision import LotRules
 from aitb_nautilus.risk.ledger import Ledger
+from aitb_nautilus.risk.order_port import OrderTerms
 from aitb_nautilus.risk.tape import Tape
 
 __all__ = ["Locks", "Sale"]
@@ -41,6 +46,8 @@ class Sale(NamedTuple):
         Takes it back, and says why.
     again
         Takes it back, and wishes for the same of another quantity, base currency.
+    late
+        Told of the orders that lock its coins, by their ids, each time it has waited too long.
     """
 
     order: Order
@@ -48,6 +55,7 @@ class Sale(NamedTuple):
     send: Callable[[], None]
     give_up: Callable[[str], None]
     again: Callable[[Decimal], None]
+    late: Callable[[list[str]], None]
 
 
 class Locks:
@@ -60,7 +68,7 @@ class Locks:
     lots
         Rounding rules by instrument id.
     patience_ns
-        A resting sale that was held so long is given up; one at the market tries once more.
+        After so long what locks a sale's coins is cancelled again, and somebody is told.
     tape
         Of the node: that something was given up is a matter of the clock.
     """
@@ -73,7 +81,6 @@ class Locks:
         self._patience_ns = patience_ns
         self._tape = tape
         self._held: dict[_Key, list[tuple[int, Sale]]] = {}
-        self._cancelled: set[str] = set()
 
     def concerns(self, order: Order) -> bool:
         """Return whether an order is a sale on a spot market."""
@@ -84,9 +91,18 @@ class Locks:
         rules = self._lots.get(instrument_id)
         return rules is not None and rules.long_only
 
-    def note_cancel(self, client_order_id: str) -> None:
-        """Note that a cancel of an order leaves: it is not sent twice."""
-        self._cancelled.add(client_order_id)
+    def objection_to_list(self, orders: Sequence[OrderTerms]) -> str:
+        """Return why linked orders cannot be sent together; empty if they can.
+
+        They leave as one, and a sale among them could not wait for its coins.
+        """
+        sales = [o for o in orders if o.side == "SELL" and self.is_spot(o.instrument_id)]
+        if not sales or len(orders) == 1:
+            return ""
+        return (
+            f"a list of orders holds a sale of {sales[0].instrument_id}, and a sale that rests on "
+            f"a spot market locks its coins; send them one by one"
+        )
 
     def holds(self, client_order_id: str) -> bool:
         """Return whether an order waits here, and the venue knows nothing of it."""
@@ -112,11 +128,15 @@ class Locks:
             if not self._is_left(sale.order):
                 sale.give_up("all of it is being sold at the market already")
                 return
+        elif sale.order.is_stop:
+            for other in [s for _, s in self._held.get(key, ()) if s.order.is_stop]:
+                self._drop(key, other)
+                other.give_up("another one takes its place")
         if self._free(sale.order) >= sale.order.quantity:
             sale.send()
             return
         locking = self._locking(sale.order)
-        if sale.order.kind != "MARKET" and not any(map(self._is_going, locking)):
+        if not self._may_wait(sale.order):
             names = ", ".join(one.client_order_id for one in locking) or "nothing is held"
             sale.give_up(f"its coins are locked by {names}: cancel that first")
             return
@@ -137,7 +157,6 @@ class Locks:
         key = (strategy_id, instrument_id)
         if key not in self._held:
             return
-        self._forget_ended()
         for one in list(self._held[key]):
             sale, order = one[1], one[1].order
             if one not in self._held.get(key, ()):
@@ -156,35 +175,42 @@ class Locks:
                 self._unlock(sale)
 
     def expire(self, ts: int) -> None:
-        """Give up what has waited too long; now, ns UTC.
+        """See to what has waited too long; now, ns UTC.
 
-        A sale at the market is not given up, it is somebody's exit: what locks it is cancelled once
-        more.
+        What locks its coins is cancelled once more. A resting sale is given up only where nothing
+        that locks them is going.
         """
         late = [(key, one) for key, held in self._held.items() for one in held if ts >= one[0]]
         if not late:
             return
         self._tape.heard("expire", "", ts)
-        for key, (_, sale) in late:
+        for key, one in late:
+            if one not in self._held.get(key, ()):
+                continue
+            sale = one[1]
             self._drop(key, sale)
-            for order in self._locking(sale.order):
-                self._cancelled.discard(order.client_order_id)
-            if sale.order.kind == "MARKET":
-                self._held.setdefault(key, []).append((ts + self._patience_ns, sale))
-                self._unlock(sale)
-            else:
-                sale.give_up("the venue has not said in time that its coins are free")
+            if not self._may_wait(sale.order):
+                sale.give_up("what locks its coins is not being cancelled")
+                continue
+            self._held.setdefault(key, []).append((ts + self._patience_ns, sale))
+            locking = self._locking(sale.order)
+            for order in locking:
+                is_due = order.is_ending or sale.order.kind == "MARKET"
+                if is_due and order.kind != "MARKET" and order.status == "ACCEPTED":
+                    sale.cancel(order.client_order_id)
+            sale.late([order.client_order_id for order in locking])
+
+    def _may_wait(self, order: Order) -> bool:
+        """Return whether the coins of a sale will be free: one at the market sees to that."""
+        return order.kind == "MARKET" or any(map(_is_going, self._locking(order)))
 
     def _unlock(self, sale: Sale) -> None:
         """Cancel what rests and locks the coins of a sale at the market, each once."""
         if sale.order.kind != "MARKET":
             return
         for order in self._locking(sale.order):
-            if order.status == "ACCEPTED" and not self._is_going(order):
+            if order.status == "ACCEPTED" and not _is_going(order) and order.ending != "refused":
                 sale.cancel(order.client_order_id)
-
-    def _is_going(self, order: Order) -> bool:
-        return order.kind == "MARKET" or order.client_order_id in self._cancelled
 
     def _free(self, order: Order) -> Decimal:
         """Return how much of what is held no other order sells, base currency."""
@@ -225,11 +251,9 @@ class Locks:
         else:
             del self._held[key]
 
-    def _forget_ended(self) -> None:
-        orders = self._ledger.orders
-        self._cancelled = {
-            name for name in self._cancelled if name in orders and orders[name].is_open
-        }
+
+def _is_going(order: Order) -> bool:
+    return order.kind == "MARKET" or order.is_ending
 
 
 def _key(order: Order) -> _Key:

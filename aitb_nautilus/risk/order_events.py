@@ -13,6 +13,7 @@ from aitb_nautilus.risk.translate import (
     fee_fact,
     fill_fact,
     kind_of,
+    made_up_end,
     permit_of,
     price_of,
     update_fact,
@@ -83,4 +84,7 @@ def _is_no_news(event: Any, kind: str, client_order_id: str, context: Context) -
         if filled is not None and filled() <= context.ledger.orders[client_order_id].filled:
             return True
         return event.reconciliation and context.ask_venue(client_order_id)
+    end = made_up_end(event)
+    if end is not None and context.doubt_end(end):
+        return True
     return client_order_id in context.aside and kind in _CHANGES

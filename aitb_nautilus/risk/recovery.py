@@ -100,24 +100,25 @@ def resting(ledger: Ledger, asked: Sequence[Unresolved]) -> list[Unresolved]:
     A venue that forgets its orders when it is stopped, such as a simulated one, knows none of them.
     """
     names = {command.client_order_id for command in asked}
-    return [
-        Unresolved(
-            order.client_order_id,
-            order.strategy_id,
-            order.instrument_id,
-            "submit",
-            "resting",
-            0,
-            order.ts_sent,
-            order.side,
-            order.kind,
-            order.quantity,
-            order.price,
-            order.trigger_price,
-        )
-        for order in ledger.every_open_order()
-        if order.client_order_id not in names
-    ]
+    orders = ledger.every_open_order()
+    return [_about(order) for order in orders if order.client_order_id not in names]
+
+
+def _about(order: Order) -> Unresolved:
+    return Unresolved(
+        order.client_order_id,
+        order.strategy_id,
+        order.instrument_id,
+        "submit",
+        "resting",
+        0,
+        order.ts_sent,
+        order.side,
+        order.kind,
+        order.quantity,
+        order.price,
+        order.trigger_price,
+    )
 
 
 class Recovery:
@@ -213,7 +214,7 @@ class Recovery:
 def finding_of(
     ledger: Ledger, client_order_id: str, found: tuple[VenueOrder, Sequence[VenueFill]], now: int
 ) -> Finding:
-    """Return what follows from what a venue says of an open order that nobody is asking for.
+    """Return what follows from what a venue says of an order that nobody is asking for.
 
     Parameters
     ----------
@@ -224,8 +225,8 @@ def finding_of(
     now
         ns UTC.
     """
-    command = [one for one in resting(ledger, ()) if one.client_order_id == client_order_id]
-    return Recovery(command, ledger, now, 0).answer(client_order_id, *found, now)
+    command = _about(ledger.orders[client_order_id])
+    return Recovery([command], ledger, now, 0).answer(client_order_id, *found, now)
 
 
 def follow(finding: Finding, context: Context, answering: Mapping[str, Answers], now: int) -> None:

@@ -35,6 +35,7 @@ from aitb_nautilus.risk.permits import Permit
 from aitb_nautilus.risk.port_calls import PortCalls
 from aitb_nautilus.risk.price_grid import wish_on_grid
 from aitb_nautilus.risk.silence import LIVE_ORDERS, silence
+from aitb_nautilus.risk.used_ids import UsedIds
 from aitb_nautilus.risk.view import View
 
 __all__ = ["OrderSender", "cause_of"]
@@ -73,6 +74,7 @@ class OrderSender:
         self._view = View(context.ledger, strategy_id)
         self._departures = Departures(context, strategy_id, port, now, calls)
         self._ids = DecisionIds(context.trader, strategy_id)
+        self._used = UsedIds(context, strategy_id, port, now)
 
     def submit(self, intent: OrderIntent, wish: OrderIntent | CloseIntent, fact: Fact) -> Decision:
         """Judge an intent, and send it as far as it is allowed.
@@ -103,10 +105,10 @@ class OrderSender:
             return decision
         name = self._ids.name(place, wish)
         for attempt in count(1):
-            if not self._is_used(name):
+            if not self._used.is_used(name):
                 break
-            if self._is_done_with(name, decision):
-                used = self._refuse_used(name, intent)
+            if self._used.is_done_with(name, decision):
+                used = self._used.refuse(name, intent)
                 self._chronicle.decided(intent, used, "submit", intent.quantity)
                 return used
             name = self._ids.name(place, wish, attempt)
@@ -115,15 +117,15 @@ class OrderSender:
         terms = plan(intent, decision.quantity, name, self._port)
         self._context.latencies.allowed(name, cause_of(fact), at_once=terms.kind == "MARKET")
         noted = self._note(terms, intent, decision)
+        leave = partial(self._departures.leave, noted, terms)
         locks = self._context.locks
         if locks is not None and locks.concerns(noted):
             sell = partial(self._sell, intent, wish, fact)
-            locks.take(self._departures.sale(noted, terms, sell, self.cancel), self._port.now())
+            locks.take(self._departures.sale(noted, leave, sell, self.cancel), self._port.now())
             return decision
         refusal = self._departures.journalled([noted])
         if refusal is not None:
             return refusal
-        leave = partial(self._departures.leave, noted, terms)
         if decision.reducing or self._context.turns is None:
             leave()
         else:
@@ -154,6 +156,14 @@ class OrderSender:
         list[Decision]
             One per order that was judged; the last one is a refusal if nothing was sent.
         """
+        locks = self._context.locks
+        line = "" if locks is None else locks.objection_to_list(orders)
+        if line:
+            refusal = self._context.guard.refuse(
+                orders[0].instrument_id, self._strategy_id, self._now(), "order", line
+            )
+            self._chronicle.decided(orders[0].intent(), refusal, "submit", orders[0].quantity)
+            return [refusal]
         decisions: list[Decision] = []
         noted: list[Order] = []
         latencies = self._context.latencies
@@ -170,9 +180,6 @@ class OrderSender:
             # Noted at once: the limits count the orders of a list together.
             latencies.allowed(order.client_order_id, None, at_once=order.kind == "MARKET")
             noted.append(self._note(order, intent, decision))
-        refusal = self._departures.journalled(noted)
-        if refusal is not None:
-            return [*decisions, refusal]
 
         def send_all() -> None:
             if not self._departures.may_still_leave(noted):
@@ -181,7 +188,16 @@ class OrderSender:
             for order in orders:
                 self._departures.announce(order.client_order_id, order.instrument_id, "submit")
 
-        self._departures.send(orders[0].instrument_id, send_all)
+        leave = partial(self._departures.send, orders[0].instrument_id, send_all)
+        if locks is not None and locks.concerns(noted[0]):
+            intent = orders[0].intent()
+            sell = partial(self._sell, intent, intent, None)
+            locks.take(self._departures.sale(noted[0], leave, sell, self.cancel), self._port.now())
+            return decisions
+        unwritten = self._departures.journalled(noted)
+        if unwritten is not None:
+            return [*decisions, unwritten]
+        leave()
         return decisions
 
     def close(self, intent: CloseIntent, fact: Fact) -> Decision | None:
@@ -209,8 +225,7 @@ class OrderSender:
         if self._context.take_back(order.client_order_id):
             self._departures.withdraw([order], "it was cancelled before it left")
             return
-        if self._context.locks is not None:
-            self._context.locks.note_cancel(order.client_order_id)
+        order.ask_end(by_exits=intent.by_exits)
 
         def send() -> None:
             if intent.client_order_id in self._context.ledger.orders:  # else it never left
@@ -325,8 +340,8 @@ class OrderSender:
         return replace(intent, price=price, trigger_price=trigger_price)
 
     def _judge_built(self, client_order_id: str, intent: OrderIntent) -> Decision:
-        if self._is_used(client_order_id):
-            return replace(self._refuse_used(client_order_id, intent), whole=True)
+        if self._used.is_used(client_order_id):
+            return replace(self._used.refuse(client_order_id, intent), whole=True)
         decision = self._context.guard.judge_whole(intent, self._strategy_id, self._now())
         silenced = self._silenced(intent.instrument_id) if decision.allowed else None
         return decision if silenced is None else replace(silenced, whole=True)
@@ -341,26 +356,6 @@ class OrderSender:
         if not why:
             return None
         return guard.refuse(instrument_id, self._strategy_id, self._now(), LIVE_ORDERS, why)
-
-    def _is_used(self, client_order_id: str) -> bool:
-        """Look an id up in the journal and in the engine: it fills the same id twice."""
-        permits = self._context.guard.permits
-        return permits.is_used(client_order_id) or self._port.knows(client_order_id)
-
-    def _is_done_with(self, client_order_id: str, decision: Decision) -> bool:
-        """Return whether what a used id stands for need not, or must not, be sent once more.
-
-        An exit that came to nothing is sent under another id: exits always pass.
-        """
-        order = self._context.ledger.orders.get(client_order_id)
-        came_to_nothing = order is None or not (order.is_open or order.filled)
-        return not (decision.reducing and came_to_nothing)
-
-    def _refuse_used(self, client_order_id: str, intent: OrderIntent) -> Decision:
-        line = f"order id {client_order_id} was used before; the engine would fill it twice"
-        return self._context.guard.refuse(
-            intent.instrument_id, self._strategy_id, self._now(), "id", line
-        )
 
     def _decided_change(
         self, intent: ModifyIntent, decision: Decision, *, idle: bool = False

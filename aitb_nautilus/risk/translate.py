@@ -45,6 +45,7 @@ __all__ = [
     "fee_fact",
     "fill_fact",
     "funding_fact",
+    "made_up_end",
     "permit_of",
     "price_of",
     "quote_fact",
@@ -63,6 +64,7 @@ _WRONG_CLOCK = (
 """What to do about Binance's -1021: it takes no signed command, exits among them."""
 _REDUCES = "reduces"
 _SIDES = {"BUY": OrderSide.BUY, "SELL": OrderSide.SELL}
+_ENDS = ("OrderCanceled", "OrderExpired", "OrderRejected")
 _STATUS_AFTER: dict[str, OrderStatus | None] = {
     "OrderDenied": "DENIED",
     "OrderRejected": "REJECTED",
@@ -170,6 +172,13 @@ def _reason(event: Any) -> str:
     """Return what a venue has said, with what to do about it where that is known."""
     said = str(getattr(event, "reason", "") or "")
     return f"{said.rstrip('.')}: {_WRONG_CLOCK}" if "-1021" in said else said
+
+
+def made_up_end(event: Any) -> OrderUpdate | None:
+    """Return the end of an order that the engine has not heard of, but concluded; else None."""
+    if type(event).__name__ in _ENDS and event.reconciliation:
+        return update_fact(event)
+    return None
 
 
 def funding_fact(rate: Any) -> FundingRate | None:

@@ -1,7 +1,8 @@
 """Ask Binance's USD-M futures for one order by our name of it, open or not.
 
 The engine's adapter brings open orders alone when a node starts: what was filled or cancelled while
-no node ran is found by nobody. Only what reads is asked here; orders leave by the engine.
+no node ran is found by nobody. Orders leave by the engine; of what changes something, only a cancel
+is sent here, since the engine sends none of what it thinks is over.
 
 References
 ----------
@@ -93,6 +94,19 @@ class BinanceAsker:
             if algo is None:
                 return None
             return self._conditional(algo, symbol, client_order_id, instrument_id)
+
+    def cancel(self, client_order_id: str, instrument_id: str) -> None:
+        """Cancel an order, conditional or not; one that the venue does not know has ended.
+
+        Raises
+        ------
+        AskError
+            If there was no answer, or a refusal.
+        """
+        symbol, name = symbol_of(instrument_id), venue_name_of(client_order_id)
+        named = {"symbol": symbol, "origClientOrderId": name}
+        if self._rest.ask("DELETE", "/fapi/v1/order", named) is None:
+            self._rest.ask("DELETE", "/fapi/v1/algoOrder", {"clientAlgoId": name})
 
     def _plain(
         self, order: dict[str, Any], client_order_id: str, instrument_id: str

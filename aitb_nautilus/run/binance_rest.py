@@ -92,7 +92,7 @@ class BinanceRest:
 
     def ask(
         self,
-        method: Literal["GET", "POST"],
+        method: Literal["GET", "POST", "DELETE"],
         path: str,
         params: dict[str, Any],
         timeout_s: float = _ANSWER_S,

@@ -2,7 +2,7 @@
 
 A spot market has no positions: what is held is a coin, and the account may hold more of it than the
 node has bought. So the node's position is what its journal says, and the venue must hold at least
-that; see `positions_of`. Only what reads is asked here.
+that; see `positions_of`. Nothing is sent but cancels.
 
 References
 ----------
@@ -92,6 +92,18 @@ class SpotAsker:
                 rows = self._get("/api/v3/myTrades", symbol=symbol, orderId=order["orderId"])
                 fills = [self._fill(row, instrument_id) for row in rows or ()]
         return told, fills
+
+    def cancel(self, client_order_id: str, instrument_id: str) -> None:
+        """Cancel an order; one that the venue does not know has ended.
+
+        Raises
+        ------
+        AskError
+            If there was no answer, or a refusal.
+        """
+        name = venue_name_of(client_order_id, _PREFIX)
+        named = {"symbol": symbol_of(instrument_id), "origClientOrderId": name}
+        self._rest.ask("DELETE", "/api/v3/order", named)
 
     def books(self, venue: str) -> VenueFacts:
         """Return open orders and the balances of all coins; it blocks, for seconds at most.

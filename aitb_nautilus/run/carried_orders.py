@@ -14,7 +14,7 @@ from nautilus_trader.model import ClientOrderId
 from aitb_nautilus.risk.answers import Answers
 from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.context import Context
-from aitb_nautilus.risk.engine_venue import find_order
+from aitb_nautilus.risk.engine_venue import concluded_end, find_order
 from aitb_nautilus.risk.recovery import finding_of, follow
 from aitb_nautilus.risk.venue_facts import VenueOrder
 
@@ -58,6 +58,9 @@ class CarriedOrders:
                 continue
             found = find_order(self._cache, name)
             if found is None or not has_news(found[0], known):
+                continue
+            end = concluded_end(self._cache, name)
+            if end is not None and self._context.doubt_end(end):
                 continue
             follow(finding_of(ledger, name, found, now), self._context, answering, now)
 

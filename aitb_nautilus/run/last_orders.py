@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from aitb_nautilus.messages import OrderUpdate
 from aitb_nautilus.risk.context import Context
-from aitb_nautilus.risk.engine_venue import find_order
+from aitb_nautilus.risk.engine_venue import concluded_end, find_order
 from aitb_nautilus.risk.recovery import finding_of, follow
 from aitb_nautilus.run.carried_orders import has_news
 
@@ -39,6 +39,9 @@ def follow_to_the_end(context: Context, cache: Any, now: int) -> None:
         found = find_order(cache, known.client_order_id)
         if found is None or not has_news(found[0], known):
             continue
+        end = concluded_end(cache, known.client_order_id)
+        if end is not None and context.doubt_end(end):
+            continue  # It is open for us, and the next node asks for it.
         finding = finding_of(ledger, known.client_order_id, found, now)
         facts = tuple(
             replace(fact, reason=_ENDED) if isinstance(fact, OrderUpdate) and fact.reason else fact

@@ -232,6 +232,8 @@ class NodeRecovery:
         if not self._questions.go_on(self._cache, self._answering(), now):
             return
         self._exits.place(now)
+        if self._watch is not None and self._past_is_told:
+            self._watch.leftovers.go_on(now)
         if not self.is_done:
             if self._past_is_told:
                 self._compare(now)
@@ -241,9 +243,11 @@ class NodeRecovery:
             self._memory.keep()
 
     def close(self) -> None:
-        """Take what the engine heard last, and remember the exits a last time."""
+        """Take what the engine heard last, leave nothing behind, and remember the exits."""
         if self.is_done:
             follow_to_the_end(self._context, self._cache, time.time_ns())
+            if self._watch is not None:
+                self._watch.leftovers.end(self._history.ended, time.time_ns())
             self._memory.keep()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
@@ -295,6 +299,8 @@ class NodeRecovery:
         facts = self._look.go_on(now)
         if facts is None:
             return
+        if self._watch is not None and self._watch.leftovers.take(facts, self._history.ended):
+            self._differs_since = now
         rows = unexplained(facts, self._context.ledger, self._explained())
         if rows and now - self._differs_since < _SETTLES_NS:
             self._look.due = now + _AGAIN_NS

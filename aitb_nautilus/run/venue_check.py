@@ -22,6 +22,7 @@ from aitb_nautilus.risk.firewall import Explained, Unexplained, unexplained
 from aitb_nautilus.risk.recovery import resting
 from aitb_nautilus.risk.strategy import GuardedStrategy
 from aitb_nautilus.risk.venue_facts import VenueFacts
+from aitb_nautilus.run.leftovers import Leftovers
 from aitb_nautilus.run.reconnects import Reconnects
 from aitb_nautilus.run.venue_look import Asker, VenueLook
 from aitb_nautilus.run.venue_questions import VenueQuestions
@@ -58,6 +59,8 @@ class VenueCheck:
         The engine's.
     explained
         Returns what else explains things.
+    leftovers
+        Cancels what ended for us, and rests there.
     firewall
         Called with facts and the time once nothing but a person can explain what differs.
     reconnects
@@ -79,6 +82,7 @@ class VenueCheck:
         askers: Mapping[str, Asker],
         cache: Any,
         explained: Callable[[], Explained],
+        leftovers: Leftovers,
         firewall: Callable[[VenueFacts, int], None],
         reconnects: Reconnects,
         every_ns: int,
@@ -92,6 +96,7 @@ class VenueCheck:
         self._askers = askers
         self._cache = cache
         self._explained = explained
+        self._leftovers = leftovers
         self._firewall = firewall
         self._reconnects = reconnects
         self._every_ns = every_ns
@@ -153,7 +158,9 @@ class VenueCheck:
     # Comparing
 
     def _compare(self, facts: VenueFacts, now: int) -> None:
-        rows = unexplained(facts, self._context.ledger, self._explained())
+        explained = self._explained()
+        self._leftovers.take(facts, explained.ended)
+        rows = unexplained(facts, self._context.ledger, explained)
         if all(row in self._known for row in rows):
             if self._known:
                 self._firewall(facts, now)

@@ -1,6 +1,7 @@
 """All that asks the venues while a live node runs.
 
-Whether they hold what they refuse to close, from the moment on at which the node is connected; once
+Whether they hold what they refuse to close, and whether orders rest that should not, from the
+moment on at which the node is connected; once
 it has recovered, also what became of orders that they owe an answer, and what they hold otherwise
 than we know.
 """
@@ -17,6 +18,7 @@ import msgspec
 from aitb_nautilus.risk.firewall import Explained, Unexplained
 from aitb_nautilus.risk.venue_facts import VenueFacts
 from aitb_nautilus.run.engine_log import EngineLog
+from aitb_nautilus.run.leftovers import Leftovers
 from aitb_nautilus.run.preparation import Preparation
 from aitb_nautilus.run.reconnects import Reconnects
 from aitb_nautilus.run.refused_closes import RefusedCloses
@@ -50,6 +52,11 @@ class VenueWatch:
         On which venues are asked.
     note
         For the log of the run.
+
+    Attributes
+    ----------
+    leftovers
+        Goes on by its own `go_on`, once the past is told.
     """
 
     def __init__(
@@ -71,6 +78,7 @@ class VenueWatch:
         self._refused = RefusedCloses(
             context, strategies, askers, look=look, cache=cache, pool=pool, note=note
         )
+        self.leftovers = Leftovers(context, strategies, askers, cache=cache, pool=pool, note=note)
         self._unanswered = Unanswered(
             context, strategies, askers, cache=cache, log=self._log, pool=pool, note=note
         )
@@ -81,6 +89,7 @@ class VenueWatch:
             askers=askers,
             cache=cache,
             explained=explained,
+            leftovers=self.leftovers,
             firewall=firewall,
             reconnects=Reconnects(self._log),
             every_ns=round(live.check_secs * 1e9),
@@ -90,6 +99,7 @@ class VenueWatch:
         )
         self._has_begun = False
         msgspec.structs.force_setattr(context, "ask_held", self._refused.ask)
+        msgspec.structs.force_setattr(context, "doubt_end", self.leftovers.doubt)
 
     def begin(self, rows: Sequence[Unexplained], now: int) -> None:
         """Begin with all of it, and with the rows that the firewall has found by now."""

@@ -152,11 +152,14 @@ class Warden(GuardedActor):
                 strategy.answering.act_on(wished, _STOPPING)
 
     def _is_answer_due(self) -> bool:
-        """Return whether an order is on its way: what it opens must still get its stop."""
+        """Return whether an order, or a cancel, is on its way.
+
+        What an order opens must still get its stop, and what was to be gone may rest.
+        """
         if silence(self.context.guard):
             return False
         open_orders = self.context.ledger.every_open_order()
-        return any(o.status == "SENT" or o.kind == "MARKET" for o in open_orders)
+        return any(o.status == "SENT" or o.kind == "MARKET" or o.is_ending for o in open_orders)
 
     def _unwanted(self, strategy_id: str) -> list[Intent | None]:
         """Return what a strategy must not leave behind: what ends it, or None if it is ending."""

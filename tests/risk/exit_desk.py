@@ -69,6 +69,8 @@ class Desk:
                             )
                         )
                 case CancelIntent():
+                    order = self.ledger.orders[intent.client_order_id]
+                    order.ask_end(by_exits=intent.by_exits)
                     if self.takes:
                         self.update(intent.client_order_id, "CANCELED")
                 case ModifyIntent():

@@ -110,9 +110,16 @@ def journal_of(context: Context, path: Path) -> Journal:
 
 
 def state_of(ledger: Ledger) -> Any:
-    """Return what a ledger holds of orders and positions, to the last field."""
+    """Return what a ledger holds of orders and positions, to the last field.
+
+    Whether a cancel is on its way counts as long as the node that sent it: another one asks anew.
+    """
     orders = {
-        name: {slot: getattr(order, slot) for slot in order.__slots__ if slot[0] != "_"}
+        name: {
+            slot: getattr(order, slot)
+            for slot in order.__slots__
+            if slot[0] != "_" and slot != "ending"
+        }
         for name, order in ledger.orders.items()
     }
     positions = {

@@ -544,7 +544,7 @@ def test_stop_that_the_venue_does_not_change_is_replaced_before_it_is_cancelled(
     assert [(o.leaves, o.trigger_price) for o in both] == [(1, 90.0), (2, 90.0)]
     assert not [i for i in desk.sent if isinstance(i, CancelIntent)]
     desk.update(both[1].client_order_id, "ACCEPTED")
-    assert desk.sent[-1] == CancelIntent(client_order_id=first.client_order_id)
+    assert desk.sent[-1] == CancelIntent(client_order_id=first.client_order_id, by_exits=True)
 
 
 def vanish(desk: Desk) -> None:

@@ -57,7 +57,7 @@ class Rig:
 
         def cancel(other: str) -> None:
             self.became.append(f"cancel {other}")
-            self.locks.note_cancel(other)
+            self.ledger.orders[other].ask_end()
 
         def back(why: str) -> None:
             self.became.append(f"{name} {why}")
@@ -70,6 +70,7 @@ class Rig:
                 lambda: self.became.append(f"{name} sent"),
                 lambda why: back("given up"),
                 lambda left: back(f"again for {left}"),
+                lambda names: self.became.append(f"{name} waits for {', '.join(names)}"),
             ),
             0,
         )
@@ -127,7 +128,7 @@ def test_close_is_given_up_where_the_stop_has_sold_all() -> None:
 def test_successor_of_a_stop_waits_for_its_end_and_a_close_goes_before_it() -> None:
     rig = Rig()
     rig.stop()
-    rig.locks.note_cancel("stop")
+    rig.ledger.orders["stop"].ask_end()
     rig.sell("stop 2", "STOP_MARKET")
     assert rig.locks.holds("stop 2")
     rig.sell("close", "MARKET")
@@ -150,18 +151,54 @@ def test_close_whose_coins_are_not_freed_in_time_cancels_once_more() -> None:
     rig.locks.expire(9)
     assert rig.became == ["cancel stop"]
     rig.locks.expire(10)
-    assert rig.became == ["cancel stop", "cancel stop"]
+    assert rig.became == ["cancel stop", "cancel stop", "close waits for stop"]
     assert rig.locks.take_back("close")
     assert not rig.locks.take_back("close")
 
 
-def test_stop_whose_coins_are_not_freed_in_time_is_given_up() -> None:
+def test_stop_whose_coins_are_not_freed_in_time_goes_on_waiting_and_that_is_told() -> None:
     rig = Rig()
     rig.stop()
-    rig.locks.note_cancel("stop")
+    rig.ledger.orders["stop"].ask_end()
     rig.sell("stop 2", "STOP_MARKET")
+    for now in (10, 15, 20):
+        rig.locks.expire(now)
+    assert rig.became == ["cancel stop", "stop 2 waits for stop"] * 2
+    rig.update("stop", "CANCELED")
+    assert rig.became[4:] == ["stop 2 sent"]
+
+
+def test_stop_before_which_the_venue_cancels_nothing_is_given_up_once_it_is_late() -> None:
+    rig = Rig()
+    rig.stop()
+    rig.ledger.orders["stop"].ask_end()
+    rig.sell("stop 2", "STOP_MARKET")
+    rig.update("stop", None)
+    assert rig.became == []
     rig.locks.expire(10)
     assert rig.became == ["stop 2 given up"]
+
+
+def test_stop_takes_the_place_of_another_one_that_waits() -> None:
+    rig = Rig()
+    rig.stop()
+    rig.ledger.orders["stop"].ask_end()
+    rig.sell("stop 2", "STOP_MARKET", "1.5")
+    rig.sell("stop 3", "STOP_MARKET")
+    assert rig.became == ["stop 2 given up"]
+    rig.update("stop", "CANCELED")
+    assert rig.became == ["stop 2 given up", "stop 3 sent"]
+
+
+def test_refused_cancel_is_not_repeated_at_once() -> None:
+    rig = Rig()
+    rig.stop()
+    rig.sell("close", "MARKET")
+    rig.update("stop", None)
+    rig.update("stop", None)
+    assert rig.became == ["cancel stop"]
+    rig.locks.expire(10)
+    assert rig.became == ["cancel stop", "cancel stop", "close waits for stop"]
 
 
 def test_second_close_of_the_same_coins_is_given_up() -> None:
@@ -191,7 +228,7 @@ def test_perpetual_concerns_nobody() -> None:
 def test_sale_that_another_one_has_replaced_meanwhile_is_passed_over() -> None:
     rig = Rig()
     rig.stop()
-    rig.locks.note_cancel("stop")
+    rig.ledger.orders["stop"].ask_end()
     part = rig.order("part", "MARKET", "0.8")
 
     def again(left: Decimal) -> None:
@@ -199,7 +236,7 @@ def test_sale_that_another_one_has_replaced_meanwhile_is_passed_over() -> None:
         rig.sell("rest", "MARKET", str(left))
 
     rig.locks.take(
-        Sale(part, rig.became.append, lambda: None, rig.became.append, again),
+        Sale(part, rig.became.append, lambda: None, rig.became.append, again, lambda _: None),
         0,
     )
     rig.sell("stop 2", "STOP_MARKET")

@@ -1,0 +1,325 @@
+"""Orders that may rest at a venue although they should not: nobody believes their end unasked.
+
+A venue that answers a cancel by an error, or not at all, may have carried it out or not. The engine
+waits for some seconds, and then makes up an end. If the order rests nevertheless, a stop of a spot
+market sells coins of the user one day, since nothing there makes it reduce-only, and one of a
+perpetual meets a later position. So the venue itself is asked, by the order's id, for
+
+- orders whose cancel nobody has answered for a second, or was refused;
+- orders whose end the engine makes up, which is told to nobody before;
+- orders that ended for us, and stand in what the venue says it holds.
+
+What rests though it should not is cancelled there, by a client of our own, since the engine sends
+no second cancel; again and again, until the venue says that it is gone. What it was filled
+meanwhile is told like any fill. If that takes long, the strategy opens nothing until a person has
+looked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Final
+
+import msgspec
+
+from aitb_nautilus.messages import OrderUpdate
+from aitb_nautilus.risk.answers import Answers
+from aitb_nautilus.risk.book import Order
+from aitb_nautilus.risk.context import Context
+from aitb_nautilus.risk.engine_venue import let_engine_find
+from aitb_nautilus.risk.recovery import Finding, finding_of, follow
+from aitb_nautilus.risk.silence import silence
+from aitb_nautilus.risk.strategy import GuardedStrategy
+from aitb_nautilus.risk.taking_over import bind
+from aitb_nautilus.risk.trading_states import Halt, StateScope
+from aitb_nautilus.risk.venue_facts import VenueFacts, VenueFill, VenueOrder
+from aitb_nautilus.run.binance_rest import AskError
+from aitb_nautilus.run.venue_look import Asker, books
+
+__all__ = ["Leftovers", "bring_to_end"]
+
+_PATIENCE_NS: Final = 1_000_000_000
+_FIRST_WAIT_NS: Final = 500_000_000
+_LONGEST_WAIT_NS: Final = 4_000_000_000
+_LATE_NS: Final = 10_000_000_000
+_SURE: Final = 2
+"""So often a venue must say that it knows no such order, one question after the other."""
+
+type _Found = tuple[VenueOrder, list[VenueFill]] | None
+
+
+class _Case(msgspec.Struct):
+    """One order; times in ns UTC.
+
+    Attributes
+    ----------
+    ended
+        It has ended for us, and the venue was seen to have it open.
+    made_up
+        The end that the engine has made up.
+    """
+
+    instrument_id: str
+    ask_at: int
+    ended: bool = False
+    made_up: OrderUpdate | None = None
+    began: int = 0
+    wait_ns: int = _FIRST_WAIT_NS
+    unknown: int = 0
+    is_late: bool = False
+    asking: Future[_Found] | None = None
+
+
+def bring_to_end(
+    asker: Asker, client_order_id: str, instrument_id: str, *, cancels: bool
+) -> _Found:
+    """Return what a venue says of an order, cancelled before if it rests; it blocks.
+
+    Raises
+    ------
+    AskError
+        If there was no answer.
+    """
+    found = asker.find(client_order_id, instrument_id)
+    if not cancels or found is None or not found[0].is_open:
+        return found
+    asker.cancel(client_order_id, instrument_id)
+    return asker.find(client_order_id, instrument_id)
+
+
+class Leftovers:
+    """Bring orders to their end at the venue, and tell what became of them.
+
+    Parameters
+    ----------
+    context
+        What the node's components share.
+    strategies
+        Of the node.
+    askers
+        By venue name; of other venues the engine is believed.
+    cache
+        The engine's.
+    pool
+        On which venues are asked.
+    note
+        For the log of the run.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        strategies: Sequence[GuardedStrategy],
+        askers: Mapping[str, Asker],
+        *,
+        cache: Any,
+        pool: ThreadPoolExecutor,
+        note: Callable[[str, str], None],
+    ) -> None:
+        self._context = context
+        self._strategies = {one.component_id: one for one in strategies}
+        self._askers = askers
+        self._cache = cache
+        self._pool = pool
+        self._note = note
+        self._cases: dict[str, _Case] = {}
+
+    def doubt(self, update: OrderUpdate) -> bool:
+        """Ask the venue whether an order has ended, as the engine makes up.
+
+        Returns
+        -------
+        bool
+            False if nobody can be asked: then the engine is all that there is.
+        """
+        name = update.client_order_id
+        order = self._context.ledger.orders.get(name)
+        if order is None or not order.is_open or not self._can_ask(update.instrument_id):
+            return False
+        case = self._cases.setdefault(name, _Case(update.instrument_id, 0))
+        if case.made_up is None:
+            case.made_up = update
+            self._note("WARNING", f"{_words(order)}: no end was told of it; the venue is asked")
+        return True
+
+    def take(self, facts: VenueFacts, ended: Mapping[str, Any]) -> None:
+        """Bring to their end the orders that ended for us, and that a venue has open.
+
+        Parameters
+        ----------
+        facts
+            What the venues hold.
+        ended
+            What became of orders of the run before that the ledger does not hold any more, by id.
+        """
+        orders = self._context.ledger.orders
+        for order in facts.orders:
+            name = order.client_order_id
+            ours = orders.get(name)
+            is_ended = name in ended if ours is None else not ours.is_open
+            if is_ended and name not in self._cases and self._can_ask(order.instrument_id):
+                self._cases[name] = _Case(order.instrument_id, 0, ended=True)
+                self._note("WARNING", f"{_spelled(order)} ended for us, and rests at the venue")
+
+    def go_on(self, now: int) -> None:
+        """Go on; called ten times a second.
+
+        Parameters
+        ----------
+        now
+            ns UTC.
+        """
+        orders = self._context.ledger.orders
+        for one in self._context.ledger.every_open_order():
+            if one.ending and one.status == "ACCEPTED" and self._can_ask(one.instrument_id):
+                case = _Case(one.instrument_id, now + _PATIENCE_NS)
+                self._cases.setdefault(one.client_order_id, case)
+        for name, case in list(self._cases.items()):
+            order = orders.get(name)
+            if not case.ended and (order is None or not order.is_open):
+                del self._cases[name]  # Its end was told meanwhile.
+            elif case.asking is None:
+                self._ask(name, case, order, now)
+            elif case.asking.done():
+                self._take(name, case, order, now)
+
+    def end(self, ended: Mapping[str, Any], now: int) -> None:
+        """Cancel a last time what must not go on resting; say what could not be. It blocks.
+
+        An order that was to be cancelled stays where all that it would do is to end what is held.
+
+        Parameters
+        ----------
+        ended
+            As of `take`.
+        now
+            ns UTC.
+        """
+        if silence(self._context.guard):
+            return
+        for venue, asker in self._askers.items():
+            try:
+                orders = books(asker, venue).orders
+            except AskError as e:
+                self._note("WARNING", f"{venue} could not be asked what rests there: {e}")
+                continue
+            for order in orders:
+                ours = self._context.ledger.orders.get(order.client_order_id)
+                is_ended = order.client_order_id in ended if ours is None else not ours.is_open
+                if is_ended or (ours is not None and self._does_more(ours)):
+                    self._end(asker, order, ours, now)
+
+    def _end(self, asker: Asker, order: VenueOrder, ours: Order | None, now: int) -> None:
+        name = order.client_order_id
+        try:
+            found = bring_to_end(asker, name, order.instrument_id, cancels=True)
+        except AskError as e:
+            self._note("ERROR", f"{_spelled(order)} {_RESTS} ({e})")
+            return
+        if found is not None and found[0].is_open:
+            self._note("ERROR", f"{_spelled(order)} {_RESTS}")
+            return
+        self._note("WARNING", f"{_spelled(order)} was to be gone, and is cancelled at the end")
+        if ours is not None and found is not None:
+            finding = finding_of(self._context.ledger, name, found, now)
+            follow(finding, self._context, {}, now)
+
+    def _does_more(self, order: Order) -> bool:
+        """Return whether an order that is being cancelled would do more than end what is held."""
+        held = self._context.ledger.position(order.strategy_id, order.instrument_id).quantity
+        if order.side == "BUY":
+            held = -held
+        return bool(order.ending) and order.leaves > held
+
+    def _can_ask(self, instrument_id: str) -> bool:
+        return instrument_id.rpartition(".")[2] in self._askers
+
+    def _ask(self, name: str, case: _Case, order: Order | None, now: int) -> None:
+        if now < case.ask_at:
+            return
+        case.began = case.began or now
+        wanted_gone = case.ended or case.made_up is not None or (order and order.is_ending)
+        case.asking = self._pool.submit(
+            bring_to_end,
+            self._askers[case.instrument_id.rpartition(".")[2]],
+            name,
+            case.instrument_id,
+            cancels=bool(wanted_gone) and not silence(self._context.guard),
+        )
+
+    def _take(self, name: str, case: _Case, order: Order | None, now: int) -> None:
+        """Take what the venue has answered."""
+        asking, case.asking = case.asking, None
+        assert asking is not None  # noqa: S101 - only asked then
+        case.ask_at, case.wait_ns = now + case.wait_ns, min(2 * case.wait_ns, _LONGEST_WAIT_NS)
+        words = f"order {name} of {case.instrument_id}" if order is None else _words(order)
+        try:
+            found = asking.result()
+        except AskError as e:
+            self._late(name, case, order, f"{words}: {e}", now)
+            return
+        if found is None:
+            case.unknown += 1
+            if case.unknown >= _SURE:
+                self._gone(name, case, order, now)
+        elif found[0].is_open:
+            case.unknown = 0
+            if order is None or order.ending != "refused" or case.made_up is not None:
+                self._late(name, case, order, f"{words} rests at the venue", now)
+        else:
+            self._note("INFO", f"{words}: the venue says that it is {found[0].status.lower()}")
+            self._ended(name, order, found, now)
+
+    def _ended(self, name: str, order: Order | None, found: _Found, now: int) -> None:
+        """Tell what became of an order, and let the engine find it as well."""
+        del self._cases[name]
+        if order is None or found is None:
+            return
+        follow(finding_of(self._context.ledger, name, found, now), self._context, self._all(), now)
+        strategy = self._strategies.get(order.strategy_id)
+        let_engine_find(self._context, self._cache, strategy, name)
+
+    def _gone(self, name: str, case: _Case, order: Order | None, now: int) -> None:
+        """Believe that an order has ended: the venue knows none of that id."""
+        del self._cases[name]
+        if order is None or not order.is_open:
+            return
+        reason = "the venue knows no such order any more"
+        update = case.made_up or OrderUpdate(
+            name, case.instrument_id, now, "CANCELED", reason=reason
+        )
+        follow(Finding((update,)), self._context, self._all(), now)
+
+    def _late(self, name: str, case: _Case, order: Order | None, why: str, now: int) -> None:
+        """Open nothing any more once it has taken long, and say so."""
+        if case.is_late or now - case.began < _LATE_NS:
+            return
+        case.is_late = True
+        why = f"{why}, and could not be cancelled in {_LATE_NS / 1e9:g} s; it is tried on"
+        self._note("ERROR", why)
+        if order is None:
+            return  # Of what was carried over by nobody, the firewall makes a row.
+        scope = StateScope.strategy(order.strategy_id)
+        halt = Halt(
+            now, why, order.strategy_id, name, "check", level="reducing", scope=scope, who="venue"
+        )
+        bind(self._context, halt)
+
+    def _all(self) -> Mapping[str, Answers]:
+        return {name: one.answering for name, one in self._strategies.items()}
+
+
+_RESTS: Final = "rests at the venue, and could not be cancelled: cancel it there"
+
+
+def _words(order: Order) -> str:
+    return (
+        f"{order.side} {order.quantity} {order.kind} of {order.instrument_id} by "
+        f"{order.strategy_id} ({order.client_order_id})"
+    )
+
+
+def _spelled(order: VenueOrder) -> str:
+    what = f"{order.side} {order.quantity} {order.kind} of {order.instrument_id}"
+    return f"{what} ({order.client_order_id or order.venue_order_id})"
