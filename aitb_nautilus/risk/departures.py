@@ -124,7 +124,10 @@ class Departures:
         return Sale(order, unlock, send, give_up, again, late)
 
     def _bind(self, order: Order, client_order_ids: list[str]) -> None:
-        """Open nothing while a sale waits for orders of which no end is told; say so."""
+        """Open nothing while a sale waits for orders of which no end is told; say so, once."""
+        states = self._context.guard.states
+        if states.level(order.strategy_id, order.instrument_id) != "active":
+            return
         names = ", ".join(client_order_ids)
         why = (
             f"{order.strategy_id} cannot place its {order.side} {order.quantity} {order.kind} of "

@@ -234,14 +234,18 @@ class Locks:
         return held > others
 
     def _locking(self, order: Order) -> list[Order]:
-        """Return the other sales of the strategy that the venue knows, or soon will."""
+        """Return the other sales of the strategy that the venue knows, or will before this one.
+
+        What is to rest lets those at the market that wait go first.
+        """
+        rests = order.kind != "MARKET"
         return [
             one
             for one in self._ledger.open_orders(order.instrument_id)
             if one.side == "SELL"
             and one.strategy_id == order.strategy_id
             and one is not order
-            and not self.holds(one.client_order_id)
+            and ((rests and one.kind == "MARKET") or not self.holds(one.client_order_id))
         ]
 
     def _drop(self, key: _Key, sale: Sale) -> None:

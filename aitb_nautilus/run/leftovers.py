@@ -143,7 +143,7 @@ class Leftovers:
             self._note("WARNING", f"{_words(order)}: no end was told of it; the venue is asked")
         return True
 
-    def take(self, facts: VenueFacts, ended: Mapping[str, Any]) -> None:
+    def take(self, facts: VenueFacts, ended: Mapping[str, Any]) -> bool:
         """Bring to their end the orders that ended for us, and that a venue has open.
 
         Parameters
@@ -152,8 +152,13 @@ class Leftovers:
             What the venues hold.
         ended
             What became of orders of the run before that the ledger does not hold any more, by id.
+
+        Returns
+        -------
+        bool
+            Whether there are new ones: the venue is to be asked again in a while.
         """
-        orders = self._context.ledger.orders
+        orders, before = self._context.ledger.orders, len(self._cases)
         for order in facts.orders:
             name = order.client_order_id
             ours = orders.get(name)
@@ -161,6 +166,7 @@ class Leftovers:
             if is_ended and name not in self._cases and self._can_ask(order.instrument_id):
                 self._cases[name] = _Case(order.instrument_id, 0, ended=True)
                 self._note("WARNING", f"{_spelled(order)} ended for us, and rests at the venue")
+        return len(self._cases) > before
 
     def go_on(self, now: int) -> None:
         """Go on; called ten times a second.
@@ -298,8 +304,9 @@ class Leftovers:
         case.is_late = True
         why = f"{why}, and could not be cancelled in {_LATE_NS / 1e9:g} s; it is tried on"
         self._note("ERROR", why)
-        if order is None:
-            return  # Of what was carried over by nobody, the firewall makes a row.
+        states = self._context.guard.states
+        if order is None or states.level(order.strategy_id, order.instrument_id) != "active":
+            return  # Nothing opens by now, or the firewall makes a row of it.
         scope = StateScope.strategy(order.strategy_id)
         halt = Halt(
             now, why, order.strategy_id, name, "check", level="reducing", scope=scope, who="venue"
