@@ -64,7 +64,10 @@ class Spot(DryDesk):
         self.fill(self.entry, price=100.0, quantity=Decimal(quantity))
 
     def minute(self) -> None:
-        self.wait(MINUTE)
+        self.bar_after(MINUTE)
+
+    def bar_after(self, ns: int) -> None:
+        self.wait(ns)
         self.bar(BarClosed(X, self.now, 100.0, 100.0, 100.0, 100.0, 1.0))
 
     def wait(self, ns: int) -> None:
@@ -120,7 +123,7 @@ def test_cancel_that_was_refused_is_asked_for_again_at_the_next_bar() -> None:
     desk.part("4")
     desk.update(desk.first, None)
     assert desk.said() == [("cancel", desk.first)]
-    desk.minute()
+    desk.bar_after(SEC)
     assert desk.said()[-1] == ("cancel", desk.first)
     desk.update(desk.first, "CANCELED")
     assert [(o.leaves, desk.context.holds(o.client_order_id)) for o in desk.stops()] == [(5, False)]
