@@ -177,8 +177,8 @@ class Locks:
     def expire(self, ts: int) -> None:
         """See to what has waited too long; now, ns UTC.
 
-        What locks its coins is cancelled once more. A resting sale is given up only where nothing
-        that locks them is going.
+        What locks its coins is cancelled once more, also where the venue has refused that. What is
+        to rest is given up only where nobody has asked for the end of anything that locks them.
         """
         late = [(key, one) for key, held in self._held.items() for one in held if ts >= one[0]]
         if not late:
@@ -189,14 +189,14 @@ class Locks:
                 continue
             sale = one[1]
             self._drop(key, sale)
-            if not self._may_wait(sale.order):
+            locking, closes = self._locking(sale.order), sale.order.kind == "MARKET"
+            going = [o for o in locking if closes or o.kind == "MARKET" or o.ending]
+            if not (going or closes):
                 sale.give_up("what locks its coins is not being cancelled")
                 continue
             self._held.setdefault(key, []).append((ts + self._patience_ns, sale))
-            locking = self._locking(sale.order)
-            for order in locking:
-                is_due = order.is_ending or sale.order.kind == "MARKET"
-                if is_due and order.kind != "MARKET" and order.status == "ACCEPTED":
+            for order in going:
+                if order.kind != "MARKET" and order.status == "ACCEPTED":
                     sale.cancel(order.client_order_id)
             sale.late([order.client_order_id for order in locking])
 

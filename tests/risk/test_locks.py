@@ -168,7 +168,7 @@ def test_stop_whose_coins_are_not_freed_in_time_goes_on_waiting_and_that_is_told
     assert rig.became[4:] == ["stop 2 sent"]
 
 
-def test_stop_before_which_the_venue_cancels_nothing_is_given_up_once_it_is_late() -> None:
+def test_stop_before_which_the_venue_has_refused_a_cancel_has_it_cancelled_again_later() -> None:
     rig = Rig()
     rig.stop()
     rig.ledger.orders["stop"].ask_end()
@@ -176,7 +176,19 @@ def test_stop_before_which_the_venue_cancels_nothing_is_given_up_once_it_is_late
     rig.update("stop", None)
     assert rig.became == []
     rig.locks.expire(10)
-    assert rig.became == ["stop 2 given up"]
+    assert rig.became == ["cancel stop", "stop 2 waits for stop"]
+
+
+def test_stop_behind_one_that_is_to_stay_is_given_up_once_it_is_late() -> None:
+    rig = Rig()
+    rig.stop()
+    rig.ledger.orders["stop"].ask_end()
+    rig.sell("stop 2", "LIMIT", "1.5")
+    rig.sell("stop 3", "STOP_MARKET")
+    rig.update("stop", "CANCELED")
+    assert rig.became == ["stop 2 sent"]
+    rig.locks.expire(10)
+    assert rig.became == ["stop 2 sent", "stop 3 given up"]
 
 
 def test_stop_takes_the_place_of_another_one_that_waits() -> None:
