@@ -13,7 +13,7 @@ writes a client order id was read off the orders that it sends.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from decimal import Decimal
 from typing import Any
 
@@ -38,6 +38,8 @@ _KIND: dict[str, OrderKind] = {
     "TAKE_PROFIT": "MARKET_IF_TOUCHED",
     "TAKE_PROFIT_LIMIT": "LIMIT_IF_TOUCHED",
 }
+_PAGE = 1_000
+"""So many trades the venue tells at once, at most."""
 _FEE_COIN = "BNB"
 """An account that holds some may pay its fees with it."""
 
@@ -89,8 +91,8 @@ class SpotAsker:
                 return None
             told, fills = self._order(order, client_order_id, instrument_id), []
             if told.filled:
-                rows = self._get("/api/v3/myTrades", symbol=symbol, orderId=order["orderId"])
-                fills = [self._fill(row, instrument_id) for row in rows or ()]
+                rows = self._trades(symbol, order["orderId"])
+                fills = [self._fill(row, instrument_id) for row in rows]
         return told, fills
 
     def cancel(self, client_order_id: str, instrument_id: str) -> None:
@@ -135,6 +137,15 @@ class SpotAsker:
 
     def _get(self, path: str, **params: Any) -> Any:
         return self._rest.ask("GET", path, params)
+
+    def _trades(self, symbol: str, order_id: int) -> Iterator[dict[str, Any]]:
+        """Yield all trades of an order, oldest first, however many pages they fill."""
+        first: int | None = 0
+        while first is not None:
+            asked = {"orderId": order_id, "fromId": first, "limit": _PAGE}
+            page = self._get("/api/v3/myTrades", symbol=symbol, **asked) or []
+            yield from page
+            first = page[-1]["id"] + 1 if len(page) == _PAGE else None
 
     def _ask_prices(self, venue: str) -> None:
         """Ask what the fee's coin is worth in the quote currencies of a venue."""

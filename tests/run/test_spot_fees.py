@@ -14,6 +14,7 @@ from aitb_nautilus.market.engine_instruments import engine_instrument
 from aitb_nautilus.risk.journal_reader import Wanted, read
 from aitb_nautilus.risk.journal_records import Filled
 from aitb_nautilus.risk.ledger import Ledger
+from aitb_nautilus.run import binance_spot
 from aitb_nautilus.run.binance_spot import SpotAsker
 from aitb_nautilus.run.config import VenueSettings
 from aitb_nautilus.settings import Secret
@@ -107,6 +108,23 @@ def test_fee_in_a_coin_without_a_price_hides_no_fill(
     value = sum(float(fill.quantity) * fill.price for fill in found[1])
     assert sum(fill.fee for fill in found[1]) == pytest.approx(value * 0.00075, abs=1e-5)
     assert {(f.base_fee, f.fee_elsewhere, f.unknown_fee) for f in found[1]} == {(0, True, "")}
+
+
+def test_order_with_more_trades_than_the_venue_tells_at_once_is_found_whole(
+    lab: NodeLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(binance_spot, "_PAGE", 2)
+    lab.running.call(lambda r: r.exchange.venue.wallet().update(USDT=Decimal(10**7)))
+    lab.running.call(lambda r: r.advance(r.clock.now_ns() + 10**9))
+    terms = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "5"}
+    lab.running.call(lambda r: r.exchange.venue.place(terms | {"newClientOrderId": "by-hand"}))
+    asks = asker(lab, monkeypatch, {("BNB", "USDT"): 600.0})
+    found = asks.find("by-hand", lab.spec.id)
+    assert found is not None
+    order, told = found
+    assert (len(told) > 2, order.filled) == (True, Decimal(5))
+    assert sum(fill.quantity for fill in told) == order.filled
+    assert len({fill.trade_id for fill in told}) == len(told)
 
 
 def test_fees_in_bnb_are_counted_over_a_kill_and_nothing_halts(lab: NodeLab) -> None:
