@@ -165,6 +165,27 @@ def test_equity_counts_profit_fees_and_funding_of_all_strategies() -> None:
     assert (ledger.now, ledger.marks) == (2, {X: 110.0, Y: 40.0})
 
 
+def test_equity_that_was_asked_for_before_is_worked_out_anew_after_every_change() -> None:
+    ledger = Ledger(1000.0)
+    assert ledger.equity() == ledger.equity() == 1000.0
+    ledger.starting_equity = 2000.0  # as a node sets it once it has connected
+    assert ledger.equity() == 2000.0
+    ledger.apply_fill(fill("BUY", "2", 100.0, fee=1.0))
+    assert ledger.equity() == 1999.0
+    ledger.apply_bar(bar(2, 110.0))
+    assert ledger.equity() == 2019.0
+    ledger.apply_funding_rate(FundingRate(X, 0.01, 3))
+    assert ledger.equity() == 2019.0
+    ledger.settle_funding(4)
+    assert ledger.equity() == 2019.0 - 2.2
+    ledger.hide()
+    assert ledger.equity() == 2000.0
+    ledger.show()
+    assert ledger.equity() == 2019.0 - 2.2
+    ledger.begin_with(500.0)
+    assert ledger.equity() == 519.0 - 2.2
+
+
 def test_longs_pay_funding_and_shorts_receive_it_at_the_last_mark() -> None:
     ledger = Ledger(1000.0)
     ledger.apply_fill(fill("BUY", "2", 100.0))
