@@ -84,10 +84,16 @@ def test_a_cash_account_is_rehearsed_as_spot(desk: Desk, market_dir: Path, tmp_p
     text = desk.path.read_text().replace("-PERP", "").replace("leverage = 7.9", 'account = "cash"')
     (tmp_path / "spot.toml").write_text(text.replace("-0.5", "1"))
     source = market_dir / "ws_raw" / "binance_spot_btcusdt_20240808.jsonl.gz"
-    plan = plan_rehearsal(load_config(tmp_path / "spot.toml"), recordings=[source])
+    spot = load_config(tmp_path / "spot.toml")
+    plan = plan_rehearsal(spot, recordings=[source])
     assert (plan.settings.product, plan.settings.leverage) == ("spot", 1)
     rehearsal = Rehearsal(plan.settings, plan.sources, SteppedClock(START_NS))
     rehearsal.advance(rehearsal.clock.now_ns() + 6 * MINUTE_NS)
     market = rehearsal.exchange.venue.markets["BTCUSDT"]
     assert len(market.trades) == 1_000
     assert len(market.levels()[0]) > 500
+    with_bnb = plan_rehearsal(spot, recordings=[source], bnb_price=600.0).settings
+    assert (with_bnb.balances["BNB"], with_bnb.bnb_price) == ("100", "600.0")
+    assert (plan.settings.balances.keys(), plan.settings.bnb_price) == ({"USDT"}, None)
+    with pytest.raises(ConfigError, match="must trade on spot"):
+        plan_rehearsal(desk, recordings=[source], bnb_price=600.0)
