@@ -191,11 +191,11 @@ class RefusedCloses:
         # Those that have ended without a fill come first, as after a restart.
         known = [(order, one) for order, one in found.items() if one is not None]
         for order, one in sorted(known, key=lambda row: row[1][0].filled > 0):
-            if not is_older(one[0], ledger.orders[order]):
+            ours_now = ledger.orders.get(order)  # It may have been taken back meanwhile.
+            if ours_now is not None and not is_older(one[0], ours_now):
                 follow(finding_of(ledger, order, one, now), self._context, answering, now)
-                let_engine_find(
-                    self._context, self._cache, self._strategies[case.strategy_id], order
-                )
+                owner = self._strategies[case.strategy_id]
+                let_engine_find(self._context, self._cache, owner, order)
         if not self._held(case):
             self._note("INFO", f"the venue holds no {name} any more: an exit of ours had filled")
             return True
