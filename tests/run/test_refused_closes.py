@@ -12,7 +12,14 @@ import pytest
 from aitb_nautilus.rehearsal.faults import Fault
 from tests.run.node_lab import BTC, Node, NodeLab, node_lab
 from tests.run.test_live import SECRET
-from tests.run.test_recovery_of_a_node import LIVE, comes_out_again, held, is_true_soon, stops
+from tests.run.test_recovery_of_a_node import (
+    LIVE,
+    comes_out_again,
+    hear_bars,
+    held,
+    is_true_soon,
+    stops,
+)
 
 LATE_S = 1.5
 LOST = [
@@ -31,12 +38,17 @@ def lab(tmp_path: Path) -> Iterator[NodeLab]:
         yield lab
 
 
-def holding(lab: NodeLab) -> Node:
-    """Return a node that holds something with a stop, while the market stands still."""
-    strategy = {"class": "tests.run.hasty:Hasty", "id": "hasty", "params": {"instrument": BTC}}
+def config_of(lab: NodeLab, warm_up: int = 0, **params: Any) -> str:
+    params = {"instrument": BTC, **params}
+    strategy = {"class": "tests.run.hasty:Hasty", "id": "hasty", "params": params}
     # Neither of the node's checks finds out before the strategy closes.
     live = {"holes": "accept", "check_secs": 600.0, "order_check_secs": 600.0}
-    node = lab.start("live", str(lab.write(strategies=[strategy], live=live)), *LIVE, secret=SECRET)
+    return str(lab.write(strategies=[strategy], live=live, warm_up={"bars": warm_up}))
+
+
+def holding(lab: NodeLab, **params: Any) -> Node:
+    """Return a node that holds something with a stop, while the market stands still."""
+    node = lab.start("live", config_of(lab, **params), *LIVE, secret=SECRET)
     node.wait_for("recovered in")
     lab.play(lambda r: bool(r.exchange.triggers.waiting("BTCUSDT")))
     lab.wait_for_stand()
@@ -74,6 +86,29 @@ def test_stop_that_has_filled_leaves_nothing_to_close_and_nothing_to_halt_for(
     assert [fill["side"] for fill in outcome.fills] == ["SELL", "BUY"]
     assert outcome.fills[1]["purpose"].startswith("exit:stop")
     assert lab.venue()["fills"] == 2
+    comes_out_again(lab)
+
+
+def test_so_it_is_while_a_node_recovers(lab: NodeLab) -> None:
+    """Its stop fills, unheard, after it has asked; once the past is told it is time to leave."""
+    exits = {"stop_frac": 0.001, "max_bars": 1}
+    holding(lab, exits=exits).kill()
+    strike(lab, [Fault(kind="slow", match="klines", times=1_000, delay_ms=1_500)])
+    node = lab.start("live", config_of(lab, 20, exits=exits), *LIVE, secret=SECRET)
+    node.wait_for("exits of 1 positions are seen to")
+    strike(lab, LOST)
+    lab.go_on(closed)
+    lab.wait_for_stand()
+    assert "recovered in" not in node.said
+    node.wait_for("the venue has refused to close")
+    node.wait_for("the venue holds no BTCUSDT-PERP.BINANCE any more: an exit of ours had filled")
+    node.wait_for("recovered in")
+    time.sleep(LATE_S)
+    lab.running.call(lambda r: r.exchange.faults.clear())
+    hear_bars(lab)
+    code, _, _ = node.stop()
+    assert code == 0, node.said
+    assert (held(lab), stops(lab), lab.last().record.halts) == (0, [], [])
     comes_out_again(lab)
 
 
