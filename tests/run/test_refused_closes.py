@@ -114,7 +114,7 @@ def test_so_it_is_while_a_node_recovers(lab: NodeLab) -> None:
 
 def test_venue_that_does_not_say_what_it_holds_leaves_the_halt_to_come(lab: NodeLab) -> None:
     node = holding(lab)
-    deaf = Fault(kind="refuse", match="GET /fapi/v3/positionRisk", status=503, times=1_000)
+    deaf = Fault(kind="refuse", match="GET /fapi", status=503, times=1_000)
     strike(lab, [*LOST, deaf])
     lab.go_on(closed)
     lab.wait_for_stand()
