@@ -139,7 +139,7 @@ class Leftovers:
             return False
         case = self._cases.setdefault(name, _Case(update.instrument_id, 0))
         if case.made_up is None:
-            case.made_up = update
+            case.made_up, case.ask_at = update, 0
             self._note("WARNING", f"{_words(order)}: no end was told of it; the venue is asked")
         return True
 
