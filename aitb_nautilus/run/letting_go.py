@@ -17,7 +17,11 @@ __all__ = ["LettingGo"]
 
 _EVERY_S = 60.0
 _KEPT_S = 600
-"""So long after its end the engine has an order still: a venue that comes back repeats itself."""
+"""So long after its end was seen the engine has an order still: a venue that comes back repeats
+itself, and an order that the engine has not would be made anew, as if it was sent twice."""
+_STEP_NS = 60_000_000_000
+"""A node that stood still, or a machine that slept, has heard nothing meanwhile: no longer time
+passes at once."""
 _FLAT_S = 60
 """So long a position is flat before it is let go of, and with it all that it was before: the engine
 keeps each of its turns, and one that is opened again has them all."""
@@ -39,6 +43,8 @@ class LettingGo:
         self._ledger = ledger
         self._garbage = GarbageTurns()
         self._due = time.monotonic() + _EVERY_S
+        self._now = self._passed = 0
+        self._ended: dict[Any, tuple[int, int]] = {}
 
     def take(self, now: int) -> None:
         """Do what is due; called ten times a second.
@@ -49,11 +55,29 @@ class LettingGo:
             ns UTC.
         """
         self._garbage.take()
+        # The time of a rehearsal that is stepped runs ahead of the clock.
+        now = max(now, self._ledger.now)
+        self._passed += min(max(now - self._now, 0), _STEP_NS)
+        self._now = now
         if time.monotonic() < self._due:
             return
         self._due = time.monotonic() + _EVERY_S
-        # The time of a rehearsal that is stepped runs ahead of the clock.
-        now = max(now, self._ledger.now)
-        self._cache.purge_closed_orders(now, _KEPT_S)
+        self._cache.purge_closed_orders(self._ended_before(now))
         self._cache.purge_closed_positions(now, _FLAT_S)
         self._cache.purge_account_events(now, _KEPT_S)
+
+    def _ended_before(self, now: int) -> int:
+        """Return the venue's time up to which all that has ended was seen long enough ago, ns UTC.
+
+        The venue's time of an end does not tell it: an order may have filled while the venue could
+        not be reached, and be asked for still.
+        """
+        known, self._ended = self._ended, {}
+        for name in self._cache.client_order_ids_closed():
+            self._ended[name] = known.get(name) or (
+                self._passed,
+                self._cache.order(name).ts_closed,
+            )
+        seen_by = self._passed - _KEPT_S * 1_000_000_000
+        late = [closed - 1 for seen, closed in self._ended.values() if seen > seen_by]
+        return min(late, default=now)

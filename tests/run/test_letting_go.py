@@ -59,13 +59,21 @@ def held(rig: Rig) -> tuple[int, int, int]:
     return len(cache.orders()), len(cache.orders_closed()), len(cache.positions())
 
 
-def test_what_ended_ten_minutes_ago_is_gone_and_what_is_open_stays(
+def go_on(letting_go: LettingGo, now: int, minutes: int, passed: list[float]) -> None:
+    """Look each minute, at first at `now`."""
+    for i in range(minutes + 1):
+        passed[0] += 1.01
+        letting_go.take(now + 60 * SECOND_NS * i)
+
+
+def test_what_was_seen_to_end_ten_minutes_ago_is_gone_and_what_is_open_stays(
     rig: Rig, pass_minutes: list[float]
 ) -> None:
     assert held(rig) == (3, 2, 1)
     letting_go = LettingGo(rig.engine.cache, rig.context.ledger)
-    pass_minutes[0] = 1.01
-    letting_go.take(close_of(LAST) + 600 * SECOND_NS)
+    go_on(letting_go, close_of(LAST), 9, pass_minutes)
+    assert held(rig) == (3, 2, 0)
+    go_on(letting_go, close_of(LAST) + 600 * SECOND_NS, 0, pass_minutes)
     assert held(rig) == (1, 0, 0)
     (order,) = rig.engine.cache.orders()
     assert order.is_open
@@ -87,36 +95,48 @@ def test_fill_of_an_order_that_was_let_go_of_is_what_the_ledger_says(
     before = filled()
     assert before == [Decimal("0.010"), Decimal("0.010"), Decimal(0)]
     letting_go = LettingGo(rig.engine.cache, rig.context.ledger)
-    pass_minutes[0] = 1.01
-    letting_go.take(close_of(LAST) + 600 * SECOND_NS)
+    go_on(letting_go, close_of(LAST), 10, pass_minutes)
     assert held(rig) == (1, 0, 0)
     assert filled() == before
 
 
-def test_order_that_ended_minutes_ago_stays_and_a_position_that_is_flat_does_not(
+def test_order_whose_end_is_news_of_hours_ago_stays_for_ten_minutes(
     rig: Rig, pass_minutes: list[float]
 ) -> None:
     letting_go = LettingGo(rig.engine.cache, rig.context.ledger)
-    pass_minutes[0] = 1.01
-    letting_go.take(0)
+    late = close_of(LAST) + 7_200 * SECOND_NS
+    go_on(letting_go, late, 9, pass_minutes)
     assert held(rig) == (3, 2, 0)
+    go_on(letting_go, late + 600 * SECOND_NS, 0, pass_minutes)
+    assert held(rig) == (1, 0, 0)
+
+
+def test_hours_in_which_a_node_stood_still_are_no_ten_minutes(
+    rig: Rig, pass_minutes: list[float]
+) -> None:
+    letting_go = LettingGo(rig.engine.cache, rig.context.ledger)
+    go_on(letting_go, close_of(LAST), 0, pass_minutes)
+    go_on(letting_go, close_of(LAST) + 7_200 * SECOND_NS, 8, pass_minutes)
+    assert held(rig) == (3, 2, 0)
+    go_on(letting_go, close_of(LAST) + (7_200 + 540) * SECOND_NS, 0, pass_minutes)
+    assert held(rig) == (1, 0, 0)
 
 
 def test_it_is_done_once_a_minute(rig: Rig, pass_minutes: list[float]) -> None:
     letting_go = LettingGo(rig.engine.cache, rig.context.ledger)
-    later = close_of(LAST) + 600 * SECOND_NS
-    letting_go.take(later)
+    letting_go.take(close_of(LAST) + 600 * SECOND_NS)
     assert held(rig) == (3, 2, 1)
     pass_minutes[0] = 1.01
-    letting_go.take(later)
-    assert held(rig) == (1, 0, 0)
+    letting_go.take(close_of(LAST) + 600 * SECOND_NS)
+    assert held(rig) == (3, 2, 0)
 
 
 def test_time_of_the_bars_counts_where_it_is_ahead_of_the_clock(
     rig: Rig, pass_minutes: list[float]
 ) -> None:
     letting_go = LettingGo(rig.engine.cache, rig.context.ledger)
-    pass_minutes[0] = 1.01
-    rig.context.ledger.now += 600 * SECOND_NS
-    letting_go.take(0)
+    for _ in range(11):
+        pass_minutes[0] += 1.01
+        letting_go.take(0)
+        rig.context.ledger.now += 60 * SECOND_NS
     assert held(rig) == (1, 0, 0)
