@@ -17,6 +17,7 @@ from aitb_nautilus.risk.firewall import Explained
 from aitb_nautilus.risk.turns import Turns
 from aitb_nautilus.risk.venue_facts import VenueFill, VenueOrder
 from aitb_nautilus.run.engine_log import EngineLog
+from aitb_nautilus.run.leftovers import Leftovers
 from aitb_nautilus.run.reconnects import Reconnects
 from aitb_nautilus.run.venue_check import VENUE, VenueCheck
 from aitb_nautilus.run.venue_look import VenueLook
@@ -85,13 +86,15 @@ def test_order_that_waits_here_and_is_taken_back_while_others_are_asked_for_is_p
             note=lambda *_: None,
         )
         asker: Any = Venue()
+        askers = {"BINANCE": asker}
         check = VenueCheck(
             context,
             [],
             look=look,
-            askers={"BINANCE": asker},
+            askers=askers,
             cache=cache,
             explained=Explained,
+            leftovers=Leftovers(context, [], askers, cache=cache, pool=pool, note=lambda *_: None),
             firewall=lambda *_: None,
             reconnects=Reconnects(EngineLog(tmp_path)),
             every_ns=60 * SECOND,

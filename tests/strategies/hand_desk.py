@@ -167,6 +167,7 @@ class HandDesk:
                 case CancelIntent():
                     order = self.ledger.orders[intent.client_order_id]
                     words.append(f"cancel {order.purpose}")
+                    order.ask_end(by_exits=intent.by_exits)
                     words += self.update(order, "CANCELED")
                 case ModifyIntent():
                     order = self.ledger.orders[intent.client_order_id]
