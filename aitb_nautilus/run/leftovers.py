@@ -17,25 +17,22 @@ looked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Mapping
+from concurrent.futures import Future
 from typing import Any, Final
 
 import msgspec
 
 from aitb_nautilus.messages import OrderUpdate
-from aitb_nautilus.risk.answers import Answers
 from aitb_nautilus.risk.book import Order
-from aitb_nautilus.risk.context import Context
-from aitb_nautilus.risk.engine_venue import let_engine_find
 from aitb_nautilus.risk.recovery import Finding, finding_of, follow
 from aitb_nautilus.risk.silence import silence
-from aitb_nautilus.risk.strategy import GuardedStrategy
 from aitb_nautilus.risk.taking_over import bind
 from aitb_nautilus.risk.trading_states import Halt, StateScope
-from aitb_nautilus.risk.venue_facts import VenueFacts, VenueFill, VenueOrder
+from aitb_nautilus.risk.venue_facts import VenueFacts, VenueOrder
+from aitb_nautilus.run.asking import Asking
 from aitb_nautilus.run.binance_rest import AskError
-from aitb_nautilus.run.venue_look import Asker, books
+from aitb_nautilus.run.venue_look import Asker, Found, books
 
 __all__ = ["Leftovers", "bring_to_end"]
 
@@ -45,8 +42,6 @@ _LONGEST_WAIT_NS: Final = 4_000_000_000
 _LATE_NS: Final = 10_000_000_000
 _SURE: Final = 2
 """So often a venue must say that it knows no such order, one question after the other."""
-
-type _Found = tuple[VenueOrder, list[VenueFill]] | None
 
 
 class _Case(msgspec.Struct):
@@ -68,12 +63,10 @@ class _Case(msgspec.Struct):
     wait_ns: int = _FIRST_WAIT_NS
     unknown: int = 0
     is_late: bool = False
-    asking: Future[_Found] | None = None
+    asking: Future[Found] | None = None
 
 
-def bring_to_end(
-    asker: Asker, client_order_id: str, instrument_id: str, *, cancels: bool
-) -> _Found:
+def bring_to_end(asker: Asker, client_order_id: str, instrument_id: str, *, cancels: bool) -> Found:
     """Return what a venue says of an order, cancelled before if it rests; it blocks.
 
     Raises
@@ -93,36 +86,14 @@ class Leftovers:
 
     Parameters
     ----------
-    context
-        What the node's components share.
-    strategies
-        Of the node.
-    askers
-        By venue name; of other venues the engine is believed.
-    cache
-        The engine's.
-    pool
-        On which venues are asked.
-    note
-        For the log of the run.
+    asking
+        Whom to ask, and whom to tell; of venues that nobody asks the engine is believed.
     """
 
-    def __init__(
-        self,
-        context: Context,
-        strategies: Sequence[GuardedStrategy],
-        askers: Mapping[str, Asker],
-        *,
-        cache: Any,
-        pool: ThreadPoolExecutor,
-        note: Callable[[str, str], None],
-    ) -> None:
-        self._context = context
-        self._strategies = {one.component_id: one for one in strategies}
-        self._askers = askers
-        self._cache = cache
-        self._pool = pool
-        self._note = note
+    def __init__(self, asking: Asking) -> None:
+        self._asking = asking
+        self._context = asking.context
+        self._note = asking.note
         self._cases: dict[str, _Case] = {}
 
     def doubt(self, update: OrderUpdate) -> bool:
@@ -135,7 +106,7 @@ class Leftovers:
         """
         name = update.client_order_id
         order = self._context.ledger.orders.get(name)
-        if order is None or not order.is_open or not self._can_ask(update.instrument_id):
+        if order is None or not order.is_open or not self._asking.may_ask(update.instrument_id):
             return False
         case = self._cases.setdefault(name, _Case(update.instrument_id, 0))
         if case.made_up is None:
@@ -161,9 +132,11 @@ class Leftovers:
         orders, before = self._context.ledger.orders, len(self._cases)
         for order in facts.orders:
             name = order.client_order_id
-            ours = orders.get(name)
-            is_ended = name in ended if ours is None else not ours.is_open
-            if is_ended and name not in self._cases and self._can_ask(order.instrument_id):
+            if (
+                _has_ended(name, orders.get(name), ended)
+                and name not in self._cases
+                and self._asking.may_ask(order.instrument_id)
+            ):
                 self._cases[name] = _Case(order.instrument_id, 0, ended=True)
                 self._note("WARNING", f"{_spelled(order)} ended for us, and rests at the venue")
         return len(self._cases) > before
@@ -178,7 +151,7 @@ class Leftovers:
         """
         orders = self._context.ledger.orders
         for one in self._context.ledger.every_open_order():
-            if one.ending and one.status == "ACCEPTED" and self._can_ask(one.instrument_id):
+            if one.ending and one.status == "ACCEPTED" and self._asking.may_ask(one.instrument_id):
                 case = _Case(one.instrument_id, now + _PATIENCE_NS)
                 self._cases.setdefault(one.client_order_id, case)
         for name, case in list(self._cases.items()):
@@ -204,7 +177,7 @@ class Leftovers:
         """
         if silence(self._context.guard):
             return
-        for venue, asker in self._askers.items():
+        for venue, asker in self._asking.askers.items():
             try:
                 orders = books(asker, venue).orders
             except AskError as e:
@@ -212,8 +185,9 @@ class Leftovers:
                 continue
             for order in orders:
                 ours = self._context.ledger.orders.get(order.client_order_id)
-                is_ended = order.client_order_id in ended if ours is None else not ours.is_open
-                if is_ended or (ours is not None and self._does_more(ours)):
+                if _has_ended(order.client_order_id, ours, ended) or (
+                    ours is not None and self._does_more(ours)
+                ):
                     self._end(asker, order, ours, now)
 
     def _end(self, asker: Asker, order: VenueOrder, ours: Order | None, now: int) -> None:
@@ -238,17 +212,14 @@ class Leftovers:
             held = -held
         return bool(order.ending) and order.leaves > held
 
-    def _can_ask(self, instrument_id: str) -> bool:
-        return instrument_id.rpartition(".")[2] in self._askers
-
     def _ask(self, name: str, case: _Case, order: Order | None, now: int) -> None:
         if now < case.ask_at:
             return
         case.began = case.began or now
         wanted_gone = case.ended or case.made_up is not None or (order and order.is_ending)
-        case.asking = self._pool.submit(
+        case.asking = self._asking.pool.submit(
             bring_to_end,
-            self._askers[case.instrument_id.rpartition(".")[2]],
+            self._asking.asker(case.instrument_id),
             name,
             case.instrument_id,
             cancels=bool(wanted_gone) and not silence(self._context.guard),
@@ -277,14 +248,12 @@ class Leftovers:
             self._note("INFO", f"{words}: the venue says that it is {found[0].status.lower()}")
             self._ended(name, order, found, now)
 
-    def _ended(self, name: str, order: Order | None, found: _Found, now: int) -> None:
+    def _ended(self, name: str, order: Order | None, found: Found, now: int) -> None:
         """Tell what became of an order, and let the engine find it as well."""
         del self._cases[name]
         if order is None or found is None:
             return
-        follow(finding_of(self._context.ledger, name, found, now), self._context, self._all(), now)
-        strategy = self._strategies.get(order.strategy_id)
-        let_engine_find(self._context, self._cache, strategy, name)
+        self._asking.tell(name, found, now)
 
     def _gone(self, name: str, case: _Case, order: Order | None, now: int) -> None:
         """Believe that an order has ended: the venue knows none of that id."""
@@ -295,7 +264,7 @@ class Leftovers:
         update = case.made_up or OrderUpdate(
             name, case.instrument_id, now, "CANCELED", reason=reason
         )
-        follow(Finding((update,)), self._context, self._all(), now)
+        self._asking.follow(Finding((update,)), now)
 
     def _late(self, name: str, case: _Case, order: Order | None, why: str, now: int) -> None:
         """Open nothing any more once it has taken long, and say so."""
@@ -313,8 +282,10 @@ class Leftovers:
         )
         bind(self._context, halt)
 
-    def _all(self) -> Mapping[str, Answers]:
-        return {name: one.answering for name, one in self._strategies.items()}
+
+def _has_ended(name: str, ours: Order | None, ended: Mapping[str, Any]) -> bool:
+    """Return whether an order has ended for us, perhaps in the run before."""
+    return name in ended if ours is None else not ours.is_open
 
 
 _RESTS: Final = "rests at the venue, and could not be cancelled: cancel it there"

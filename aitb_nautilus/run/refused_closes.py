@@ -12,24 +12,21 @@ would be under the halt, and nothing opens.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
+from concurrent.futures import Future
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from aitb_nautilus.messages import CloseIntent
 from aitb_nautilus.risk.book import ZERO, Order
-from aitb_nautilus.risk.context import Context
-from aitb_nautilus.risk.engine_venue import let_engine_find
-from aitb_nautilus.risk.recovery import finding_of, follow
-from aitb_nautilus.risk.strategy import GuardedStrategy
 from aitb_nautilus.risk.taking_over import bind
 from aitb_nautilus.risk.trading_states import Halt
-from aitb_nautilus.risk.venue_facts import VenueFacts, VenueFill, VenueOrder
+from aitb_nautilus.risk.venue_facts import VenueFacts
+from aitb_nautilus.run.asking import Asking, venue_name
 from aitb_nautilus.run.binance_rest import AskError
-from aitb_nautilus.run.venue_look import Asker, VenueLook, books
+from aitb_nautilus.run.venue_look import Asker, Found, VenueLook, books
 from aitb_nautilus.run.venue_questions import is_older
 
 __all__ = ["REFUSED_CLOSE", "RefusedCloses"]
@@ -41,8 +38,7 @@ _PATIENCE_NS: Final = 5_000_000_000
 _AGAIN_NS: Final = 1_000_000_000
 """Between two closes, as under a halt, and between two questions."""
 
-type _Found = tuple[VenueOrder, list[VenueFill]] | None
-type _Answer = tuple[VenueFacts, dict[str, _Found]]
+type _Answer = tuple[VenueFacts, dict[str, Found]]
 
 
 class _Case(msgspec.Struct):
@@ -63,40 +59,17 @@ class RefusedCloses:
 
     Parameters
     ----------
-    context
-        What the node's components share.
-    strategies
-        Of the node.
-    askers
-        By venue name; of other venues nobody is asked, and the halt comes at once.
+    asking
+        Whom to ask, and whom to tell; where nobody is asked, the halt comes at once.
     look
         Compares all that the venues hold; told to do so where no order explains what is gone.
-    cache
-        The engine's.
-    pool
-        On which venues are asked.
-    note
-        For the log of the run.
     """
 
-    def __init__(
-        self,
-        context: Context,
-        strategies: Sequence[GuardedStrategy],
-        askers: Mapping[str, Asker],
-        *,
-        look: VenueLook,
-        cache: Any,
-        pool: ThreadPoolExecutor,
-        note: Callable[[str, str], None],
-    ) -> None:
-        self._context = context
-        self._strategies = {one.component_id: one for one in strategies}
-        self._askers = askers
+    def __init__(self, asking: Asking, look: VenueLook) -> None:
+        self._asking = asking
+        self._context = asking.context
+        self._note = asking.note
         self._look = look
-        self._cache = cache
-        self._pool = pool
-        self._note = note
         self._cases: dict[tuple[str, str], _Case] = {}
 
     def ask(self, order: Order, halt: Halt) -> bool:
@@ -115,7 +88,7 @@ class RefusedCloses:
             False if nobody can be asked: then the halt is the caller's.
         """
         key = order.strategy_id, order.instrument_id
-        if _venue_of(order.instrument_id) not in self._askers or key[0] not in self._strategies:
+        if not self._asking.may_ask(order.instrument_id) or self._asking.strategy(key[0]) is None:
             return False
         if key not in self._cases:
             self._cases[key] = _Case(*key, order.purpose, halt)
@@ -164,9 +137,9 @@ class RefusedCloses:
     def _answer(self, case: _Case, now: int) -> _Answer | None:
         if case.asking is None:
             if now >= case.ask_at:
-                asker = self._askers[_venue_of(case.instrument_id)]
+                asker = self._asking.asker(case.instrument_id)
                 names = [one.client_order_id for one in self._exits(case)]
-                case.asking = self._pool.submit(_ask, asker, case.instrument_id, names)
+                case.asking = self._asking.pool.submit(_ask, asker, case.instrument_id, names)
             return None
         if not case.asking.done():
             return None
@@ -181,21 +154,18 @@ class RefusedCloses:
         """Follow up what the exits came to, or let the halt come about; return if it is over."""
         facts, found = answer
         name, ledger = case.instrument_id, self._context.ledger
-        at_venue = self._look.positions(_venue_of(name), facts).positions.get(name, ZERO)
+        at_venue = self._look.positions(venue_name(name), facts).positions.get(name, ZERO)
         ours = sum((p.quantity for p in ledger.holders(name).values()), ZERO)
         if abs(at_venue) >= self._context.guard.lots[name].lot or not ours:
             # It is there, or what two strategies hold in it comes to nothing.
             bind(self._context, case.halt)
             return True
-        answering = {owner: one.answering for owner, one in self._strategies.items()}
         # Those that have ended without a fill come first, as after a restart.
         known = [(order, one) for order, one in found.items() if one is not None]
         for order, one in sorted(known, key=lambda row: row[1][0].filled > 0):
             ours_now = ledger.orders.get(order)  # It may have been taken back meanwhile.
             if ours_now is not None and not is_older(one[0], ours_now):
-                follow(finding_of(ledger, order, one, now), self._context, answering, now)
-                owner = self._strategies[case.strategy_id]
-                let_engine_find(self._context, self._cache, owner, order)
+                self._asking.tell(order, one, now)
         if not self._held(case):
             self._note("INFO", f"the venue holds no {name} any more: an exit of ours had filled")
             return True
@@ -209,7 +179,7 @@ class RefusedCloses:
         if now < case.close_at or any(o.kind == "MARKET" for o in self._exits(case)):
             return
         case.close_at = now + _AGAIN_NS
-        answers = self._strategies[case.strategy_id].answering
+        answers = self._asking.answering()[case.strategy_id]
         answers.move_on(now)
         close = CloseIntent(instrument_id=case.instrument_id, purpose=case.purpose)
         answers.act_on([close], "refused close")
@@ -230,9 +200,5 @@ class RefusedCloses:
 
 def _ask(asker: Asker, instrument_id: str, names: Sequence[str]) -> _Answer:
     """Return what a venue holds, and then what it says of some orders."""
-    facts = books(asker, _venue_of(instrument_id))
+    facts = books(asker, venue_name(instrument_id))
     return facts, {name: asker.find(name, instrument_id) for name in names}
-
-
-def _venue_of(instrument_id: str) -> str:
-    return instrument_id.rpartition(".")[2]

@@ -21,9 +21,9 @@ Timing Security: a request older than its ``recvWindow`` is refused
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Final
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import Final
 
 import msgspec
 from nautilus_trader.model import ClientOrderId
@@ -31,14 +31,13 @@ from nautilus_trader.trading import Strategy
 
 from aitb_nautilus.messages import OrderUpdate
 from aitb_nautilus.risk.book import Order
-from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.engine_venue import let_catch_up
-from aitb_nautilus.risk.recovery import Finding, finding_of, follow
-from aitb_nautilus.risk.strategy import GuardedStrategy
+from aitb_nautilus.risk.recovery import Finding, finding_of
 from aitb_nautilus.risk.venue_facts import VenueFill, VenueOrder
+from aitb_nautilus.run.asking import Asking
 from aitb_nautilus.run.binance_rest import BINANCE_WINDOW_NS, AskError
 from aitb_nautilus.run.engine_log import EngineLog
-from aitb_nautilus.run.venue_look import Asker
+from aitb_nautilus.run.venue_look import Found
 
 __all__ = ["BUSY", "Unanswered", "refusals"]
 
@@ -55,8 +54,6 @@ _LONGEST_PAUSE_NS: Final = 60_000_000_000
 _SAYS = re.compile(
     rb"Ambiguous \S* ?submit failure for ([^ ,]+), awaiting .*?(?:code=|error )(-\d+)"
 )
-
-type _Found = tuple[VenueOrder, list[VenueFill]] | None
 
 
 def refusals(lines: Sequence[bytes]) -> dict[str, int]:
@@ -79,7 +76,7 @@ class _Case(msgspec.Struct):
     code: int = 0
     answered_at: int = 0
     asked_at: int = 0
-    asking: Future[_Found] | None = None
+    asking: Future[Found] | None = None
 
     def is_proved_lost(self) -> bool:
         """Return whether it cannot come, if the venue did not know it when it was asked last."""
@@ -93,41 +90,18 @@ class Unanswered:
 
     Parameters
     ----------
-    context
-        What the node's components share.
-    strategies
-        Of the node.
-    askers
-        By venue name; of other venues nobody is asked here.
-    cache
-        The engine's.
+    asking
+        Whom to ask, and whom to tell.
     log
         Where the engine says what a venue has answered.
-    pool
-        On which venues are asked.
-    note
-        For the log of the run.
     """
 
-    def __init__(
-        self,
-        context: Context,
-        strategies: Sequence[GuardedStrategy],
-        askers: Mapping[str, Asker],
-        *,
-        cache: Any,
-        log: EngineLog,
-        pool: ThreadPoolExecutor,
-        note: Callable[[str, str], None],
-    ) -> None:
-        self._context = context
-        self._strategies = {one.component_id: one for one in strategies}
-        self._askers = askers
-        self._cache = cache
+    def __init__(self, asking: Asking, log: EngineLog) -> None:
+        self._asking = asking
+        self._context = asking.context
+        self._note = asking.note
         self._said: dict[str, int] = {}
         log.tell(lambda lines: self._said.update(refusals(lines)))
-        self._pool = pool
-        self._note = note
         self._cases: dict[str, _Case] = {}
         self._pause_ns = _PAUSE_NS
         self._busy_until = 0
@@ -162,16 +136,16 @@ class Unanswered:
             order
             for order in self._context.ledger.every_open_order()
             if order.status == "SENT"
-            and order.instrument_id.rpartition(".")[2] in self._askers
+            and self._asking.may_ask(order.instrument_id)
             and not self._context.holds(order.client_order_id)
         ]
 
     def _ask(self, order: Order, case: _Case, now: int) -> None:
         if case.asking is None:
             if now >= case.ask_at:
-                asker = self._askers[order.instrument_id.rpartition(".")[2]]
+                asker = self._asking.asker(order.instrument_id)
                 case.asked_at = now
-                case.asking = self._pool.submit(
+                case.asking = self._asking.pool.submit(
                     asker.find, order.client_order_id, order.instrument_id
                 )
             return
@@ -198,11 +172,11 @@ class Unanswered:
         """Tell what became of an order, and let the engine find it as well."""
         name = order.client_order_id
         self._note("INFO", f"{_words(order)}: the venue has it, {found[0].status.lower()}")
-        self._follow(finding_of(self._context.ledger, name, found, now), now)
-        theirs = self._cache.order(ClientOrderId(name))
-        strategy = self._strategies.get(order.strategy_id)
+        self._asking.follow(finding_of(self._context.ledger, name, found, now), now)
+        theirs = self._asking.cache.order(ClientOrderId(name))
+        strategy = self._asking.strategy(order.strategy_id)
         if theirs is not None and strategy is not None:
-            let_catch_up(self._context, self._cache, name)
+            let_catch_up(self._context, self._asking.cache, name)
             Strategy.query_order(strategy, theirs)
 
     def _lost(self, order: Order, case: _Case, now: int) -> None:
@@ -212,11 +186,7 @@ class Unanswered:
         update = OrderUpdate(
             order.client_order_id, order.instrument_id, now, "REJECTED", reason=reason
         )
-        self._follow(Finding((update,)), now)
-
-    def _follow(self, finding: Finding, now: int) -> None:
-        answering = {name: one.answering for name, one in self._strategies.items()}
-        follow(finding, self._context, answering, now)
+        self._asking.follow(Finding((update,)), now)
 
     def _leave_alone(self, now: int) -> None:
         """Open nothing for a while, longer each time: a venue bans who goes on asking too much."""

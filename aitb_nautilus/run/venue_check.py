@@ -10,21 +10,17 @@ the firewall's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from collections.abc import Callable, Sequence
 
-from aitb_nautilus.risk.answers import Answers
 from aitb_nautilus.risk.book import Order
-from aitb_nautilus.risk.context import Context
-from aitb_nautilus.risk.engine_venue import let_catch_up, let_engine_find
+from aitb_nautilus.risk.engine_venue import let_catch_up
 from aitb_nautilus.risk.firewall import Explained, Unexplained, unexplained
 from aitb_nautilus.risk.recovery import resting
-from aitb_nautilus.risk.strategy import GuardedStrategy
 from aitb_nautilus.risk.venue_facts import VenueFacts
+from aitb_nautilus.run.asking import Asking
 from aitb_nautilus.run.leftovers import Leftovers
 from aitb_nautilus.run.reconnects import Reconnects
-from aitb_nautilus.run.venue_look import Asker, VenueLook
+from aitb_nautilus.run.venue_look import VenueLook
 from aitb_nautilus.run.venue_questions import VenueQuestions
 
 __all__ = ["VENUE", "VenueCheck"]
@@ -47,16 +43,10 @@ class VenueCheck:
 
     Parameters
     ----------
-    context
-        What the node's components share.
-    strategies
-        Of the node.
+    asking
+        Whom to ask, and whom to tell; of other venues' orders the engine's cache is read.
     look
         Asks what the venues hold.
-    askers
-        By venue name; of other venues' orders the engine's cache is read.
-    cache
-        The engine's.
     explained
         Returns what else explains things.
     leftovers
@@ -67,42 +57,30 @@ class VenueCheck:
         Notices that a connection came back.
     every_ns, timeout_ns
         How often venues are asked, and how long for an order.
-    pool
-        On which they are asked.
-    note
-        For the log of the run.
     """
 
     def __init__(
         self,
-        context: Context,
-        strategies: Sequence[GuardedStrategy],
+        asking: Asking,
         *,
         look: VenueLook,
-        askers: Mapping[str, Asker],
-        cache: Any,
         explained: Callable[[], Explained],
         leftovers: Leftovers,
         firewall: Callable[[VenueFacts, int], None],
         reconnects: Reconnects,
         every_ns: int,
         timeout_ns: int,
-        pool: ThreadPoolExecutor,
-        note: Callable[[str, str], None],
     ) -> None:
-        self._context = context
-        self._strategies = {one.component_id: one for one in strategies}
+        self._asking = asking
+        self._context = asking.context
+        self._note = asking.note
         self._look = look
-        self._askers = askers
-        self._cache = cache
         self._explained = explained
         self._leftovers = leftovers
         self._firewall = firewall
         self._reconnects = reconnects
         self._every_ns = every_ns
         self._timeout_ns = timeout_ns
-        self._pool = pool
-        self._note = note
         self._since = 0
         self._questions: VenueQuestions | None = None
         self._names: list[str] = []
@@ -125,9 +103,9 @@ class VenueCheck:
             False if nobody can be asked: then what the engine has found is all that there is.
         """
         known = self._context.ledger.orders.get(client_order_id)
-        if known is None or known.instrument_id.rpartition(".")[2] not in self._askers:
+        if known is None or not self._asking.may_ask(known.instrument_id):
             return False
-        let_catch_up(self._context, self._cache, client_order_id)
+        let_catch_up(self._context, self._asking.cache, client_order_id)
         self._urgent.append(known)
         return True
 
@@ -202,22 +180,19 @@ class VenueCheck:
         self._asked_about = rows
         ledger = self._context.ledger
         self._names = [order.client_order_id for order in ledger.every_open_order()]
-        self._questions = VenueQuestions(self._context, self._askers, self._pool, self._note)
+        self._questions = VenueQuestions(
+            self._context, self._asking.askers, self._asking.pool, self._note
+        )
         known = [one for one in resting(ledger, ()) if not self._context.holds(one.client_order_id)]
         self._questions.begin(known, now, self._timeout_ns)
 
     def _follow(self, questions: VenueQuestions, now: int) -> None:
         """Tell the strategies what they have missed; let the engine find it as well."""
-        if not questions.go_on(self._cache, self._answering(), now):
+        if not questions.go_on(self._asking.cache, self._asking.answering(), now):
             return
         self._questions = None
         self._look.due = now + _AGAIN_NS
         self._since = now
         for name in self._names:
-            order = self._context.ledger.orders.get(name)
-            if order is not None:  # One that waited here may have been taken back.
-                owner = self._strategies.get(order.strategy_id)
-                let_engine_find(self._context, self._cache, owner, name)
-
-    def _answering(self) -> Mapping[str, Answers]:
-        return {name: one.answering for name, one in self._strategies.items()}
+            if name in self._context.ledger.orders:  # One that waited here may be taken back.
+                self._asking.let_engine_find(name)

@@ -15,17 +15,20 @@ import msgspec
 
 from aitb_nautilus.risk.engine_venue import venue_facts
 from aitb_nautilus.risk.ledger import Ledger
-from aitb_nautilus.risk.venue_facts import VenueFacts, VenueOrder
+from aitb_nautilus.risk.venue_facts import VenueFacts, VenueFill, VenueOrder
 from aitb_nautilus.run.binance_asker import BinanceAsker
 from aitb_nautilus.run.binance_books import books_of
 from aitb_nautilus.run.binance_rest import AskError
 from aitb_nautilus.run.binance_spot import SpotAsker, positions_of
 from aitb_nautilus.run.preparation import Preparation
 
-__all__ = ["Asker", "VenueLook", "askers_of", "books"]
+__all__ = ["Asker", "Found", "VenueLook", "askers_of", "books"]
 
 type Asker = BinanceAsker | SpotAsker
 """What asks a venue itself."""
+
+type Found = tuple[VenueOrder, list[VenueFill]] | None
+"""What it says of one order, with all its fills; None: it knows no such order."""
 
 _AGAIN_NS = 500_000_000
 _SILENT_NS = 5_000_000_000

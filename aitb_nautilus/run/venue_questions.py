@@ -12,15 +12,13 @@ from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.engine_venue import find_order
 from aitb_nautilus.risk.journal_recovery import Unresolved
 from aitb_nautilus.risk.recovery import Recovery, follow
-from aitb_nautilus.risk.venue_facts import VenueFill, VenueOrder
+from aitb_nautilus.risk.venue_facts import VenueOrder
 from aitb_nautilus.run.binance_rest import AskError
-from aitb_nautilus.run.venue_look import Asker
+from aitb_nautilus.run.venue_look import Asker, Found
 
 __all__ = ["VenueQuestions", "is_older"]
 
 _AGAIN_NS = 500_000_000
-
-type _Found = tuple[VenueOrder, list[VenueFill]] | None
 
 
 class VenueQuestions:
@@ -50,8 +48,8 @@ class VenueQuestions:
         self._pool = pool
         self._note = note
         self._recovery: Recovery | None = None
-        self._asked: dict[str, tuple[Future[_Found] | None, int]] = {}
-        self._answers: dict[str, _Found] = {}
+        self._asked: dict[str, tuple[Future[Found] | None, int]] = {}
+        self._answers: dict[str, Found] = {}
         self._unknown: set[str] = set()
         self._complaints: set[str] = set()
 
@@ -92,15 +90,15 @@ class VenueQuestions:
         follow(recovery.wait(now), self._context, answering, now)
         return recovery.done
 
-    def _ask(self, client_order_id: str, instrument_id: str, cache: Any) -> Future[_Found]:
+    def _ask(self, client_order_id: str, instrument_id: str, cache: Any) -> Future[Found]:
         asker = self._askers.get(instrument_id.rpartition(".")[2])
         if asker is not None:
             return self._pool.submit(asker.find, client_order_id, instrument_id)
-        known: Future[_Found] = Future()
+        known: Future[Found] = Future()
         known.set_result(find_order(cache, client_order_id))
         return known
 
-    def _answer(self, name: str, future: Future[_Found]) -> _Found:
+    def _answer(self, name: str, future: Future[Found]) -> Found:
         try:
             found = future.result()
         except AskError as e:

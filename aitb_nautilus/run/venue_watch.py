@@ -17,6 +17,7 @@ import msgspec
 
 from aitb_nautilus.risk.firewall import Explained, Unexplained
 from aitb_nautilus.risk.venue_facts import VenueFacts
+from aitb_nautilus.run.asking import Asking
 from aitb_nautilus.run.engine_log import EngineLog
 from aitb_nautilus.run.leftovers import Leftovers
 from aitb_nautilus.run.preparation import Preparation
@@ -72,30 +73,22 @@ class VenueWatch:
         pool: ThreadPoolExecutor,
         note: Callable[[str, str], None],
     ) -> None:
-        context, strategies, live = run.context, run.strategies, run.desk.config.live
+        context, live = run.context, run.desk.config.live
         self._context = context
         self._log = EngineLog(folder)
-        self._refused = RefusedCloses(
-            context, strategies, askers, look=look, cache=cache, pool=pool, note=note
-        )
-        self.leftovers = Leftovers(context, strategies, askers, cache=cache, pool=pool, note=note)
-        self._unanswered = Unanswered(
-            context, strategies, askers, cache=cache, log=self._log, pool=pool, note=note
-        )
+        asking = Asking(context, run.strategies, askers, cache, pool, note)
+        self._refused = RefusedCloses(asking, look)
+        self.leftovers = Leftovers(asking)
+        self._unanswered = Unanswered(asking, self._log)
         self._check = VenueCheck(
-            context,
-            strategies,
+            asking,
             look=look,
-            askers=askers,
-            cache=cache,
             explained=explained,
             leftovers=self.leftovers,
             firewall=firewall,
             reconnects=Reconnects(self._log),
             every_ns=round(live.check_secs * 1e9),
             timeout_ns=round(live.recovery_secs * 1e9),
-            pool=pool,
-            note=note,
         )
         self._has_begun = False
         msgspec.structs.force_setattr(context, "ask_held", self._refused.ask)

@@ -16,6 +16,7 @@ from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.firewall import Explained
 from aitb_nautilus.risk.turns import Turns
 from aitb_nautilus.risk.venue_facts import VenueFill, VenueOrder
+from aitb_nautilus.run.asking import Asking
 from aitb_nautilus.run.engine_log import EngineLog
 from aitb_nautilus.run.leftovers import Leftovers
 from aitb_nautilus.run.reconnects import Reconnects
@@ -86,21 +87,16 @@ def test_order_that_waits_here_and_is_taken_back_while_others_are_asked_for_is_p
             note=lambda *_: None,
         )
         asker: Any = Venue()
-        askers = {"BINANCE": asker}
+        asking = Asking(context, [], {"BINANCE": asker}, cache, pool, lambda *_: None)
         check = VenueCheck(
-            context,
-            [],
+            asking,
             look=look,
-            askers=askers,
-            cache=cache,
             explained=Explained,
-            leftovers=Leftovers(context, [], askers, cache=cache, pool=pool, note=lambda *_: None),
+            leftovers=Leftovers(asking),
             firewall=lambda *_: None,
             reconnects=Reconnects(EngineLog(tmp_path)),
             every_ns=60 * SECOND,
             timeout_ns=3_600 * SECOND,
-            pool=pool,
-            note=lambda *_: None,
         )
         assert check.ask("close")
         check.go_on(T0)
