@@ -12,8 +12,7 @@ from aitb_nautilus.rehearsal.faults import Fault
 from aitb_nautilus.run.binance_asker import BinanceAsker, our_name_of, venue_name_of
 from aitb_nautilus.run.binance_books import books_of
 from aitb_nautilus.run.binance_rest import AskError
-from aitb_nautilus.run.config import VenueSettings
-from aitb_nautilus.settings import Secret
+from tests.run.asked_venue import asked_venue
 from tests.run.node_lab import BTC, NodeLab, node_lab
 
 OURS = "65de6aaf9a7285bf8ad432ecb8023393"
@@ -27,18 +26,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeLab]:
 
 
 def asker(lab: NodeLab, monkeypatch: pytest.MonkeyPatch, secret: str = "rehearsal") -> BinanceAsker:
-    monkeypatch.setenv("K", "rehearsal")
-    monkeypatch.setenv("S", secret)
-    venue = VenueSettings(
-        name="BINANCE",
-        account="margin",
-        starting_balance="10 USDT",
-        maker_fee_bps=0.0,
-        taker_fee_bps=0.0,
-        base_url_http=lab.running.url_http,
-        api_key=Secret("env:K"),
-        api_secret=Secret("env:S"),
-    )
+    venue = asked_venue(lab, monkeypatch, "margin", secret)
     return BinanceAsker(venue)
 
 

@@ -16,8 +16,7 @@ from aitb_nautilus.risk.journal_records import Filled
 from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.run import binance_spot
 from aitb_nautilus.run.binance_spot import SpotAsker
-from aitb_nautilus.run.config import VenueSettings
-from aitb_nautilus.settings import Secret
+from tests.run.asked_venue import asked_venue
 from tests.run.node_lab import NodeLab, node_lab
 from tests.run.test_live import SECRET
 from tests.run.test_recovery_of_a_node import comes_out_again, is_true_soon
@@ -70,18 +69,7 @@ def protected(lab: NodeLab) -> Decimal:
 def asker(
     lab: NodeLab, monkeypatch: pytest.MonkeyPatch, prices: dict[tuple[str, str], float]
 ) -> SpotAsker:
-    monkeypatch.setenv("K", "rehearsal")
-    monkeypatch.setenv("S", SECRET)
-    venue = VenueSettings(
-        name="BINANCE",
-        account="cash",
-        starting_balance="10 USDT",
-        maker_fee_bps=0.0,
-        taker_fee_bps=0.0,
-        base_url_http=lab.running.url_http,
-        api_key=Secret("env:K"),
-        api_secret=Secret("env:S"),
-    )
+    venue = asked_venue(lab, monkeypatch, "cash", SECRET)
     return SpotAsker(venue, {lab.spec.id: engine_instrument(lab.spec)}, Ledger(1.0), prices)
 
 
