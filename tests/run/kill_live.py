@@ -6,16 +6,17 @@ A rehearsal plays a market as it is, at the pace of the clock, and keeps its sta
 it several times a second, is killed with SIGKILL, some of the times while it is still starting, and
 the next one goes on after a while in which stops and targets may fill. What is counted comes from
 the exchange: its orders, its fills, its position; of ours only the journals are read, to see
-whether they know every fill.
+whether they know every fill. The runs of a session that is not clean are kept.
 """
 
 from __future__ import annotations
 
 import random
+import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from decimal import Decimal
@@ -172,6 +173,9 @@ class Killer:
             self._kill_one()
         node = self._start()
         self._recovered(node, time.monotonic())
+        # What fills once the last node has left, no journal can know.
+        self._books(_end_market)
+        time.sleep(_SETTLES_S)
         node.stop()
         return self.count()
 
@@ -254,9 +258,12 @@ class Killer:
                 ours[record.body.trade_id] = 1
         missing = [one for one in at_venue if one not in ours]
         tally.lost_fills = max(len(missing) - unseen, 0)
+        tally.reasons += [f"no journal knows {one}" for one in self._books(_told(missing))]
         last = max(self._runs.iterdir(), key=lambda folder: folder.name)
         held = sum(p.quantity for p in rebuild(last, Ledger(0.0)).positions.values())
-        tally.position_differs = int(held != self._books(_held))
+        tally.position_differs = int(held != (there := self._books(_held)))
+        if tally.position_differs:
+            tally.reasons.append(f"{there} held, and {held} by {last.name}")
         tally.invented_fills = len([one for one in ours if one not in at_venue]) - unseen
         return tally
 
@@ -271,6 +278,21 @@ def _fills_of_journal(folder: Path) -> list[Record]:
 
 def _fills_of(rehearsal: Rehearsal) -> list[str]:
     return [str(fill.trade_id) for fill in rehearsal.exchange.venue.fills]
+
+
+def _told(trade_ids: Sequence[str]) -> Callable[[Rehearsal], list[str]]:
+    """Return what tells fills, with the time and the order of each."""
+
+    def tell(rehearsal: Rehearsal) -> list[str]:
+        fills = rehearsal.exchange.venue.fills
+        return [str(fill) for fill in fills if str(fill.trade_id) in trade_ids]
+
+    return tell
+
+
+def _end_market(rehearsal: Rehearsal) -> None:
+    """Let no price change from now on; orders are still taken."""
+    rehearsal.finished = True
 
 
 def opening_of(rehearsal: Rehearsal) -> list[int]:
@@ -329,8 +351,8 @@ def main() -> int:
     """Run from the command line; leave with 1 if anything went wrong."""
     kills = int(sys.argv[1])
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 1
-    with tempfile.TemporaryDirectory() as name, ExitStack() as ending:
-        folder, server = Path(name), None
+    with ExitStack() as ending:
+        folder, server = Path(tempfile.mkdtemp()), None
         if "redis" in sys.argv:
             server = RedisServer(folder / "redis")
             ending.callback(server.kill)
@@ -341,6 +363,10 @@ def main() -> int:
         "recovery_p95_s": round(float(np.quantile(took, 0.95)), 2),
         "recovery_s": len(took),
     }
+    if tally.is_clean:
+        shutil.rmtree(folder)
+    else:
+        told["runs"] = str(folder)
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(told)).decode() + "\n")
     return int(not tally.is_clean)
 
