@@ -14,6 +14,7 @@ from typing import Self
 
 import msgspec
 
+from aitb_nautilus.market.instruments import MAX_PRECISION
 from aitb_nautilus.messages import BarClosed, Fill, Prediction
 from aitb_nautilus.risk.book import ZERO, Position
 from aitb_nautilus.risk.context import Context
@@ -41,6 +42,7 @@ __all__ = [
 ]
 
 _HALF_LIVES = 10
+_FINEST = 10.0**-MAX_PRECISION
 
 
 class Edge(msgspec.Struct, frozen=True):
@@ -197,6 +199,8 @@ class Sizer:
     def quantity(self, equity: float, price: float, edge: Edge = _NOTHING_KNOWN) -> Decimal:
         """Return the quantity of an entry, base currency, >= 0; 0 while too little is known.
 
+        It is 0 as well where it is less than the finest lot that there is.
+
         Parameters
         ----------
         equity
@@ -218,7 +222,8 @@ class Sizer:
         if sizing.max_volume_frac is not None:
             mean = sum(self._volumes) / len(self._volumes)
             quantity = min(quantity, mean * sizing.max_volume_frac)
-        return Decimal(repr(quantity))
+        # No lot is finer; and far below, where floats lose digits, it would exceed its caps.
+        return Decimal(repr(quantity)) if quantity >= _FINEST else ZERO
 
     def _fraction(self, sizing: Sizing, edge: Edge) -> float:
         """Return the value of an entry as a fraction of equity, before the caps."""

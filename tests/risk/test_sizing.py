@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 
 from aitb_nautilus.errors import ConfigError
 from aitb_nautilus.messages import BarClosed, Prediction
@@ -305,6 +305,7 @@ METHODS: list[Sizing] = [
     st.floats(-1, 1),
     st.tuples(st.floats(1e-6, 10), st.floats(1e-6, 1)),
 )
+@example(METHODS[2], [(875_637.4, 0.0)], 3.6e-308, 0.5, 0.0, (0.1, 0.05))
 def test_any_sizing_is_finite_grows_with_equity_and_stays_below_its_caps(
     sizing: Sizing,
     bars: list[tuple[float, float]],
