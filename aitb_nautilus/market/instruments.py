@@ -31,6 +31,7 @@ __all__ = [
     "instrument_block",
     "known_instruments",
     "plain_symbol",
+    "venue_name",
 ]
 
 type InstrumentKind = Literal["spot", "perpetual"]
@@ -109,7 +110,7 @@ class InstrumentSettings(Settings, frozen=True):
     @property
     def venue(self) -> str:
         """The part of the id after the last dot."""
-        return self.id.rpartition(".")[2]
+        return venue_name(self.id)
 
     @property
     def raw_symbol(self) -> str:
@@ -148,6 +149,15 @@ class _Table(Settings, frozen=True):
     """The layout of `instruments.toml`."""
 
     instruments: list[InstrumentSettings]
+
+
+def venue_name(instrument_id: str) -> str:
+    """Return the venue of an instrument's id: the part after its last dot.
+
+    >>> venue_name("BTCUSDT-PERP.BINANCE")
+    'BINANCE'
+    """
+    return instrument_id.rpartition(".")[2]
 
 
 def known_instruments(extra: Iterable[InstrumentSettings] = ()) -> dict[str, InstrumentSettings]:

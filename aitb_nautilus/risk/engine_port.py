@@ -9,6 +9,7 @@ from typing import Any
 from nautilus_trader.model import ClientOrderId, InstrumentId, Price, Quantity
 from nautilus_trader.trading import Strategy
 
+from aitb_nautilus.market.instruments import venue_name
 from aitb_nautilus.messages import OrderSent, OrderUpdate
 from aitb_nautilus.risk.guard import Guard
 from aitb_nautilus.risk.order_port import OrderTerms
@@ -66,7 +67,7 @@ class EnginePort:
         check_may_send(self._guard, f"order {terms.client_order_id}")
         if self._factory is None:
             self._factory = self._strategy.order_factory
-        tagged = terms.instrument_id.rpartition(".")[2] in self._tagged
+        tagged = venue_name(terms.instrument_id) in self._tagged
         order = build_order(
             self._factory, self._tradable(terms.instrument_id), terms, tagged=tagged
         )

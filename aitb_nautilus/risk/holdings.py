@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from aitb_nautilus.market.instruments import venue_name
 from aitb_nautilus.messages import Side
 from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.ledger import Ledger
@@ -52,7 +53,7 @@ class Scope:
     def _covers(self, strategy_id: str, instrument_id: str) -> bool:
         return (
             (not self.instrument_id or instrument_id == self.instrument_id)
-            and (not self.venue or instrument_id.rpartition(".")[2] == self.venue)
+            and (not self.venue or venue_name(instrument_id) == self.venue)
             and (
                 not self.strategy or self.strategy in (strategy_id, strategy_id.rpartition("-")[0])
             )

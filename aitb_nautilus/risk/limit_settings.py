@@ -13,6 +13,7 @@ from typing import Annotated
 import msgspec
 
 from aitb_nautilus.errors import ConfigError
+from aitb_nautilus.market.instruments import venue_name
 from aitb_nautilus.risk.limit_blocks import (
     BookSettings,
     CorrelationSettings,
@@ -82,7 +83,7 @@ class ScopeSettings(Settings, frozen=True):
         """Refuse a scope without bounds, and one that nothing can lie in."""
         if not (self.venue or self.strategy or self.instrument):
             raise ValueError("must name a venue, a strategy or an instrument; [risk] is for all")
-        if self.venue and self.instrument and self.instrument.rpartition(".")[2] != self.venue:
+        if self.venue and self.instrument and venue_name(self.instrument) != self.venue:
             raise ContradictionError(
                 "venue",
                 f"was {self.venue!r}",

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from aitb_nautilus.market.instruments import venue_name
 from aitb_nautilus.risk.limit_contradictions import CAPS, FLOORS, value_at
 from aitb_nautilus.risk.limit_settings import RiskSettings, ScopeSettings
 
@@ -92,7 +93,7 @@ class _Place(NamedTuple):
             return True
         if its is None:
             return False
-        venue = its.venue or (its.instrument or "").rpartition(".")[2]
+        venue = its.venue or venue_name(its.instrument or "")
         return (
             own.venue in (None, venue)
             and own.strategy in (None, its.strategy)

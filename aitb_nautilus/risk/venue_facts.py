@@ -11,6 +11,7 @@ from decimal import Decimal
 
 import msgspec
 
+from aitb_nautilus.market.instruments import venue_name
 from aitb_nautilus.messages import OrderKind, OrderStatus, Side
 
 __all__ = ["VenueFacts", "VenueFill", "VenueOrder"]
@@ -112,4 +113,4 @@ class VenueFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     def speaks_of(self, instrument_id: str) -> bool:
         """Return whether an instrument is traded on one of the venues."""
-        return instrument_id.rpartition(".")[2] in self.venues
+        return venue_name(instrument_id) in self.venues

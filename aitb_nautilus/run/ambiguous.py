@@ -24,6 +24,7 @@ from nautilus_trader.trading import Strategy
 from numpy.typing import NDArray
 
 from aitb_nautilus.market.bars import BarFrame
+from aitb_nautilus.market.instruments import venue_name
 from aitb_nautilus.messages import ORDER_SENT, OrderSent
 from aitb_nautilus.risk.actor import GuardedActor
 from aitb_nautilus.risk.book import ZERO, Order
@@ -120,7 +121,7 @@ class AmbiguousBars(GuardedActor):
         return int(np.searchsorted(closes, self.now() + self._lead(instrument_id), side="right"))
 
     def _lead(self, instrument_id: str) -> int:
-        return self._latency_ns[instrument_id.rpartition(".")[2]] + 2
+        return self._latency_ns[venue_name(instrument_id)] + 2
 
     def _look_at(self, instrument_id: str, index: int) -> None:
         """Wake up shortly before a bar is told, early enough for a change to arrive."""
@@ -172,7 +173,7 @@ class AmbiguousBars(GuardedActor):
         frame = self._frames[stop.instrument_id]
         low, high = frame.low[bars], frame.high[bars]
         trigger, price = stop.trigger_price or 0.0, target.price or 0.0
-        touch = stop.instrument_id.rpartition(".")[2] in self._touch_venues
+        touch = venue_name(stop.instrument_id) in self._touch_venues
         if stop.side == "SELL":
             reached = high >= price if touch else high > price
         else:

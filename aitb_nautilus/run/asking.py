@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from aitb_nautilus.market.instruments import venue_name
 from aitb_nautilus.risk.answers import Answers
 from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.engine_venue import let_engine_find
@@ -16,7 +17,7 @@ from aitb_nautilus.risk.strategy import GuardedStrategy
 from aitb_nautilus.risk.venue_facts import VenueFill, VenueOrder
 from aitb_nautilus.run.venue_look import Asker
 
-__all__ = ["Asking", "venue_name"]
+__all__ = ["Asking"]
 
 
 class Asking(msgspec.Struct, frozen=True):
@@ -76,8 +77,3 @@ class Asking(msgspec.Struct, frozen=True):
         """Let the engine ask for an order of the ledger as well, if it lags behind that."""
         owner = self.strategy(self.context.ledger.orders[client_order_id].strategy_id)
         let_engine_find(self.context, self.cache, owner, client_order_id)
-
-
-def venue_name(instrument_id: str) -> str:
-    """Return the venue of an instrument's id."""
-    return instrument_id.rpartition(".")[2]

@@ -10,6 +10,7 @@ from nautilus_trader.model import Venue
 
 from aitb_nautilus.errors import RunError
 from aitb_nautilus.market.bars import RAW_SCALE
+from aitb_nautilus.market.instruments import venue_name
 from aitb_nautilus.messages import Fill
 from aitb_nautilus.observe.run_record import Ambiguous
 from aitb_nautilus.risk.ledger import Ledger
@@ -109,7 +110,7 @@ def _ambiguous(preparation: Preparation, built: BuiltEngine) -> Ambiguous:
     """Return what ambiguous bars earned under either order, after fees and slippage."""
     stop_first = target_first = 0.0
     for one in built.ambiguous.exits:
-        venue = preparation.venues[one.instrument_id.rpartition(".")[2]]
+        venue = preparation.venues[venue_name(one.instrument_id)]
         stop = float(
             slipped(
                 Decimal(repr(one.stop_price)),

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from aitb_nautilus.errors import DataError
 from aitb_nautilus.market.bars import VALUE_COLUMNS, BarFrame, Interval
-from aitb_nautilus.market.instruments import known_instruments
+from aitb_nautilus.market.instruments import known_instruments, venue_name
 from aitb_nautilus.market.times import parse_time
 from aitb_nautilus.messages import BarClosed, FundingRate, Prediction
 from aitb_nautilus.observe.run_folder import Run, floats, texts, times
@@ -165,7 +165,7 @@ class RecordedRun:
 
     def close_cost(self, instrument_id: str) -> tuple[float, float]:
         """Return slippage and fee of an order at the market, as fractions of the price."""
-        name = instrument_id.rpartition(".")[2]
+        name = venue_name(instrument_id)
         venue = next(v for v in self.config.venues if v.name == name)
         return venue.slippage_bps / 1e4, venue.taker_fee_bps / 1e4
 

@@ -19,12 +19,13 @@ from typing import Final
 
 import msgspec
 
+from aitb_nautilus.market.instruments import venue_name
 from aitb_nautilus.messages import CloseIntent
 from aitb_nautilus.risk.book import ZERO, Order
 from aitb_nautilus.risk.taking_over import bind
 from aitb_nautilus.risk.trading_states import Halt
 from aitb_nautilus.risk.venue_facts import VenueFacts
-from aitb_nautilus.run.asking import Asking, venue_name
+from aitb_nautilus.run.asking import Asking
 from aitb_nautilus.run.binance_rest import AskError
 from aitb_nautilus.run.venue_look import Asker, Found, VenueLook, books
 from aitb_nautilus.run.venue_questions import is_older

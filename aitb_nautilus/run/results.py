@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from aitb_nautilus.errors import RunError
 from aitb_nautilus.market.bars import RAW_SCALE, BarFrame
+from aitb_nautilus.market.instruments import venue_name
 from aitb_nautilus.messages import Fill
 from aitb_nautilus.observe.latency_record import latency_table
 from aitb_nautilus.observe.risk_record import RiskRecord
@@ -231,7 +232,7 @@ def _reconcile(preparation: Preparation, traded: Traded, funding: float) -> None
     positions: dict[tuple[str, str], Position] = {}
     for fill in fills:
         cash -= fill.fee
-        if preparation.venues[fill.instrument_id.rpartition(".")[2]].account == "cash":
+        if preparation.venues[venue_name(fill.instrument_id)].account == "cash":
             cash += signed_cash(fill)
         else:
             key = (fill.strategy_id, fill.instrument_id)

@@ -24,6 +24,7 @@ from nautilus_trader.model import (
     Price,
 )
 
+from aitb_nautilus.market.instruments import venue_name
 from aitb_nautilus.messages import ORDER_SENT, OrderSent
 from aitb_nautilus.risk.actor import GuardedActor
 from aitb_nautilus.risk.context import Context
@@ -75,7 +76,7 @@ class VenueClock(GuardedActor):
 
     def _on_sent(self, message: object) -> None:
         assert isinstance(message, OrderSent)  # noqa: S101 - the topic carries nothing else
-        venue = message.instrument_id.rpartition(".")[2]
+        venue = venue_name(message.instrument_id)
         arrival = self.now() + self._latency_ns[venue]
         if arrival != self._last:
             self._last = arrival

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+from aitb_nautilus.market.instruments import venue_name
 from aitb_nautilus.risk.answers import Answers
 from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.context import Context
@@ -91,7 +92,7 @@ class VenueQuestions:
         return recovery.done
 
     def _ask(self, client_order_id: str, instrument_id: str, cache: Any) -> Future[Found]:
-        asker = self._askers.get(instrument_id.rpartition(".")[2])
+        asker = self._askers.get(venue_name(instrument_id))
         if asker is not None:
             return self._pool.submit(asker.find, client_order_id, instrument_id)
         known: Future[Found] = Future()

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from aitb_nautilus.market.instruments import venue_name
 from aitb_nautilus.messages import Prediction, Quote, Side
 from tests.risk.machine.venue import STOPS, Trade, VenueOrder
 
@@ -42,7 +43,7 @@ class Area(NamedTuple):
 
     def holds(self, strategy_id: str, instrument_id: str) -> bool:
         return (
-            self.venue in ("", instrument_id.rsplit(".", maxsplit=1)[-1])
+            self.venue in ("", venue_name(instrument_id))
             and self.strategy in ("", strategy_id.rsplit("-", 1)[0])
             and self.instrument in ("", instrument_id)
         )
