@@ -75,7 +75,7 @@ class Reopening:
             name: EngineHands(context, [strategy]) for name, strategy in strategies.items()
         }
         self._on_quotes = on_quotes
-        self._again = 0
+        self._again = dict.fromkeys(self._left, 0)
 
     def go_on(self, cache: Any, now: int) -> bool:
         """Send what can be filled by now; return whether all of it is.
@@ -90,13 +90,13 @@ class Reopening:
         for position, name in tuple(self._sent.items()):
             order = cache.order(ClientOrderId(name)) if name else None
             if order is not None and order.status.name == "FILLED":
-                self._sent[position] = ""
+                self._sent[position], self._again[position] = "", 0
                 del self._left[position][0]
                 if not self._left[position]:
                     del self._left[position], self._sent[position]
                     continue
                 order = None
-            if (order is None or order.is_closed) and now >= self._again:
+            if (order is None or order.is_closed) and now >= self._again[position]:
                 self._send(position, cache, now)
         return not self._left
 
@@ -104,7 +104,7 @@ class Reopening:
         instrument_id = InstrumentId.from_str(position.instrument_id)
         if self._on_quotes and cache.quote(instrument_id) is None:
             return
-        self._again = now + _AGAIN_NS
+        self._again[position] = now + _AGAIN_NS
         side, quantity, reduce_only = self._left[position][0]
         self._sent[position] = self._hands[position.strategy_id].send(
             position.instrument_id, side, quantity, reduce_only=reduce_only
