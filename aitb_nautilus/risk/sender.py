@@ -34,7 +34,7 @@ from aitb_nautilus.risk.order_port import OrderPort, OrderTerms, plan
 from aitb_nautilus.risk.permits import Permit
 from aitb_nautilus.risk.port_calls import PortCalls
 from aitb_nautilus.risk.price_grid import wish_on_grid
-from aitb_nautilus.risk.silence import LIVE_ORDERS, silence
+from aitb_nautilus.risk.silence import silenced
 from aitb_nautilus.risk.used_ids import UsedIds
 from aitb_nautilus.risk.view import View
 
@@ -352,10 +352,10 @@ class OrderSender:
 
     def _silenced(self, instrument_id: str) -> Decision | None:
         guard = self._context.guard
-        why = silence(guard)
+        name, why = silenced(guard)
         if not why:
             return None
-        return guard.refuse(instrument_id, self._strategy_id, self._now(), LIVE_ORDERS, why)
+        return guard.refuse(instrument_id, self._strategy_id, self._now(), name, why)
 
     def _decided_change(
         self, intent: ModifyIntent, decision: Decision, *, idle: bool = False

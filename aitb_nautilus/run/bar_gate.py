@@ -100,7 +100,7 @@ class BarGate(GuardedActor):
     past
         Bars that warmed the node up.
     holds_back
-        Whether nothing is told before `begin`.
+        Whether nothing is told before the next `begin`.
     """
 
     def __init__(
@@ -153,7 +153,7 @@ class BarGate(GuardedActor):
         self.clock.set_timer("look", _LOOK, callback=self._look)
 
     def begin(self) -> None:
-        """Tell the past from the next moment on, where it was held back."""
+        """Tell what was held back, from the next moment on."""
         self.holds_back = False
         self.clock.set_time_alert_ns("first look", self.now() + 1, callback=self._look)
 
@@ -239,7 +239,7 @@ class BarGate(GuardedActor):
 
     def _tell(self) -> None:
         """Tell every bar whose turn it is; the past as the past, until nothing is missing."""
-        if not self._past_told:
+        if not self._past_told or self.holds_back:
             return
         if not self.is_warm:
             # As a whole: the order of the past is no matter of whose history answers first.

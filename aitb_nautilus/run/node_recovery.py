@@ -26,6 +26,7 @@ from aitb_nautilus.risk.firewall_file import FirewallFile
 from aitb_nautilus.risk.firewall_settled import settle_by_node
 from aitb_nautilus.risk.journal_carried import CarriedPosition
 from aitb_nautilus.risk.recovery import resting
+from aitb_nautilus.risk.silence import REOPENING
 from aitb_nautilus.risk.taking_over import (
     begin_day,
     bind,
@@ -201,6 +202,7 @@ class NodeRecovery:
         """Go on from the past, which has just been told."""
         self._past_is_told = True
         if self._run.mode == "paper":
+            self._gate.holds_back = True
             self._hold()
             self._reopen(time.time_ns())
 
@@ -258,10 +260,15 @@ class NodeRecovery:
         if ended:
             self._note("INFO", f"{ended} orders ended with the simulated exchange of the last run")
         self._deadline = now + round(self._run.desk.config.live.recovery_secs * 1e9)
+        held = tuple(p for p in self._history.carried.positions if self._is_held(p))
+        if held:
+            self._context.guard.withheld[REOPENING] = (
+                "the sandbox does not hold yet what was held, and would refuse it"
+            )
         self._reopening = Reopening(
             self._context,
             {s.component_id: s for s in self._run.strategies},
-            tuple(p for p in self._history.carried.positions if self._is_held(p)),
+            held,
             on_quotes=self._run.desk.config.paper.fills == "quotes",
         )
 
@@ -275,8 +282,10 @@ class NodeRecovery:
                 self._has_complained = True
                 self._note("WARNING", "the sandbox has no quotes yet; what was held waits for them")
             return
+        self._context.guard.withheld.pop(REOPENING, None)
         self._exits.put_back(self._gate, now)
         self._end(now, 0)
+        self._gate.begin()
 
     def _answering(self) -> Mapping[str, Any]:
         return {s.component_id: s.answering for s in self._run.strategies}

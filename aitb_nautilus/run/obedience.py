@@ -11,7 +11,7 @@ from msgspec import to_builtins
 
 from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.flatten import still_open
-from aitb_nautilus.risk.silence import silence
+from aitb_nautilus.risk.silence import looks_on
 from aitb_nautilus.risk.strategy import GuardedStrategy
 from aitb_nautilus.risk.trading_states import Halt, StateError, StateScope
 from aitb_nautilus.run.command_messages import Answer, Command
@@ -99,7 +99,7 @@ class Obedience:
         left = []
         if states.of_scope(scope) == "halted":
             left = still_open(self._context.ledger, scope, flatten=halt.flatten)
-        silent = silence(self._context.guard)
+        silent = looks_on(self._context.guard)
         if left and silent:
             return Answer(
                 done=False,

@@ -13,7 +13,7 @@ from aitb_nautilus.errors import RunError
 from aitb_nautilus.messages import CancelIntent, CloseIntent, Intent, ModifyIntent, OrderIntent
 from aitb_nautilus.risk.engine_port import EnginePort
 from aitb_nautilus.risk.order_port import OrderTerms
-from aitb_nautilus.risk.silence import LIVE_ORDERS
+from aitb_nautilus.risk.silence import LIVE_ORDERS, REOPENING
 from tests.risk.rig import BTC, Scripted, Step
 from tests.risk.test_engine_paths import (
     assert_in_step,
@@ -84,6 +84,22 @@ def test_nothing_leaves_and_every_wish_is_refused(way: str) -> None:
     assert rig.order(exit_.client_order_id).quantity.as_decimal() == Decimal("0.010")
     assert rig.quantity() == Decimal("0.010")
     assert_in_step(rig, strategy)
+
+
+def test_close_waits_in_silence_for_a_sandbox_and_leaves_once_that_is_over() -> None:
+    def hold_back(strategy: Scripted) -> Iterable[Intent]:
+        strategy.context.guard.withheld[REOPENING] = "the sandbox holds nothing yet"
+        return [CloseIntent(instrument_id=BTC)]
+
+    def let_go(strategy: Scripted) -> Iterable[Intent]:
+        del strategy.context.guard.withheld[REOPENING]
+        return [CloseIntent(instrument_id=BTC)]
+
+    rig, _ = desk({2: buy, 4: hold_back, 5: let_go})
+    (refused,) = rig.guard.refusals
+    assert (refused.limit, refused.line) == (REOPENING, "the sandbox holds nothing yet")
+    assert [o.status for o in rig.context.ledger.orders.values()] == ["FILLED", "FILLED"]
+    assert rig.quantity() == 0
 
 
 def test_halt_is_not_enforced_where_nothing_is_sent() -> None:

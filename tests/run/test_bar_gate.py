@@ -98,6 +98,7 @@ def play(
     history: Mapping[str, BarFrame] | None = None,
     answers: bool = True,
     bars: int = 0,
+    when_warm: Callable[[Gate], None] = lambda _: None,
     **live: Any,
 ) -> tuple[Gate, Ear, list[str]]:
     """Let a stream that begins with bar `first` come through a gate; return what came of it."""
@@ -109,6 +110,11 @@ def play(
         bars,
     )
     warm: list[bool] = []
+
+    def become_warm() -> None:
+        warm.append(True)
+        when_warm(gate)
+
     gate = Gate(
         Settings(),
         context,
@@ -116,7 +122,7 @@ def play(
         plan=plan,
         live=LiveSettings(**live),
         note=lambda _, line: said.append(line),
-        on_warm=lambda: warm.append(True),
+        on_warm=become_warm,
     )
     gate.history, gate.answers, gate.asked = history or frames, answers, []
     ear = Ear(Settings(), context, "ear-001")
@@ -252,6 +258,26 @@ def test_past_comes_from_the_catalog_then_from_the_history_then_from_the_stream(
     assert warming == list(range(3, 13))
     assert gate.context.guard.withheld == {}
     assert said[0].startswith("warm after 10 bars")
+
+
+def test_bars_that_are_held_back_after_the_past_are_told_later_and_open_nothing() -> None:
+    told: list[int] = []
+
+    def hold_back(gate: Gate) -> None:
+        def go_on(_: object) -> None:
+            told.append(len(gate.told))
+            gate.begin()
+
+        gate.holds_back = True
+        gate.clock.set_time_alert_ns("go on", close_of(9) + MINUTE.ns // 2, callback=go_on)
+
+    gate, ear, _ = play(one(), begins=3, first=6, when_warm=hold_back)
+    assert told == [0]
+    assert ear.heard == [(BTC, n) for n in range(4, 13)]
+    late = [n for (_, n), keys in ear.withheld.items() if keys == ["catching-up"]]
+    assert late == list(range(late[0], 9))
+    assert late[0] <= 7
+    assert gate.context.guard.withheld == {}
 
 
 def test_nothing_opens_before_the_stream_has_brought_the_bars_that_the_history_lacks() -> None:
