@@ -27,7 +27,7 @@ id: `engine_venue.find_order` reads it. A client of our own asks the venue itsel
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 
 import msgspec
@@ -191,12 +191,22 @@ class Recovery:
             return Finding(facts, f"order {client_order_id} ({question.line}): {why}")
         return Finding(facts, unknown_fee_of(fills, missed))
 
-    def wait(self, now: int) -> Finding:
-        """Give up what is unanswered once the time is up."""
+    def wait(self, now: int, silent: Collection[str] = ()) -> Finding:
+        """Give up what is unanswered once the time is up.
+
+        Parameters
+        ----------
+        silent
+            Ids of orders of which the venue has said nothing at all. One that it has had is left as
+            it is: silence is no word that it is gone. What the venue holds is compared next.
+        """
         if now < self._until or not self._open:
             return Finding()
-        given_up = list(self._open.values())
+        left = {name for name in silent if self._had(name)}
+        given_up = [question for name, question in self._open.items() if name not in left]
         self._open.clear()
+        if not given_up:
+            return Finding()
         reason = "the venue did not know it, asked until the timeout; it is not sent again"
         facts = tuple(Unknown(question, now, reason) for question in given_up)
         lost = [question for question in given_up if question.may_be_there]
@@ -209,6 +219,11 @@ class Recovery:
             f"order {first.client_order_id} ({first.line}){more} was sent, and the venue does not "
             f"know it: see what is held there before you resume",
         )
+
+    def _had(self, client_order_id: str) -> bool:
+        """Return whether the venue is known to have had an order."""
+        known = self._ledger.orders.get(client_order_id)
+        return known is not None and known.status != "SENT"
 
 
 def finding_of(

@@ -88,7 +88,8 @@ class VenueQuestions:
                 recovery.forget(name)
         if all(q.client_order_id in self._answers for q in recovery.questions):
             self._follow_answers(recovery, answering, now)
-        follow(recovery.wait(now), self._context, answering, now)
+        silent = {q.client_order_id for q in recovery.questions} - self._unknown
+        follow(recovery.wait(now, silent), self._context, answering, now)
         return recovery.done
 
     def _ask(self, client_order_id: str, instrument_id: str, cache: Any) -> Future[Found]:

@@ -70,7 +70,7 @@ class Asking:
             self._pool.submit(int).result()  # What was asked by now is answered.
         return done
 
-    def end(self, status: OrderStatus) -> None:
+    def hear(self, status: OrderStatus) -> None:
         self.context.ledger.apply_update(OrderUpdate(NAME, BTC, T0 + 1, status))
 
     def close(self) -> None:
@@ -94,7 +94,7 @@ def test_order_that_has_ended_by_itself_is_asked_for_no_more_and_halts_nothing(
 ) -> None:
     assert not asking.go_on(1)
     assert asking.asker.asked > 1
-    asking.end(status)
+    asking.hear(status)
     assert asking.go_on(0.3)
     assert asking.context.guard.halts == []
 
@@ -105,7 +105,7 @@ def test_order_that_was_cancelled_is_asked_for_until_the_venue_has_answered(
 ) -> None:
     """Part of it may have been filled, of which nobody has heard."""
     assert not asking.go_on(1)
-    asking.end("CANCELED")
+    asking.hear("CANCELED")
     assert not asking.go_on(1)
     asking.asker.answers = True
     assert asking.go_on(1)
@@ -117,3 +117,24 @@ def test_order_that_stays_open_and_unknown_halts_at_the_timeout(asking: Asking) 
     assert asking.go_on(6)
     (halt,) = asking.context.guard.halts
     assert "was sent, and the venue does not know it" in halt.reason
+
+
+@pytest.mark.parametrize("asking", [False], indirect=True)
+def test_order_that_rests_is_left_as_it_is_where_the_venue_says_nothing_in_time(
+    asking: Asking,
+) -> None:
+    """It rests at the venue all the while: one that ended for us would be cancelled there."""
+    asking.hear("ACCEPTED")
+    assert asking.go_on(6)
+    assert asking.context.guard.halts == []
+    assert asking.context.ledger.orders[NAME].is_open
+
+
+@pytest.mark.parametrize("asking", [True], indirect=True)
+def test_order_that_rests_and_that_the_venue_does_not_know_ends_at_the_timeout(
+    asking: Asking,
+) -> None:
+    asking.hear("ACCEPTED")
+    assert asking.go_on(6)
+    assert len(asking.context.guard.halts) == 1
+    assert not asking.context.ledger.orders[NAME].is_open
