@@ -128,6 +128,10 @@ class Locks:
             if not self._is_left(sale.order):
                 sale.give_up("all of it is being sold at the market already")
                 return
+            if sale.order.quantity > self._holding(sale.order):
+                # No order event would ever set it free: of what is held, all of it is sold.
+                sale.again(self._holding(sale.order))
+                return
         elif sale.order.is_stop:
             for other in [s for _, s in self._held.get(key, ()) if s.order.is_stop]:
                 self._drop(key, other)
@@ -214,8 +218,12 @@ class Locks:
 
     def _free(self, order: Order) -> Decimal:
         """Return how much of what is held no other order sells, base currency."""
-        held = self._ledger.position(order.strategy_id, order.instrument_id).quantity
-        return held - sum((one.most_leaves for one in self._locking(order)), ZERO)
+        locked = sum((one.most_leaves for one in self._locking(order)), ZERO)
+        return self._holding(order) - locked
+
+    def _holding(self, order: Order) -> Decimal:
+        """Return what the strategy holds of what an order sells, base currency."""
+        return self._ledger.position(order.strategy_id, order.instrument_id).quantity
 
     def _is_left(self, order: Order) -> bool:
         """Return whether other sales at the market leave anything of what an order is to sell."""
@@ -230,8 +238,7 @@ class Locks:
             ),
             ZERO,
         )
-        held = self._ledger.position(order.strategy_id, order.instrument_id).quantity
-        return held > others
+        return self._holding(order) > others
 
     def _locking(self, order: Order) -> list[Order]:
         """Return the other sales of the strategy that the venue knows, or will before this one.

@@ -171,3 +171,16 @@ def test_list_with_a_sale_is_refused_on_a_spot_market() -> None:
     (refusal,) = desk.strategy.refusals
     assert "send them one by one" in refusal.line
     assert desk.build({"side": "BUY", "kind": "MARKET", "quantity": Decimal(1)}) == ["sent"]
+
+
+def test_sale_of_more_than_is_held_sells_what_is_held_and_locks_nothing_out() -> None:
+    """Such as of all that was bought, of which the venue has kept its fee."""
+    desk = Spot()
+    sale = {"side": "SELL", "quantity": Decimal("1.001"), "reduce_only": True}
+    desk.strategy.act([OrderIntent(instrument_id=X, **sale)])
+    assert desk.said() == [("cancel", desk.first)]
+    desk.update(desk.first, "CANCELED")
+    (close,) = [o for o in desk.context.ledger.open_orders(X) if o.side == "SELL"]
+    assert (close.kind, close.quantity) == ("MARKET", 1)
+    assert desk.said() == [("submit", close.client_order_id)]
+    assert desk.level == "active"
