@@ -43,7 +43,16 @@ from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.missed_fills import missed_fills, unknown_fee_of
 from aitb_nautilus.risk.venue_facts import VenueFill, VenueOrder
 
-__all__ = ["Finding", "Question", "Recovery", "Unknown", "finding_of", "follow", "resting"]
+__all__ = [
+    "Finding",
+    "Question",
+    "Recovery",
+    "Unknown",
+    "about",
+    "finding_of",
+    "follow",
+    "resting",
+]
 
 _OF: dict[Action, str] = {"submit": "", "modify": "change of ", "cancel": "cancel of "}
 
@@ -101,10 +110,11 @@ def resting(ledger: Ledger, asked: Sequence[Unresolved]) -> list[Unresolved]:
     """
     names = {command.client_order_id for command in asked}
     orders = ledger.every_open_order()
-    return [_about(order) for order in orders if order.client_order_id not in names]
+    return [about(order) for order in orders if order.client_order_id not in names]
 
 
-def _about(order: Order) -> Unresolved:
+def about(order: Order) -> Unresolved:
+    """Return what a venue is asked by for an order that was answered."""
     return Unresolved(
         order.client_order_id,
         order.strategy_id,
@@ -240,7 +250,7 @@ def finding_of(
     now
         ns UTC.
     """
-    command = _about(ledger.orders[client_order_id])
+    command = about(ledger.orders[client_order_id])
     return Recovery([command], ledger, now, 0).answer(client_order_id, *found, now)
 
 

@@ -3,7 +3,8 @@
 A user stream that was away has lost what happened meanwhile, and the engine's adapters find only
 part of it again. So the venues themselves are asked now and then, and soon after a connection came
 back. What they hold otherwise than the ledger, twice and while nothing is on its way, is a
-difference: nothing opens from then on, every open order is asked for as after a restart, the
+difference: nothing opens from then on, every open order is asked for as after a restart, and each
+that ended lately where the difference is, since part of it may have been filled before; the
 strategies are told what they have missed, and the engine is made to look as well. What is left is
 the firewall's.
 """
@@ -15,7 +16,7 @@ from collections.abc import Callable, Sequence
 from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.engine_venue import let_catch_up
 from aitb_nautilus.risk.firewall import Explained, Unexplained, unexplained
-from aitb_nautilus.risk.recovery import resting
+from aitb_nautilus.risk.recovery import about, resting
 from aitb_nautilus.risk.venue_facts import VenueFacts
 from aitb_nautilus.run.asking import Asking
 from aitb_nautilus.run.leftovers import Leftovers
@@ -34,6 +35,8 @@ _SETTLES_NS = 1_500_000_000
 """So long may a difference be news that is on its way."""
 _ROUNDS = 5
 """So often orders are asked for while that explains something: an answer may be lost as well."""
+_ENDED = 50
+"""So many orders that have ended are asked for at most: a question has its weight."""
 _ANSWERS_NS = 5_000_000_000
 """How often it is looked whether a person has answered."""
 
@@ -88,6 +91,7 @@ class VenueCheck:
         self._asked_about: list[Unexplained] = []
         self._known: list[Unexplained] = []
         self._urgent: list[Order] = []
+        self._agreed = 0
 
     def begin(self, rows: Sequence[Unexplained], now: int) -> None:
         """Begin with the rows that the firewall has found when the node started."""
@@ -123,8 +127,9 @@ class VenueCheck:
         if self._urgent:
             first = self._urgent[0]
             line = f"order {first.client_order_id} of {first.strategy_id} has filled"
+            ended = [order for order in self._urgent if not order.is_open]
             self._urgent.clear()
-            self._ask_orders(line, [], now)
+            self._ask_orders(line, [], ended, now)
             return
         if self._reconnects.seen():
             self._note("INFO", "a connection came back; the venue is asked what it holds")
@@ -154,7 +159,7 @@ class VenueCheck:
             self._firewall(facts, now)
             self._end(unexplained(facts, self._context.ledger, self._explained()), now)
         else:
-            self._ask_orders(rows[0].line, rows, now)
+            self._ask_orders(rows[0].line, rows, self._ended_lately(rows), now)
 
     def _end(self, rows: Sequence[Unexplained], now: int) -> None:
         if self._rounds:
@@ -163,13 +168,28 @@ class VenueCheck:
                 f"the venue was asked for every open order: {len(rows)} things are not explained",
             )
         self._known = list(rows)
+        self._agreed = now
         self._since, self._rounds, self._asked_about = 0, 0, []
         self._context.guard.withheld.pop(VENUE, None)
         self._look.due = now + (_ANSWERS_NS if rows else self._every_ns)
 
     # Following
 
-    def _ask_orders(self, line: str, rows: list[Unexplained], now: int) -> None:
+    def _ended_lately(self, rows: Sequence[Unexplained]) -> list[Order]:
+        """Return what was cancelled since all agreed, in instruments whose position differs."""
+        differ = {row.instrument_id for row in rows if row.what == "position"}
+        since = self._agreed - self._every_ns  # The venue's clock and ours are apart.
+        return [
+            order
+            for order in reversed(self._context.ledger.orders.values())
+            if order.instrument_id in differ
+            and order.status in ("CANCELED", "EXPIRED")
+            and order.ts_terms >= since
+        ][:_ENDED]
+
+    def _ask_orders(
+        self, line: str, rows: list[Unexplained], ended: Sequence[Order], now: int
+    ) -> None:
         self._note(
             "WARNING",
             f"the venue holds something else than we know: {line}; nothing opens until "
@@ -179,12 +199,12 @@ class VenueCheck:
         self._rounds += 1
         self._asked_about = rows
         ledger = self._context.ledger
-        self._names = [order.client_order_id for order in ledger.every_open_order()]
+        self._names = [o.client_order_id for o in (*ledger.every_open_order(), *ended)]
         self._questions = VenueQuestions(
             self._context, self._asking.askers, self._asking.pool, self._note
         )
         known = [one for one in resting(ledger, ()) if not self._context.holds(one.client_order_id)]
-        self._questions.begin(known, now, self._timeout_ns)
+        self._questions.begin([*known, *map(about, ended)], now, self._timeout_ns)
 
     def _follow(self, questions: VenueQuestions, now: int) -> None:
         """Tell the strategies what they have missed; let the engine find it as well."""

@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
 from nautilus_trader.common import Cache
 
 from aitb_nautilus.messages import OrderUpdate
@@ -15,7 +16,7 @@ from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.firewall import Explained
 from aitb_nautilus.risk.turns import Turns
-from aitb_nautilus.risk.venue_facts import VenueFill, VenueOrder
+from aitb_nautilus.risk.venue_facts import VenueFacts, VenueFill, VenueOrder
 from aitb_nautilus.run.asking import Asking
 from aitb_nautilus.run.engine_log import EngineLog
 from aitb_nautilus.run.leftovers import Leftovers
@@ -110,3 +111,76 @@ def test_order_that_waits_here_and_is_taken_back_while_others_are_asked_for_is_p
             check.go_on(now)
     assert list(ledger.orders) == ["close"]
     assert ledger.orders["close"].is_open
+
+
+class PartFilled(Venue):
+    """A venue that has filled a part of an entry before it was cancelled."""
+
+    def find(
+        self, client_order_id: str, instrument_id: str
+    ) -> tuple[VenueOrder, list[VenueFill]] | None:
+        part = Decimal("0.4")
+        cancelled = VenueOrder(
+            client_order_id=client_order_id,
+            venue_order_id="1",
+            instrument_id=instrument_id,
+            side="BUY",
+            kind="LIMIT",
+            quantity=Decimal(1),
+            status="CANCELED",
+            filled=part,
+            price=100.0,
+            ts=T0,
+        )
+        return cancelled, [VenueFill(trade_id="lost", price=100.0, quantity=part, ts=T0)]
+
+
+class Holding(VenueLook):
+    """Says of all venues at once that the part is held."""
+
+    def go_on(self, now: int) -> VenueFacts | None:
+        if now < self.due:
+            return None
+        return VenueFacts(venues=("BINANCE",), positions={BTC: Decimal("0.4")})
+
+
+@pytest.mark.parametrize("is_told", [True, False], ids=["engine finds it", "position differs"])
+def test_fill_that_was_missed_of_an_order_that_was_cancelled_since_is_asked_for(
+    tmp_path: Path, is_told: bool
+) -> None:
+    context = make_context()
+    ledger, cache, given_up = context.ledger, Cache(), list[int]()
+    entry = {"side": "BUY", "kind": "LIMIT", "price": 100.0, "reduce_only": False, "is_exit": False}
+    ledger.apply_order(order("entry", **entry))
+    for status in ("ACCEPTED", "CANCELED"):
+        ledger.apply_update(OrderUpdate("entry", BTC, T0, status))
+    with ThreadPoolExecutor(1) as pool:
+        look = Holding(
+            ledger,
+            ["BINANCE"],
+            {},
+            instruments=context.instruments,
+            cache=cache,
+            holds=context.holds,
+            pool=pool,
+            note=lambda *_: None,
+        )
+        asker: Any = PartFilled()
+        asking = Asking(context, [], {"BINANCE": asker}, cache, pool, lambda *_: None)
+        check = VenueCheck(
+            asking,
+            look=look,
+            explained=Explained,
+            leftovers=Leftovers(asking),
+            firewall=lambda _, now: given_up.append(now),
+            reconnects=Reconnects(EngineLog(tmp_path)),
+            every_ns=60 * SECOND,
+            timeout_ns=3_600 * SECOND,
+        )
+        if is_told:
+            assert check.ask("entry")
+        for tenth in range(100):
+            check.go_on(T0 + tenth * SECOND // 10)
+            pool.submit(int).result()  # What was asked by now is answered.
+    assert ledger.position("s", BTC).quantity == Decimal("0.4")
+    assert (given_up, context.guard.withheld) == ([], {})
