@@ -37,6 +37,7 @@ from aitb_nautilus.risk.price_grid import wish_on_grid
 from aitb_nautilus.risk.silence import silenced
 from aitb_nautilus.risk.used_ids import UsedIds
 from aitb_nautilus.risk.view import View
+from aitb_nautilus.risk.warming import WARM_UP
 
 __all__ = ["OrderSender", "cause_of"]
 
@@ -353,6 +354,8 @@ class OrderSender:
     def _silenced(self, instrument_id: str) -> Decision | None:
         guard = self._context.guard
         name, why = silenced(guard)
+        if self._context.warming.ts:
+            name, why = WARM_UP, "a bar of the past is told: an answer to it comes too late"
         if not why:
             return None
         return guard.refuse(instrument_id, self._strategy_id, self._now(), name, why)

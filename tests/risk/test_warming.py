@@ -13,7 +13,8 @@ from aitb_nautilus.risk.capture import RunState, capture
 from aitb_nautilus.risk.listening import Audience, Listening
 from aitb_nautilus.risk.warming import WARM_UP
 from aitb_nautilus.settings import Settings
-from tests.risk.rig import BTC, MINUTE, T0, make_context
+from tests.risk.dry_desk import DryDesk
+from tests.risk.rig import BTC, MINUTE, T0, Scripted, make_context
 
 
 def bar(number: int, close: float = 30_000.0) -> BarClosed:
@@ -40,6 +41,26 @@ def test_opening_order_is_withheld_and_an_exit_passes() -> None:
 
     del guard.withheld[WARM_UP]
     assert guard.judge(buy, "S-001", T0).allowed
+
+
+def test_nothing_leaves_that_was_decided_on_a_bar_of_the_past_not_even_an_exit() -> None:
+    desk = DryDesk(make_context())
+    strategy = Scripted(Settings(), desk.context, "S-001")
+    desk.add(strategy)
+    exit_ = OrderIntent(instrument_id=BTC, side="SELL", quantity=Decimal("0.1"), reduce_only=True)
+    strategy.decide_on_bar = lambda _: [exit_]  # type: ignore[method-assign]
+    desk.context.guard.withheld[WARM_UP] = "warming up"
+    called: list[str] = []
+
+    desk.context.warming.move_on(bar(1).ts)
+    desk.bar(bar(1))
+    strategy.answering.ask_engine("", lambda: called.append("market exit"))
+    assert (desk.commands, called) == ([], [])
+    assert (strategy.refusals[-1].limit, desk.context.guard.refused) == ("warm-up", 0)
+
+    desk.context.warming.move_on(0)
+    desk.bar(bar(2))
+    assert [one.action for one in desk.commands] == ["submit"]
 
 
 def test_only_what_is_refused_in_earnest_is_counted() -> None:
