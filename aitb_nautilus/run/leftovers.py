@@ -53,6 +53,8 @@ class _Case(msgspec.Struct):
         It has ended for us, and the venue was seen to have it open.
     made_up
         The end that the engine has made up.
+    began
+        Since when it is asked for and should be gone; 0: nobody wants it gone.
     """
 
     instrument_id: str
@@ -215,8 +217,9 @@ class Leftovers:
     def _ask(self, name: str, case: _Case, order: Order | None, now: int) -> None:
         if now < case.ask_at:
             return
-        case.began = case.began or now
         wanted_gone = case.ended or case.made_up is not None or (order and order.is_ending)
+        # One whose cancel was refused may rest for hours: nobody wants it gone meanwhile.
+        case.began = (case.began or now) if wanted_gone else 0
         case.asking = self._asking.pool.submit(
             bring_to_end,
             self._asking.asker(case.instrument_id),
@@ -268,7 +271,7 @@ class Leftovers:
 
     def _late(self, name: str, case: _Case, order: Order | None, why: str, now: int) -> None:
         """Open nothing any more once it has taken long, and say so."""
-        if case.is_late or now - case.began < _LATE_NS:
+        if case.is_late or not case.began or now - case.began < _LATE_NS:
             return
         case.is_late = True
         why = f"{why}, and could not be cancelled in {_LATE_NS / 1e9:g} s; it is tried on"

@@ -18,6 +18,7 @@ from aitb_nautilus.risk.firewall import Explained
 from aitb_nautilus.risk.turns import Turns
 from aitb_nautilus.risk.venue_facts import VenueFacts, VenueFill, VenueOrder
 from aitb_nautilus.run.asking import Asking
+from aitb_nautilus.run.binance_rest import AskError
 from aitb_nautilus.run.engine_log import EngineLog
 from aitb_nautilus.run.leftovers import Leftovers
 from aitb_nautilus.run.reconnects import Reconnects
@@ -184,3 +185,40 @@ def test_fill_that_was_missed_of_an_order_that_was_cancelled_since_is_asked_for(
             pool.submit(int).result()  # What was asked by now is answered.
     assert ledger.position("s", BTC).quantity == Decimal("0.4")
     assert (given_up, context.guard.withheld) == ([], {})
+
+
+class Stubborn(Venue):
+    """A venue that cancels nothing."""
+
+    def cancel(self, *_: str) -> None:
+        raise AskError("HTTP 503")
+
+
+def test_stop_whose_cancel_was_refused_long_ago_binds_only_once_a_later_cancel_is_late() -> None:
+    context = make_context()
+    ledger, now = context.ledger, T0
+    stop = order("stop", kind="STOP_MARKET", trigger_price=90.0)
+    ledger.apply_order(stop)
+    ledger.apply_update(OrderUpdate("stop", BTC, T0, "ACCEPTED"))
+    with ThreadPoolExecutor(1) as pool:
+        asker: Any = Stubborn()
+        asking = Asking(context, [], {"BINANCE": asker}, Cache(), pool, lambda *_: None)
+        leftovers = Leftovers(asking)
+
+        def let_pass(seconds: int) -> None:
+            nonlocal now
+            for _ in range(10 * seconds):
+                now += SECOND // 10
+                leftovers.go_on(now)
+                pool.submit(int).result()  # What was asked by now is answered.
+
+        stop.ask_end()
+        let_pass(1)
+        ledger.apply_update(OrderUpdate("stop", BTC, T0 + 1, None))
+        let_pass(60)
+        stop.ask_end()
+        let_pass(9)
+        assert context.guard.halts == []
+        let_pass(9)
+    (halt,) = context.guard.halts
+    assert (halt.level, halt.who) == ("reducing", "venue")
