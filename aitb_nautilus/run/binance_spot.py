@@ -152,9 +152,13 @@ class SpotAsker:
         ours = [i for name, i in self._instruments.items() if name.endswith(f".{venue}")]
         quotes = {instrument.quote_currency.code for instrument in ours} - {_FEE_COIN}
         for quote in sorted(quotes):
-            told = self._rest.look_up("/api/v3/ticker/price", {"symbol": f"{_FEE_COIN}{quote}"})
-            if told is not None:
-                self._prices[_FEE_COIN, quote] = float(told["price"])
+            self._ask_price(_FEE_COIN, quote)
+
+    def _ask_price(self, coin: str, quote: str) -> float | None:
+        told = self._rest.look_up("/api/v3/ticker/price", {"symbol": f"{coin}{quote}"})
+        if told is not None:
+            self._prices[coin, quote] = float(told["price"])
+        return self._prices.get((coin, quote))
 
     def _order(self, row: dict[str, Any], client_order_id: str, instrument_id: str) -> VenueOrder:
         filled, spent = Decimal(row["executedQty"]), Decimal(row["cummulativeQuoteQty"])
@@ -180,6 +184,9 @@ class SpotAsker:
         instrument, coin = self._instruments[instrument_id], row["commissionAsset"]
         quote = instrument.quote_currency.code
         worth = coin_price(coin, quote, self._instruments, self._ledger.marks, self._prices)
+        if worth is None and coin not in (instrument.base_currency.code, quote):
+            # After a restart what has filled is asked for before the books are.
+            worth = self._ask_price(coin, quote)
         price = float(row["price"])
         fee = fee_of(Decimal(row["commission"]), coin, price, instrument, worth)
         paid = f"{row['commission']} {coin}"

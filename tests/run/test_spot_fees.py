@@ -73,6 +73,10 @@ def asker(
     return SpotAsker(venue, {lab.spec.id: engine_instrument(lab.spec)}, Ledger(1.0), prices)
 
 
+def price_bnb(lab: NodeLab, price: Decimal | None) -> None:
+    lab.running.call(lambda r: setattr(r.exchange.venue, "_bnb_price", price))
+
+
 def test_fee_in_a_coin_without_a_price_hides_no_fill(
     lab: NodeLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,6 +85,7 @@ def test_fee_in_a_coin_without_a_price_hides_no_fill(
     lab.running.call(lambda r: r.exchange.venue.place(terms | {"newClientOrderId": "by-hand"}))
     prices: dict[tuple[str, str], float] = {}
     asks = asker(lab, monkeypatch, prices)
+    price_bnb(lab, None)
     found = asks.find("by-hand", lab.spec.id)
     assert found is not None
     order, told = found
@@ -89,9 +94,11 @@ def test_fee_in_a_coin_without_a_price_hides_no_fill(
     assert {(fill.fee, fill.base_fee) for fill in told} == {(0.0, Decimal(0))}
     assert all("BNB, not in USDT, and the run knows no price of" in f.unknown_fee for f in told)
     asks.books("BINANCE")
-    assert prices == {("BNB", "USDT"): 600.0}
+    assert prices == {}
+    price_bnb(lab, Decimal(600))
     found = asks.find("by-hand", lab.spec.id)
     assert found is not None
+    assert prices == {("BNB", "USDT"): 600.0}
     # A quarter less than 10 bp of its value.
     value = sum(float(fill.quantity) * fill.price for fill in found[1])
     assert sum(fill.fee for fill in found[1]) == pytest.approx(value * 0.00075, abs=1e-5)
