@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 
 from aitb_nautilus.messages import OrderKind, OrderStatus, Side
+from aitb_nautilus.risk.fees import unknown_fee
 from aitb_nautilus.risk.venue_facts import VenueFill, VenueOrder
 from aitb_nautilus.run.binance_rest import BinanceRest, symbol_of, understood
 from aitb_nautilus.run.config import VenueSettings
@@ -116,8 +117,16 @@ class BinanceAsker:
         if filled:
             of = {"symbol": order["symbol"], "orderId": order["orderId"]}
             rows = self.get("/fapi/v1/userTrades", **of)
-            fills = [_fill(row) for row in rows or ()]
+            fills = [_fill(row, self._worth(row)) for row in rows or ()]
         return plain_order(order, client_order_id, instrument_id), fills
+
+    def _worth(self, trade: dict[str, Any]) -> float | None:
+        """Return what the coin of a trade's fee is worth, quote currency; None: nobody knows."""
+        coin, quote = trade["commissionAsset"], trade["marginAsset"]
+        if coin == quote:
+            return 1.0
+        told = self._rest.look_up("/fapi/v1/ticker/price", {"symbol": f"{coin}{quote}"})
+        return None if told is None else float(told["price"])
 
     def _conditional(
         self, algo: dict[str, Any], symbol: str, client_order_id: str, instrument_id: str
@@ -254,14 +263,18 @@ def _order(
     )
 
 
-def _fill(row: dict[str, Any]) -> VenueFill:
+def _fill(row: dict[str, Any], worth: float | None) -> VenueFill:
+    """Return a trade; `worth` is what the coin of its fee is worth, quote currency, if known."""
+    coin, quote, paid = row["commissionAsset"], row["marginAsset"], row["commission"]
     return VenueFill(
         trade_id=str(row["id"]),
         price=float(row["price"]),
         quantity=Decimal(row["qty"]),
         ts=row["time"] * 1_000_000,
-        fee=float(row["commission"]),
+        fee=0.0 if worth is None else float(paid) * worth,
         liquidity="MAKER" if row["maker"] else "TAKER",
+        fee_elsewhere=coin != quote,
+        unknown_fee="" if worth else unknown_fee(row["id"], f"{paid} {coin}", coin, quote),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -57,6 +58,27 @@ def test_filled_order_is_found_with_all_its_fills(
     assert sum(f.quantity for f in fills) == Decimal("0.010")
     assert {f.liquidity for f in fills} == {"TAKER"}
     assert all(f.fee > 0 for f in fills)
+
+
+@pytest.mark.parametrize("price", [600.0, None])
+def test_fee_in_another_coin_is_not_taken_for_one_in_quote_currency(
+    lab: NodeLab, monkeypatch: pytest.MonkeyPatch, price: float | None
+) -> None:
+    ours, asks = ("a" if price else "b") * 32, asker(lab, monkeypatch)
+    place(lab, ours, side="BUY", type="MARKET", quantity="0.010")
+    ask, coin = asks._rest.ask, {"commissionAsset": "BNB", "commission": "0.00050000"}
+
+    def paid_with_bnb(method: Any, path: str, params: Any) -> Any:
+        answer = ask(method, path, params)
+        return [row | coin for row in answer] if path.endswith("userTrades") else answer
+
+    told = None if price is None else {"symbol": "BNBUSDT", "price": str(price)}
+    monkeypatch.setattr(asks._rest, "ask", paid_with_bnb)
+    monkeypatch.setattr(asks._rest, "look_up", lambda *_: told)
+    found = asks.find(ours, BTC)
+    assert found is not None
+    assert {f.fee for f in found[1]} == {0.3 if price else 0.0}
+    assert {(f.fee_elsewhere, bool(f.unknown_fee)) for f in found[1]} == {(True, price is None)}
 
 
 def test_resting_and_conditional_orders_are_found(
