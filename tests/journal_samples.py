@@ -38,7 +38,7 @@ OPENED = Opened(
 ONE = Decimal("0.100")
 
 
-def wish(journal: Journal, order: str, ts: int = T0) -> int:
+def wish(journal: Journal, order: str, ts: int = T0, *, ahead: bool = False) -> int:
     """Write intent, decision and sending of an order; return the number of the last record."""
     intended = Intended(action="submit", side="BUY", order_kind="MARKET", quantity=ONE)
     journal.note(intended, ts, EMA, BTC, order)
@@ -52,7 +52,7 @@ def wish(journal: Journal, order: str, ts: int = T0) -> int:
     )
     journal.note(decided, ts, EMA, BTC, order)
     sent = Sent(action="submit", side="BUY", order_kind="MARKET", quantity=ONE)
-    return journal.append(sent, ts, EMA, BTC, order)
+    return journal.append(sent, ts, EMA, BTC, order, ahead=ahead)
 
 
 def fill(journal: Journal, order: str, ts: int = T0 + 1) -> int:

@@ -123,6 +123,8 @@ class Answers:
             decision = self._carry_out(intent)
             if decision is not None and decision.line:
                 self.act(self._decider.decide_on_refusal(decision))
+        if self._context.chronicle.owes:
+            self._context.chronicle.settle()
 
     def obey(self, ts: int) -> None:
         """Cancel and close what the trading states do not bear, unless that is on its way.

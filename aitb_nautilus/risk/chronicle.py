@@ -58,8 +58,13 @@ class Pen(Protocol):
         /,
         *,
         before: Body | None = None,
+        ahead: bool = False,
     ) -> object:
         """Write a record, and with it all that were noted."""
+        ...
+
+    def settle(self) -> None:
+        """Do what was left for later by those that were written ahead."""
         ...
 
     def note(
@@ -91,6 +96,8 @@ class Chronicle:
         Where to; None: nowhere.
     failures
         Writes that failed, the first one first.
+    owes
+        Whether something was written ahead: who has sent it calls `settle`.
     """
 
     def __init__(self, ledger: Ledger, guard: Guard) -> None:
@@ -98,6 +105,7 @@ class Chronicle:
         self._guard = guard
         self.journal: Pen | None = None
         self.failures: list[JournalError] = []
+        self.owes = False
         guard.tell_halt = self.halted
         guard.tell_resume = self.resumed
 
@@ -171,8 +179,13 @@ class Chronicle:
         who = order.strategy_id, order.instrument_id, order.client_order_id
         self._append(_CANCEL_SENT, ts, *who, before=_CANCEL_WISHED)
 
-    def sent(self, leaving: Sequence[tuple[Order, Sent]], ts: int) -> str:
+    def sent(self, leaving: Sequence[tuple[Order, Sent]], ts: int, *, ahead: bool = False) -> str:
         """Write that commands are about to leave together: all of them, or nothing.
+
+        Parameters
+        ----------
+        ahead
+            Whether what need not be done before they leave may be left for `settle`.
 
         Returns
         -------
@@ -183,9 +196,19 @@ class Chronicle:
             who = order.strategy_id, order.instrument_id, order.client_order_id
             self._note(terms, ts, *who)
         order, terms = leaving[-1]
-        return self._append(
-            terms, ts, order.strategy_id, order.instrument_id, order.client_order_id
-        )
+        who = order.strategy_id, order.instrument_id, order.client_order_id
+        self.owes = self.owes or ahead
+        return self._append(terms, ts, *who, ahead=ahead)
+
+    def settle(self) -> None:
+        """Do what was left for later, once what waited for the rest of it has left."""
+        self.owes = False
+        if self.journal is None:
+            return
+        try:
+            self.journal.settle()
+        except Exception as e:
+            self._failed(e)
 
     def not_sent(self, order: Order, why: str, ts: int) -> None:
         """Note that an order was taken back before it left, so that nobody looks for it."""
@@ -292,12 +315,13 @@ class Chronicle:
         client_order_id: str,
         *,
         before: Body | None = None,
+        ahead: bool = False,
     ) -> str:
         if self.journal is None:
             return ""
         try:
             self.journal.append(
-                body, ts, strategy_id, instrument_id, client_order_id, before=before
+                body, ts, strategy_id, instrument_id, client_order_id, before=before, ahead=ahead
             )
         except Exception as e:
             return self._failed(e)

@@ -171,10 +171,15 @@ class Departures:
             self._context.guard.permits.withdraw(order.client_order_id)
             self._context.ledger.withdraw_order(order.client_order_id)
 
-    def journalled(self, orders: Sequence[Order]) -> Decision | None:
+    def journalled(self, orders: Sequence[Order], *, ahead: bool = False) -> Decision | None:
         """Write that orders are about to leave, or take them back and refuse.
 
         What only reduces leaves even if it cannot be written.
+
+        Parameters
+        ----------
+        ahead
+            As of `Chronicle.sent`.
         """
         now = self._now()
         leaving = [
@@ -193,7 +198,7 @@ class Departures:
             )
             for order in orders
         ]
-        why = self._context.chronicle.sent(leaving, now)
+        why = self._context.chronicle.sent(leaving, now, ahead=ahead)
         if not why or all(order.is_exit for order in orders):
             return None
         self.withdraw(orders, "it could not be journalled")

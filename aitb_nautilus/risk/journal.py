@@ -16,58 +16,29 @@ missing.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-import msgspec
 from msgspec.structs import replace
 
 from aitb_nautilus.risk.disk import Follower, OnDisk
+from aitb_nautilus.risk.journal_ahead import AheadLog
 from aitb_nautilus.risk.journal_chain import ENTRY_FIELDS, GENESIS, Row, fits
 from aitb_nautilus.risk.journal_file import COLUMNS, JournalError, WriterLock, open_for_writing
 from aitb_nautilus.risk.journal_gaps import Missing
+from aitb_nautilus.risk.journal_places import Places
 from aitb_nautilus.risk.journal_records import Body, Closed, Opened
 from aitb_nautilus.risk.journal_rows import insert
+from aitb_nautilus.risk.journal_state import JournalState
 
-__all__ = ["Journal", "JournalState"]
+__all__ = ["Journal"]
 
 _BATCH = 1_000
 _LATEST = (1 << 63) - 1
 _LAST = f"SELECT {COLUMNS} FROM records ORDER BY seq DESC LIMIT"  # noqa: S608 - nobody's input
-
-
-class JournalState(msgspec.Struct, frozen=True):
-    """How a journal stands.
-
-    Attributes
-    ----------
-    broken
-        Whether the last write failed: nothing that opens a position may be sent.
-    why
-        What the disk or the database said; empty if it is not broken.
-    lost, first_ts, last_ts
-        Records that could not be written since it broke, and the times of the first and last of
-        them; 0 if none.
-    waiting
-        Records that wait for the next write.
-    records
-        Records that are written.
-    head
-        Hash of the last of them, hex: whoever notes it can prove later that nothing was cut off.
-    """
-
-    broken: bool
-    why: str
-    lost: int
-    first_ts: int
-    last_ts: int
-    waiting: int
-    records: int
-    head: str
 
 
 class Journal:
@@ -122,9 +93,10 @@ class Journal:
         self._full = batch * ENTRY_FIELDS
         self._missing = Missing()
         self._last_ts = ts
-        self._files: dict[str, tuple[int, int]] = {}
+        self._places: Places | None = None
         self._is_open = True
         self._follower: Follower | None = None
+        self._ahead: AheadLog | None = None
         self._lock = WriterLock(path)
         try:
             self._database = open_for_writing(path, durable=durable, on_disk=on_disk)
@@ -139,6 +111,7 @@ class Journal:
             if durable and on_disk == "soon":
                 self._follower = Follower(path.with_name(f"{path.name}-wal"), folds=path)
                 self._follower.now()
+                self._ahead = AheadLog(path)
         except (sqlite3.Error, OSError) as e:
             self._release()
             raise self._failure(str(e)) from e
@@ -155,6 +128,7 @@ class Journal:
         client_order_id: str = "",
         *,
         before: Body | None = None,
+        ahead: bool = False,
     ) -> int:
         """Write a record, and with it all that wait.
 
@@ -168,6 +142,8 @@ class Journal:
             Whom it concerns; empty where it concerns all, or none.
         before
             What else to write of the same, as the record before it.
+        ahead
+            Whether SQLite may take it later: at the next write, or when `settle` is called.
 
         Returns
         -------
@@ -187,6 +163,8 @@ class Journal:
                 self._waiting += (ts, strategy_id, instrument_id, client_order_id, before)
             self._waiting += (ts, strategy_id, instrument_id, client_order_id, body)
             if self._durable or len(self._waiting) >= self._full:
+                if ahead and (number := self._write_ahead()):
+                    return number
                 self._write_waiting()
                 return self._seq
             gap = 1 if self._missing.why else 0
@@ -216,6 +194,18 @@ class Journal:
                 self._waiting += (ts, strategy_id, instrument_id, client_order_id, before)
             self._waiting += (ts, strategy_id, instrument_id, client_order_id, body)
             if len(self._waiting) >= self._full:
+                self._write_waiting()
+
+    def settle(self) -> None:
+        """Let SQLite take what was written ahead of it.
+
+        Raises
+        ------
+        JournalError
+            If it cannot now. Nothing of that is lost: it is tried again with the next write.
+        """
+        with self._mutex:
+            if self._ahead is not None and self._ahead.waiting:
                 self._write_waiting()
 
     def flush(self) -> None:
@@ -288,25 +278,43 @@ class Journal:
         self.append(replace(opened, resumed_from=resumed_from), ts)
         self.flush()
         if self._durable:
-            self._files = self._identities()
+            self._places = Places(self.path)
 
     def _unwritable(self, ts: int) -> Exception:
         if not self._is_open:
             return JournalError(str(self.path), "was closed", "must be open to be written")
         return ValueError(f"ts was {ts}, must be ns since 1970 in 63 bits")
 
+    def _write_ahead(self) -> int:
+        """Write what waits ahead of SQLite, and return the number of the last; 0: SQLite must."""
+        log, follower = self._ahead, self._follower
+        if log is None or follower is None or follower.failure or self._missing.why:
+            return 0
+        try:
+            log.write(self._seq, self._head, self._waiting)
+        except Exception:
+            return 0  # What cannot be written this way is written the other way, or it says why.
+        self._last_ts = self._waiting[-ENTRY_FIELDS]
+        self._waiting = []
+        return self._seq + len(log.waiting) // ENTRY_FIELDS
+
     def _write_waiting(self) -> None:
         """Put what waits on the chain and into the file: all of it or nothing."""
         waiting, self._waiting = self._waiting, []
         self._last_ts = waiting[-ENTRY_FIELDS] if waiting else self._last_ts
+        ahead = [] if self._ahead is None else self._ahead.waiting
         told: list[Row] | None = None if self._tell is None else []
         try:
             self._look_at_files()
             if self._missing.why:
                 # A commit that failed may have reached the file all the same.
-                self._seq, self._head = self._end()
-            entries = [*self._missing.gap(), *waiting] if self._missing.count else waiting
-            self._seq, self._head = insert(self._database, self._head, self._seq, entries, told)
+                seq, (self._seq, self._head) = self._seq, self._end()
+                if self._seq > seq:
+                    ahead.clear()
+            entries = [*ahead, *self._missing.gap(), *waiting]
+            if entries:
+                self._seq, self._head = insert(self._database, self._head, self._seq, entries, told)
+            ahead.clear()
         except (sqlite3.Error, UnicodeEncodeError, JournalError) as e:
             why = e.found if isinstance(e, JournalError) else str(e)
             self._missing.add(waiting, why)
@@ -346,23 +354,13 @@ class Journal:
             )
         return rows[0][0], rows[0][-1]
 
-    def _identities(self) -> dict[str, tuple[int, int]]:
-        """Return device and inode of the journal's files."""
-        paths = (self.path, self.path.with_name(f"{self.path.name}-wal"))
-        states = ((path, path.stat()) for path in paths)
-        return {str(path): (state.st_dev, state.st_ino) for path, state in states}
-
     def _look_at_files(self) -> None:
         """See that what is written goes where others will read it: SQLite does not ask."""
-        if self._follower is not None and self._follower.failure:
-            raise self._failure(self._follower.failure)
-        for path, identity in self._files.items():
-            try:
-                state = os.stat(path)
-            except OSError as e:
-                raise self._failure(f"{Path(path).name} is gone: {e.strerror}") from e
-            if (state.st_dev, state.st_ino) != identity:
-                raise self._failure(f"{Path(path).name} was replaced by another file")
+        why = "" if self._follower is None else self._follower.failure
+        if not why and self._places is not None:
+            why = self._places.objection()
+        if why:
+            raise self._failure(why)
 
     def _failure(self, why: str) -> JournalError:
         return JournalError(
@@ -382,6 +380,8 @@ class Journal:
                 self._fold()
         finally:
             self._database.close()
+            if self._ahead is not None:
+                self._ahead.close()
             self._lock.release()
 
     def _fold(self) -> None:

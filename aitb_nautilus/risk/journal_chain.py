@@ -19,6 +19,7 @@ __all__ = [
     "Fields",
     "Record",
     "Row",
+    "canonical",
     "chained",
     "decode_body",
     "encode_body",
@@ -64,7 +65,8 @@ class Record(msgspec.Struct, frozen=True):
         return self.body.kind
 
 
-_encode = msgspec.json.Encoder(order="deterministic").encode
+canonical = msgspec.json.Encoder(order="deterministic").encode
+"""Says anything as canonical JSON: the same is always the same bytes, alone or inside of more."""
 _decoders: dict[str, msgspec.json.Decoder[Any]] = {
     kind: msgspec.json.Decoder(type_) for kind, type_ in KINDS.items()
 }
@@ -77,11 +79,11 @@ def encode_body(body: Body) -> str:
     not keep a record from being written.
     """
     try:
-        return _encode(body).decode()
+        return canonical(body).decode()
     except UnicodeEncodeError:
         text = json.dumps(msgspec.to_builtins(body), ensure_ascii=False)
         clean = text.encode(errors="replace")
-        return _encode(_decoders[body.kind].decode(clean)).decode()
+        return canonical(_decoders[body.kind].decode(clean)).decode()
 
 
 def decode_body(kind: str, text: str | bytes) -> Body:
@@ -105,7 +107,7 @@ def link(previous: bytes, fields: Fields) -> bytes:
     array of all fields but the hash, without spaces; the body comes last and as it is, so no two
     different records have the same.
     """
-    return hashlib.sha256(previous + _encode((*fields[:-1], msgspec.Raw(fields[-1])))).digest()
+    return hashlib.sha256(previous + canonical((*fields[:-1], msgspec.Raw(fields[-1])))).digest()
 
 
 def chained(previous: bytes, last: int, entries: Sequence[Any]) -> list[Any]:
@@ -124,7 +126,7 @@ def chained(previous: bytes, last: int, entries: Sequence[Any]) -> list[Any]:
     list
         The fields of one `Row` after those of another, as a statement of many rows takes them.
     """
-    sha256, encode, raw, seq = hashlib.sha256, _encode, msgspec.Raw, last
+    sha256, encode, raw, seq = hashlib.sha256, canonical, msgspec.Raw, last
     values: list[Any] = []
     for ts, strategy, instrument, order, body in zip(*[iter(entries)] * ENTRY_FIELDS, strict=True):
         seq += 1

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
+import msgspec
+
 from aitb_nautilus.errors import DataError, RunError
 from aitb_nautilus.files import FileHeldError, FileLock, sync_folder
 from aitb_nautilus.risk.disk import OnDisk
+from aitb_nautilus.risk.journal_ahead import ahead_of, path_of
+from aitb_nautilus.risk.journal_chain import ROW_FIELDS, Row
 
 __all__ = [
     "COLUMNS",
@@ -34,6 +38,7 @@ JOURNAL_NAME = "journal.sqlite"
 SCHEMA = 1
 COLUMNS = "seq, ts, kind, strategy_id, instrument_id, client_order_id, body, hash"
 
+_PLACES = f"({', '.join('?' * ROW_FIELDS)})"
 _APPLICATION_ID = 0x41495442
 """``AITB``: tells a journal from any other SQLite file."""
 _WAIT_S = 0.2
@@ -127,6 +132,8 @@ def find_journal(path: Path) -> Path:
 def open_for_writing(path: Path, *, durable: bool, on_disk: OnDisk) -> sqlite3.Connection:
     """Open a journal, making it if it is not there. The caller holds the lock.
 
+    What a node that was killed had written ahead of SQLite is taken in.
+
     Parameters
     ----------
     durable
@@ -138,6 +145,8 @@ def open_for_writing(path: Path, *, durable: bool, on_disk: OnDisk) -> sqlite3.C
     ------
     DataError
         If the file is no journal, or one of another version.
+    JournalError
+        If what was written ahead cannot be read.
     sqlite3.Error
         If it cannot be opened or made.
     """
@@ -166,6 +175,7 @@ def open_for_writing(path: Path, *, durable: bool, on_disk: OnDisk) -> sqlite3.C
             database.execute("COMMIT")
             if durable:
                 sync_folder(path.parent)
+        _take_in(database, path)
     except BaseException:
         database.close()
         raise
@@ -175,6 +185,8 @@ def open_for_writing(path: Path, *, durable: bool, on_disk: OnDisk) -> sqlite3.C
 @contextmanager
 def opened_for_reading(path: Path) -> Iterator[sqlite3.Connection]:
     """Open a journal to read it, also while a node writes it; what is read is of one moment.
+
+    What a node has written ahead of SQLite is among its records.
 
     Raises
     ------
@@ -195,8 +207,10 @@ def opened_for_reading(path: Path) -> Iterator[sqlite3.Connection]:
         with closing(
             sqlite3.connect(address, uri=True, timeout=_READ_WAIT_S, isolation_level=None)
         ) as database:
-            database.execute("PRAGMA query_only = TRUE")
             _check(database, found)
+            if ahead := _ahead_of(database, found):
+                _show_as_well(database, ahead)
+            database.execute("PRAGMA query_only = TRUE")
             database.execute("BEGIN")
             yield database
     except sqlite3.Error as e:
@@ -204,7 +218,7 @@ def opened_for_reading(path: Path) -> Iterator[sqlite3.Connection]:
             str(found),
             f"cannot be read ({e})",
             "must be a whole SQLite file",
-            "Restore it from a backup; if a node was killed, copy its -wal file along",
+            "Restore it from a backup; if a node was killed, copy its -wal and -ahead files along",
         ) from e
 
 
@@ -218,6 +232,40 @@ def tampered_schema(database: sqlite3.Connection) -> str:
         if found[name] != statement:
             return f"{name} was changed in its schema"
     return "".join(f"{name} was added to its schema" for name in sorted(found - _OBJECTS.keys()))
+
+
+def _ahead_of(database: sqlite3.Connection, path: Path) -> list[Row]:
+    """Return what was written ahead of SQLite, and is not there by now."""
+    try:
+        return ahead_of(database, path)
+    except (OSError, msgspec.MsgspecError) as e:
+        raise JournalError(
+            str(path_of(path)),
+            f"cannot be read ({e})",
+            "holds the last records of a node that was killed, which its journal lacks",
+            "Make it readable; or move it away, and those records are lost",
+        ) from e
+
+
+def _take_in(database: sqlite3.Connection, path: Path) -> None:
+    """Give SQLite what was written ahead of it; a kill in here changes nothing of that."""
+    if rows := _ahead_of(database, path):
+        database.execute("BEGIN IMMEDIATE")
+        database.executemany(f"INSERT INTO records VALUES {_PLACES}", rows)  # noqa: S608
+        database.execute("COMMIT")
+    path_of(path).unlink(missing_ok=True)
+
+
+def _show_as_well(database: sqlite3.Connection, rows: Sequence[Row]) -> None:
+    """Let those who ask for `records` see further ones; the file stays as it is."""
+    database.execute("PRAGMA temp_store = MEMORY")
+    database.execute(f"CREATE TEMP TABLE ahead ({COLUMNS})")
+    database.executemany(f"INSERT INTO ahead VALUES {_PLACES}", rows)  # noqa: S608 - marks alone
+    # A node may give some of them to SQLite before the first one is read.
+    database.execute(
+        "CREATE TEMP VIEW records AS SELECT * FROM main.records UNION ALL SELECT * FROM ahead "
+        "WHERE seq > (SELECT max(seq) FROM main.records)"
+    )
 
 
 def _is_empty(database: sqlite3.Connection) -> bool:

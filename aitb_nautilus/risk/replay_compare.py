@@ -184,6 +184,7 @@ class JournalAgain:
         /,
         *,
         before: Body | None = None,
+        ahead: bool = False,  # noqa: ARG002 - a matter of when it is written
     ) -> None:
         """Compare a record with the next one that was written."""
         if before is not None:
@@ -217,6 +218,9 @@ class JournalAgain:
         findings.differ(layer, ts, what, who=who, about=about, recorded=old, replayed=new)
 
     note = append
+
+    def settle(self) -> None:
+        """Do nothing: all was compared at once."""
 
     def rest(self) -> Record | None:
         """Return the first record that was not compared; it is not looked at again."""

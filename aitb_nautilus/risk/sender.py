@@ -124,7 +124,7 @@ class OrderSender:
             sell = partial(self._sell, intent, wish, fact)
             locks.take(self._departures.sale(noted, leave, sell, self.cancel), self._port.now())
             return decision
-        refusal = self._departures.journalled([noted])
+        refusal = self._departures.journalled([noted], ahead=True)
         if refusal is not None:
             return refusal
         if decision.reducing or self._context.turns is None:

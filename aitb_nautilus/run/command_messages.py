@@ -12,8 +12,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from aitb_nautilus.risk.journal import JournalState
 from aitb_nautilus.risk.journal_records import TradingLevel
+from aitb_nautilus.risk.journal_state import JournalState
 from aitb_nautilus.risk.trading_states import TRADER, Halt, StateScope
 
 __all__ = [

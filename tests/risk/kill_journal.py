@@ -3,7 +3,9 @@
     python -m tests.risk.kill_journal 1000 [SEED [before|soon]]
 
 Each time a child process opens the journal, writes orders, and tells the number of a record once
-`append` has returned. It is killed with SIGKILL somewhere in that. Then the chain must verify,
+`append` has returned. Two orders of three are written ahead of SQLite, which takes one of them at
+once, and the other one with what comes next (only ``soon`` does so). The child is killed with
+SIGKILL somewhere in that. Then the chain must verify,
 every record that was told must be there, and an order that was sent and not answered must be named
 by `unresolved`. The same file is gone on with; every hundredth kill begins a new one.
 """
@@ -67,7 +69,10 @@ def _write(path: Path, number: int, on_disk: OnDisk, told: int) -> None:
     while True:
         ts += 10
         order = f"o{ts}"
-        os.write(told, _TOLD.pack(wish(journal, order, ts), ts, True))
+        number = wish(journal, order, ts, ahead=ts // 10 % 3 > 0)
+        os.write(told, _TOLD.pack(number, ts, True))
+        if ts // 10 % 3 == 1:
+            journal.settle()
         os.write(told, _TOLD.pack(fill(journal, order, ts + 1), ts + 1, False))
 
 

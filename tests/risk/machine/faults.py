@@ -142,10 +142,10 @@ def _exits_need_the_journal(node: Node) -> None:
         departures = strategy.answering._sender._departures
         journalled = departures.journalled
 
-        def changed(orders: Any, journalled: Any = journalled) -> Any:
+        def changed(orders: Any, journalled: Any = journalled, **how: Any) -> Any:
             for order in orders:
                 order.is_exit = False
-            return journalled(orders)
+            return journalled(orders, **how)
 
         departures.journalled = changed
 
@@ -188,7 +188,7 @@ def _the_journal_is_written_afterwards(node: Node) -> None:
     sent = chronicle.sent
     late: list[Any] = []
 
-    def changed(leaving: Any, ts: int) -> str:
+    def changed(leaving: Any, ts: int, **_: Any) -> str:
         for before in late:
             sent(*before)
         late[:] = [(leaving, ts)]
@@ -201,8 +201,8 @@ def _opening_orders_leave_without_the_journal(node: Node) -> None:
     chronicle = node.context.chronicle
     sent = chronicle.sent
 
-    def changed(leaving: Any, ts: int) -> str:
-        sent(leaving, ts)
+    def changed(leaving: Any, ts: int, **how: Any) -> str:
+        sent(leaving, ts, **how)
         return ""
 
     chronicle.sent = changed  # type: ignore[method-assign]
