@@ -23,6 +23,7 @@ from aitb_nautilus.features.feature_set import parse_features
 from aitb_nautilus.market.bars import BarFrame, Interval
 from aitb_nautilus.market.instruments import find_instrument
 from aitb_nautilus.messages import (
+    LATE_PREDICTION,
     ORDER_SENT,
     BarClosed,
     CloseIntent,
@@ -40,7 +41,7 @@ from aitb_nautilus.risk.strategy import GuardedStrategy
 from aitb_nautilus.settings import Settings
 from tests.model_lab import described, graph, put_for
 from tests.rehearsal_thread import RunningRehearsal, serve_in_thread
-from tests.run.node_lab import start_node
+from tests.run.node_lab import LIMIT_S, start_node
 
 __all__ = ["SPOTS", "Heard", "SlowLab", "slow_lab"]
 
@@ -58,7 +59,6 @@ _PRICE = 100.0
 _FIRST_NS = 1_700_000_000_000_000_000
 _HISTORY = 600
 _SIZE = 1_024
-_WARM_S = 60.0
 _QUIET, _QUIET_S = "quiet", 1.5
 
 
@@ -85,6 +85,11 @@ class Heard(msgspec.Struct):
     predictions, orders, expired
         Predictions that were told, opening orders that left for them, and how many of these left
         when the prediction had expired.
+    between
+        Predictions before which a quote was told since the bar that they answer: the loop has
+        neither computed them nor waited for them.
+    late
+        How often a prediction was given up.
     """
 
     arrived: list[int] = msgspec.field(default_factory=list)
@@ -93,6 +98,8 @@ class Heard(msgspec.Struct):
     predictions: int = 0
     orders: int = 0
     expired: int = 0
+    between: int = 0
+    late: int = 0
 
     def p99(self, skip_s: float, of: str = "delays_ms") -> float:
         """Return the 99th percentile of the delays, ms, without those of the first seconds."""
@@ -110,6 +117,7 @@ class Ear(GuardedStrategy):
         super().__init__(settings, context, component_id)
         self._heard = Heard()
         self._expires = 0
+        self._quotes_at_bar: dict[tuple[str, int], int] = {}
 
     def bar_types(self) -> Sequence[str]:
         return [SECOND.bar_type(name) for name in self.settings.instruments]
@@ -120,6 +128,7 @@ class Ear(GuardedStrategy):
 
     def decide_on_start(self) -> Iterable[Intent]:
         self.subscribe_topic(ORDER_SENT, self._sent)
+        self.subscribe_topic(LATE_PREDICTION, self._given_up)
         for name in self.settings.instruments:
             self.subscribe_quotes(InstrumentId.from_str(name))
         return ()
@@ -131,11 +140,14 @@ class Ear(GuardedStrategy):
         self._heard.waits_ms.append((now - quote.ts_init) / 1e6)
 
     def decide_on_bar(self, bar: BarClosed) -> Iterable[Intent]:
+        self._quotes_at_bar[bar.instrument_id, bar.ts] = len(self._heard.arrived)
         # Without a model the node does the same things, decided at its bars.
         return () if self.settings.model else self._turn(bar.instrument_id)
 
     def decide_on_prediction(self, prediction: Prediction) -> Iterable[Intent]:
         self._heard.predictions += 1
+        at_bar = self._quotes_at_bar[prediction.instrument_id, prediction.ts_event]
+        self._heard.between += len(self._heard.arrived) > at_bar
         self._expires = prediction.expires_ns
         return self._turn(prediction.instrument_id)
 
@@ -152,6 +164,9 @@ class Ear(GuardedStrategy):
             yield CloseIntent(instrument_id=instrument_id)
         elif not self.view.open_orders(instrument_id):
             yield OrderIntent(instrument_id=instrument_id, side="BUY", quantity=Decimal(1))
+
+    def _given_up(self, _: object) -> None:
+        self._heard.late += 1
 
     def _sent(self, message: Any) -> None:
         assert isinstance(message, OrderSent)
@@ -183,7 +198,14 @@ class SlowLab:
         return _answer_ms(layers)
 
     def listen(
-        self, seconds: float, instruments: int, *, slow: bool, trades: int = 1, **actor: Any
+        self,
+        seconds: float,
+        instruments: int,
+        *,
+        slow: bool,
+        trades: int = 1,
+        entries: int = 0,
+        **actor: Any,
     ) -> Heard:
         """Run a node on paper for a while; return what its strategy noticed.
 
@@ -195,6 +217,8 @@ class SlowLab:
             Whether there is a model at all.
         trades
             How many of the instruments are traded.
+        entries
+            So many orders are waited for as well, however long a busy machine takes for them.
         actor
             Further settings of its actor.
         """
@@ -202,9 +226,13 @@ class SlowLab:
         quiet.unlink(missing_ok=True)
         node = start_node(self.folder, "paper", str(self._write(instruments, slow, trades, actor)))
         try:
-            node.wait_for("warm after", _WARM_S)
+            node.wait_for("warm after")
             self._wait_for_streams(instruments)
             time.sleep(seconds)
+            until = time.monotonic() + LIMIT_S
+            while node.said.count("(entry)") < entries:
+                assert time.monotonic() < until, f"it has not traded: {node.said}"
+                time.sleep(0.1)
             # What is on its way when a paper run is stopped may fill unheard: let it end first.
             quiet.touch()
             time.sleep(_QUIET_S)
@@ -218,7 +246,7 @@ class SlowLab:
         """Wait until the node listens to all: Binance takes five subscriptions a second."""
         symbols = [name.partition(".")[0].lower() for name in SPOTS[:instruments]]
         streams = [f"{s}@{kind}" for s in symbols for kind in ("kline_1s", "bookTicker", "trade")]
-        until = time.monotonic() + _WARM_S
+        until = time.monotonic() + LIMIT_S
         while not self._running.call(lambda r: all(map(r.exchange.hub.wanted, streams))):
             assert time.monotonic() < until, "it has not subscribed to all streams"
             time.sleep(0.05)
