@@ -274,11 +274,17 @@ class NodeLab:
 
     def _play(self) -> None:
         while self._playing.wait() and not self._over.is_set():
-            if self._until is not None and self.running.call(self._until):
+            if self.running.call(self._step):
+                time.sleep(0.03)
+            else:
                 self._playing.clear()
-                continue
-            self.running.call(lambda r: r.advance(r.clock.now_ns() + _STEP_NS))
-            time.sleep(0.03)
+
+    def _step(self, rehearsal: Any) -> bool:
+        """Let the market go on, unless it should stand still: nothing happens in between."""
+        if self._until is not None and self._until(rehearsal):
+            return False
+        rehearsal.advance(rehearsal.clock.now_ns() + _STEP_NS)
+        return True
 
     def last(self) -> Outcome:
         """Return the newest run folder."""
