@@ -257,7 +257,7 @@ class SlowLab:
         data: dict[str, Any] = {
             "catalog": {"path": str(self.folder / "data")},
             "backtest": {"runs": str(self.folder / "runs")},
-            "live": {"holes": "accept", "late_bar_secs": 1.0},
+            "live": {"holes": "accept", "late_bar_secs": 1.0, "history_secs": LIMIT_S},
             "risk": {
                 "max_order_notional": 1_000.0,
                 "max_position_notional": 1_000.0,
