@@ -25,7 +25,8 @@ __all__ = ["Packet", "Tap", "refused"]
 _ATTACH_FILTER, _RECEIVE_BUFFER_FORCE, _TIMESTAMP_NS = 26, 33, 35
 """SO_ATTACH_FILTER, SO_RCVBUFFORCE, SO_TIMESTAMPNS, which Python does not name."""
 _SOL_PACKET, _STATISTICS, _IGNORE_OUTGOING = 263, 6, 23
-_IP = 0x0800
+_EVERY_PROTOCOL = 0x0003
+"""A socket that asks for IP alone is served, and stamped, after TCP has woken the receiver."""
 _BUFFER_BYTES = 512 << 20
 _LONGEST = 1 << 18
 _TIMESPEC, _COUNTS = struct.Struct("@ll"), struct.Struct("@II")
@@ -79,7 +80,7 @@ class Tap:
         one.setsockopt(socket.SOL_SOCKET, _TIMESTAMP_NS, 1)
         one.setsockopt(_SOL_PACKET, _IGNORE_OUTGOING, 1)  # each packet of lo passes twice
         one.setblocking(False)
-        one.bind(("lo", _IP))
+        one.bind(("lo", _EVERY_PROTOCOL))
 
     def close(self) -> list[Packet]:
         """Hear no more, and return all that was heard, oldest first.
@@ -123,8 +124,11 @@ def refused() -> str:
 
 
 def _only(port: int) -> bytes:
-    """Return a filter, in the classic language of BPF, for TCP from or to a port."""
+    """Return a filter, in the classic language of BPF, for TCP over IPv4 from or to a port."""
     program = (
+        (0x30, 0, 0, 0),
+        (0x54, 0, 0, 0xF0),  # the version, in the upper half of byte 0
+        (0x15, 0, 8, 0x40),
         (0x30, 0, 0, 9),  # the protocol, at byte 9
         (0x15, 0, 6, socket.IPPROTO_TCP),
         (0xB1, 0, 0, 0),  # x: length of the IP header

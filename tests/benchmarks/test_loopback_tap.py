@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import statistics
+import struct
 import time
 
 import pytest
@@ -34,3 +36,24 @@ def test_a_tap_hears_one_port_by_the_clock_of_processes() -> None:
     assert [bytes(stream.data) for stream in heard] == [b"", b""]
     for stream, (before, after) in zip(sent, times[1:], strict=True):
         assert before < stream.time_of(0) < after
+
+
+def test_stamps_are_those_that_tcp_itself_has_of_a_segment() -> None:
+    timestamp_ns = 35  # SO_TIMESTAMPNS: what the kernel noted when the segment was delivered
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        tap = Tap(server.getsockname()[1])
+        time.sleep(0.05)
+        client = socket.create_connection(server.getsockname())
+        with client, server.accept()[0] as accepted:
+            accepted.setsockopt(socket.SOL_SOCKET, timestamp_ns, 1)
+            stamps = []
+            for _ in range(10):
+                client.sendall(b"segment")
+                _, ((_, _, stamp),), _, _ = accepted.recvmsg(20, socket.CMSG_SPACE(16))
+                seconds, nanos = struct.unpack("@ll", stamp)
+                stamps.append(seconds * 1_000_000_000 + nanos)
+        (stream,), _ = streams(tap.close(), server.getsockname()[1])
+    ahead = sorted(stamp - stream.time_of(7 * i) for i, stamp in enumerate(stamps))
+    spread = [abs(one - statistics.median(ahead)) for one in ahead]
+    # What one clock is ahead of the other is the same for all, unless a stamp was interrupted.
+    assert sum(ns < 1_000 for ns in spread) >= 6, spread
