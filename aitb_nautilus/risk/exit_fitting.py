@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from aitb_nautilus.messages import CancelIntent, Intent, ModifyIntent, OrderIntent
 from aitb_nautilus.risk.book import ZERO, Order
 from aitb_nautilus.risk.view import View
 
-__all__ = ["bring_to", "differs", "fitting"]
+__all__ = ["bring_to", "cancel_again", "differs", "fitting"]
 
 
 def fitting(view: View, instrument_id: str) -> Iterator[CancelIntent | ModifyIntent]:
@@ -28,6 +28,21 @@ def fitting(view: View, instrument_id: str) -> Iterator[CancelIntent | ModifyInt
         elif kept < order.leaves:
             quantity = order.filled + kept
             yield ModifyIntent(client_order_id=order.client_order_id, quantity=quantity)
+
+
+def cancel_again(orders: Iterable[Order]) -> Iterator[CancelIntent]:
+    """Yield cancels of exits that rest on since a venue has refused to cancel them.
+
+    Such as where the cancel has overtaken its order. What is opened next would meet them.
+
+    Parameters
+    ----------
+    orders
+        Exits of a position that is gone.
+    """
+    for order in orders:
+        if order.ending == "refused" and order.status == "ACCEPTED":
+            yield CancelIntent(client_order_id=order.client_order_id, by_exits=True)
 
 
 def bring_to(order: Order | None, wanted: OrderIntent, tick: float) -> Iterator[Intent]:

@@ -27,7 +27,7 @@ from aitb_nautilus.messages import (
     Side,
 )
 from aitb_nautilus.risk.book import ZERO, Order, Position
-from aitb_nautilus.risk.exit_fitting import bring_to
+from aitb_nautilus.risk.exit_fitting import bring_to, cancel_again
 from aitb_nautilus.risk.exit_levels import ExitLevels, ExitState, Rung
 from aitb_nautilus.risk.exit_retries import ExitRetries
 from aitb_nautilus.risk.exit_settings import Exits
@@ -196,6 +196,7 @@ class ExitManager:
         self._retries.renew()
         position = self._view.position(self._instrument_id)
         if position.quantity == 0 or bar.ts < position.ts_opened:
+            yield from () if position.quantity else cancel_again(self._open())
             return
         levels = self._levels
         if levels.is_new(position):
@@ -240,6 +241,8 @@ class ExitManager:
             if position.quantity and not self._is_leaving():
                 yield from self._place(position)
             return
+        if update.status == "ACCEPTED" and not self._view.quantity(self._instrument_id):
+            yield from cancel_again([order])
         if update.status == "ACCEPTED" and order.is_stop:
             for other in self._open():
                 if other.client_order_id in self._fixed and other is not order:

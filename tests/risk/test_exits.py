@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from aitb_nautilus.errors import ConfigError
-from aitb_nautilus.messages import Fill, ModifyIntent, OrderIntent, OrderStatus, Side, opposite
+from aitb_nautilus.messages import (
+    CancelIntent,
+    Fill,
+    ModifyIntent,
+    OrderIntent,
+    OrderStatus,
+    Side,
+    opposite,
+)
 from aitb_nautilus.risk.book import ZERO
 from aitb_nautilus.risk.exits import Exits
 from aitb_nautilus.settings import decode
@@ -424,3 +432,28 @@ def test_open_position_is_covered_exactly_after_every_bar_and_flat_means_no_orde
 def test_impossible_exit_is_refused(data: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="must be"):
         decode(data, Exits, "desk.toml: exits")
+
+
+@pytest.mark.parametrize("overtaken", [True, False], ids=["cancel came first", "cancel refused"])
+def test_exit_that_rests_on_after_its_position_since_its_cancel_was_refused_is_cancelled_again(
+    overtaken: bool,
+) -> None:
+    desk = Desk(takes=False, stop_frac=0.05)
+    desk.fill("BUY", "1", 100.0)
+    stop = desk.stop()
+    if not overtaken:
+        desk.update(stop.client_order_id, "ACCEPTED")
+    desk.fill("SELL", "1", 101.0, "close")
+    cancel = CancelIntent(client_order_id=stop.client_order_id, by_exits=True)
+    assert desk.sent[-1] == cancel
+    desk.sent.clear()
+    desk.update(stop.client_order_id, None)
+    assert desk.sent == []
+    if overtaken:
+        desk.update(stop.client_order_id, "ACCEPTED")
+    else:
+        desk.bar(101.0)
+    assert desk.sent == [cancel]
+    desk.update(stop.client_order_id, "CANCELED")
+    desk.bar(101.0)
+    assert desk.sent == [cancel]
