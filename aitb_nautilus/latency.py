@@ -55,6 +55,7 @@ STAGES: Final = (
 
 _WALL = ("bar age", "quote age", "order")
 _VENUE = ("acknowledgement", "fill", "order")
+_UNCOUNTED = 1_000
 _MOST = 100_000
 """Orders that are waited for at once: of those that are never answered none may fill the memory."""
 
@@ -85,15 +86,22 @@ class Latencies:
         Histogram by stage.
     """
 
-    __slots__ = ("_begun", "_entered", "_is_simulated", "_venue_ns", "_ways", "of")
+    __slots__ = ("_begun", "_entered", "_is_simulated", "_of", "_uncounted", "_venue_ns", "_ways")
 
     def __init__(self) -> None:
-        self.of = {stage: Histogram() for stage in STAGES}
+        self._of = {stage: Histogram() for stage in STAGES}
+        self._uncounted: list[tuple[str, int]] = []
         self._entered: dict[str, tuple[int, int | None]] = {}
         self._begun: dict[tuple[str, Hashable], int] = {}
         self._ways: dict[str, _Way] = {}
         self._venue_ns: Callable[[], int] = perf_counter_ns
         self._is_simulated = False
+
+    @property
+    def of(self) -> dict[str, Histogram]:
+        """Return the histograms, with all that was measured."""
+        self._count()
+        return self._of
 
     def venue_answers_by(self, simulated_ns: Callable[[], int]) -> None:
         """Measure what the venue takes by a simulated clock, ns."""
@@ -117,12 +125,14 @@ class Latencies:
             Since its close; None where it was not sent as soon as it closed.
         """
         self._entered[instrument_id] = perf_counter_ns(), age_ns
+        if len(self._uncounted) > _UNCOUNTED:
+            self._count()
         if age_ns is not None:
-            self.of["bar age"].record(age_ns)
+            self._uncounted.append(("bar age", age_ns))
 
     def spent(self, stage: str, ns: int) -> None:
         """Note how long something took."""
-        self.of[stage].record(ns)
+        self._uncounted.append((stage, ns))
 
     def begins(self, stage: str, what: Hashable) -> None:
         """Note that something begins that `ends` or `breaks_off` later."""
@@ -132,7 +142,7 @@ class Latencies:
         """Note how long it took."""
         begun = self._begun.pop((stage, what), None)
         if begun is not None:
-            self.of[stage].record(perf_counter_ns() - begun)
+            self._uncounted.append((stage, perf_counter_ns() - begun))
 
     def breaks_off(self, stage: str, what: Hashable) -> None:
         """Note that nobody waits for it any more."""
@@ -142,7 +152,7 @@ class Latencies:
         """Note a first intent on a bar of an instrument, or on what was said of it."""
         entered = self._entered.get(instrument_id)
         if entered is not None:
-            self.of["decision"].record(perf_counter_ns() - entered[0])
+            self._uncounted.append(("decision", perf_counter_ns() - entered[0]))
 
     # The way of an order
 
@@ -169,7 +179,7 @@ class Latencies:
         if way is not None and way.left is None:
             now = self._venue_ns()
             if not self._is_simulated or now == way.begun:
-                self.of["submit"].record(perf_counter_ns() - way.allowed)
+                self._of["submit"].record(perf_counter_ns() - way.allowed)
             # A simulated way may begin before the order leaves for the engine, see `MeasuredWay`.
             way.left = way.begun if self._is_simulated else now
 
@@ -187,16 +197,22 @@ class Latencies:
         if way is not None and way.left is not None:
             self._answered(way, way.left)
             if way.at_once:
-                self.of["fill"].record(self._venue_ns() - way.left)
+                self._of["fill"].record(self._venue_ns() - way.left)
 
     def ended(self, client_order_id: str) -> None:
         """Note that nothing more is to be expected of an order."""
         self._ways.pop(client_order_id, None)
 
+    def _count(self) -> None:
+        """Count what was measured before an order left: then it would have waited for that."""
+        for stage, ns in self._uncounted:
+            self._of[stage].record(ns)
+        self._uncounted.clear()
+
     def _answered(self, way: _Way, left: int) -> None:
         if way.is_answered:
             return
         way.is_answered = True
-        self.of["acknowledgement"].record(self._venue_ns() - left)
+        self._of["acknowledgement"].record(self._venue_ns() - left)
         if way.age is not None and not self._is_simulated:
-            self.of["order"].record(way.age + perf_counter_ns() - way.since)
+            self._of["order"].record(way.age + perf_counter_ns() - way.since)

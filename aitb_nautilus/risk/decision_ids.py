@@ -37,9 +37,8 @@ type Fact = BarClosed | Prediction | Fill | OrderUpdate | None
 _FACTS = 64
 """So many facts are counted at once: one may be answered while another one still is."""
 
-_VERSION = 0x8 << 76
-_VARIANT = 0b10 << 62
-_FREE = (1 << 128) - 1 - (0xF << 76) - (0b11 << 62)
+_VARIANT = {digit: "89ab"[int(digit, 16) & 0b11] for digit in "0123456789abcdef"}
+"""Of a digit its last two bits, after those that name the variant."""
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -80,8 +79,8 @@ def decision_id(
         32 hexadecimal digits.
     """
     text = _encode([trader, strategy_id, place, attempt, type(wish).__name__, wish])
-    cut = int.from_bytes(hashlib.sha256(text).digest()[:16])
-    return f"{cut & _FREE | _VERSION | _VARIANT:032x}"
+    digits = hashlib.sha256(text).hexdigest()
+    return f"{digits[:12]}8{digits[13:16]}{_VARIANT[digits[16]]}{digits[17:32]}"
 
 
 class DecisionIds:

@@ -11,6 +11,7 @@ import os
 import sqlite3
 import threading
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Literal
@@ -37,12 +38,16 @@ class Follower:
         The file.
     folds
         The SQLite file in WAL mode whose log it is, which takes it over now and then; None: nobody.
+    looks
+        Returns why what is written would be found by nobody, or nothing; asked every 10 ms.
 
     Attributes
     ----------
     failure
         What the disk said when it failed; empty if it did not. What is not on the disk by then may
         never be, whatever it says later.
+    astray
+        What `looks` said last.
 
     Raises
     ------
@@ -50,13 +55,21 @@ class Follower:
         If the log cannot be opened.
     """
 
-    def __init__(self, log: Path, folds: Path | None = None) -> None:
-        self.failure = ""
+    def __init__(
+        self, log: Path, folds: Path | None = None, looks: Callable[[], str] = lambda: ""
+    ) -> None:
+        self.failure = self.astray = ""
+        self._looks = looks
         self._folds = folds
         self._log = os.open(log, os.O_RDWR | os.O_CLOEXEC)
         self._is_due = self._is_closing = False
         self._thread = threading.Thread(target=self._follow, name=f"disk-{log.name}", daemon=True)
         self._thread.start()
+
+    @property
+    def objection(self) -> str:
+        """Return why nothing that opens may rest on what is written; empty if it may."""
+        return self.failure or self.astray
 
     def soon(self) -> None:
         """Bring to the disk what is written by now; return at once."""
@@ -78,6 +91,7 @@ class Follower:
         turns = 0
         while True:
             is_last = self._is_closing
+            self.astray = self._looks()
             if self._is_due or is_last:
                 self._is_due = False
                 turns += 1

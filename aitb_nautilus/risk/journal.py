@@ -29,10 +29,10 @@ from aitb_nautilus.risk.journal_ahead import AheadLog
 from aitb_nautilus.risk.journal_chain import ENTRY_FIELDS, GENESIS, Row, fits
 from aitb_nautilus.risk.journal_file import COLUMNS, JournalError, WriterLock, open_for_writing
 from aitb_nautilus.risk.journal_gaps import Missing
-from aitb_nautilus.risk.journal_places import Places
 from aitb_nautilus.risk.journal_records import Body, Closed, Opened
 from aitb_nautilus.risk.journal_rows import insert
 from aitb_nautilus.risk.journal_state import JournalState
+from aitb_nautilus.risk.places import Places
 
 __all__ = ["Journal"]
 
@@ -109,9 +109,11 @@ class Journal:
         try:
             self._begin(opened, ts)
             if durable and on_disk == "soon":
-                self._follower = Follower(path.with_name(f"{path.name}-wal"), folds=path)
+                self._ahead = log = AheadLog(path)
+                wal = path.with_name(f"{path.name}-wal")
+                looks = Places(path, wal, log.path).objection
+                self._follower = Follower(wal, folds=path, looks=looks)
                 self._follower.now()
-                self._ahead = AheadLog(path)
         except (sqlite3.Error, OSError) as e:
             self._release()
             raise self._failure(str(e)) from e
@@ -278,7 +280,8 @@ class Journal:
         self.append(replace(opened, resumed_from=resumed_from), ts)
         self.flush()
         if self._durable:
-            self._places = Places(self.path)
+            wal = self.path.with_name(f"{self.path.name}-wal")
+            self._places = Places(self.path, wal)
 
     def _unwritable(self, ts: int) -> Exception:
         if not self._is_open:
@@ -288,7 +291,7 @@ class Journal:
     def _write_ahead(self) -> int:
         """Write what waits ahead of SQLite, and return the number of the last; 0: SQLite must."""
         log, follower = self._ahead, self._follower
-        if log is None or follower is None or follower.failure or self._missing.why:
+        if log is None or follower is None or follower.objection or self._missing.why:
             return 0
         try:
             log.write(self._seq, self._head, self._waiting)

@@ -73,6 +73,8 @@ class AheadLog:
     ----------
     waiting
         Records that SQLite has to take, as `chained` takes them.
+    path
+        Of the log.
 
     Raises
     ------
@@ -82,9 +84,9 @@ class AheadLog:
 
     def __init__(self, journal: Path) -> None:
         self.waiting: list[Any] = []
-        self._path = path_of(journal)
+        self.path = path_of(journal)
         self._end = 0
-        self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             _write_whole(self._handle, _ROOM, 0)
         except BaseException:
@@ -104,12 +106,10 @@ class AheadLog:
         Raises
         ------
         OSError
-            If they cannot be written whole, or the file was deleted.
+            If they cannot be written whole.
         UnicodeEncodeError
             If a text cannot be said in UTF-8.
         """
-        if not os.fstat(self._handle).st_nlink:
-            raise FileNotFoundError(0, "was deleted")
         waiting = self.waiting
         data = canonical(
             (
@@ -129,7 +129,7 @@ class AheadLog:
     def close(self) -> None:
         """Let it go, and take it away if SQLite has all of it."""
         if not self.waiting:
-            self._path.unlink(missing_ok=True)
+            self.path.unlink(missing_ok=True)
         os.close(self._handle)
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from aitb_nautilus.risk.limit_memory import MemoryRow
+from aitb_nautilus.risk.places import Places
 
 __all__ = ["MemoryLog", "path_of", "read"]
 
@@ -39,6 +40,8 @@ class MemoryLog:
     ----------
     path, handle
         Of the log.
+    places
+        Where it is: what is appended after it was moved away is found by nobody.
 
     Raises
     ------
@@ -49,8 +52,7 @@ class MemoryLog:
     def __init__(self, state: Path) -> None:
         self.path = path_of(state)
         self.handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        own = os.fstat(self.handle)
-        self._name, self._identity = str(self.path), (own.st_dev, own.st_ino)
+        self.places = Places(self.path)
         self._size = os.lseek(self.handle, 0, os.SEEK_END)
         self._is_open = True
 
@@ -65,11 +67,8 @@ class MemoryLog:
         Raises
         ------
         OSError
-            If they cannot be written whole, or the file was moved away.
+            If they cannot be written whole.
         """
-        there = os.stat(self._name)
-        if (there.st_dev, there.st_ino) != self._identity:
-            raise FileNotFoundError(0, "was replaced by another file")
         data = _encode(rows)
         entry = _HEAD.pack(len(data), zlib.crc32(data)) + data
         if os.pwrite(self.handle, entry, self._size) != len(entry):

@@ -145,7 +145,7 @@ class StateFile:
                 self._log = MemoryLog(path)
                 self._take_over(self._log)
                 if memories == "soon":
-                    self._follower = Follower(self._log.path)
+                    self._follower = Follower(self._log.path, looks=self._log.places.objection)
         except (sqlite3.Error, OSError) as e:
             self._database.close()
             raise unwritable(path, str(e)) from e
@@ -237,8 +237,11 @@ class StateFile:
             self._remember(rows)
             return
         try:
-            if follower is not None and follower.failure:
-                raise unwritable(log.path, follower.failure)
+            why = (
+                log.places.objection() if follower is None else follower.failure or follower.astray
+            )
+            if why:
+                raise unwritable(log.path, why)
             log.append(rows)
             if follower is not None:
                 follower.soon()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import uuid
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, strategies as st
 from msgspec.structs import replace
@@ -42,6 +44,20 @@ def test_id_is_a_uuid_of_version_8_that_every_venue_takes() -> None:
     name = first()
     assert re.fullmatch("[0-9a-f]{32}", name)
     assert (uuid.UUID(name).version, uuid.UUID(name).variant) == (8, uuid.RFC_4122)
+
+
+def test_id_is_that_of_recorded_runs() -> None:
+    assert decision_id("AITB-001", "S-001", PLACE, BUY) == "f6d35d2db51c8311a7ea97639ae2fc77"
+
+
+@given(st.integers(0, 2**64))
+def test_id_is_the_first_128_bits_of_the_hash_but_version_and_variant(number: int) -> None:
+    place = Place(("call", "7"), number)
+    said = msgspec.json.encode(["AITB-001", "S-001", place, 0, "OrderIntent", BUY])
+    cut = int.from_bytes(hashlib.sha256(said).digest()[:16])
+    free = (1 << 128) - 1 - (0xF << 76) - (0b11 << 62)
+    name = decision_id("AITB-001", "S-001", place, BUY)
+    assert name == f"{cut & free | 0x8 << 76 | 0b10 << 62:032x}"
 
 
 def test_id_is_the_same_in_another_process() -> None:

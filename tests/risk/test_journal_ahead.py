@@ -23,6 +23,7 @@ from aitb_nautilus.risk.journal_records import Gap, Sent
 from aitb_nautilus.risk.journal_recovery import unresolved
 from aitb_nautilus.risk.ledger import Ledger
 from tests.journal_samples import BTC, EMA, OPENED, T0, fill, rows_of, wish
+from tests.risk.test_disk import wait_until
 
 ROOT = Path(__file__).parents[2]
 
@@ -144,6 +145,9 @@ def test_text_that_the_log_cannot_hold_goes_to_sqlite(path: Path) -> None:
 def test_log_that_was_deleted_is_not_written(path: Path) -> None:
     with soon(path) as journal:
         path_of(path).unlink()
+        follower = journal._follower
+        assert follower is not None
+        wait_until(lambda: follower.astray)
         wish(journal, "o1", ahead=True)
         assert in_sqlite(path) == 4
 

@@ -14,6 +14,7 @@ from aitb_nautilus.risk.limit_memory import MemoryRow
 from aitb_nautilus.risk.memory_log import MemoryLog, path_of, read
 from aitb_nautilus.risk.state_file import StateFile
 from aitb_nautilus.risk.trading_states import StateError
+from tests.risk.test_disk import wait_until
 
 ROOT = Path(__file__).parents[2]
 KILLED = """
@@ -114,5 +115,22 @@ def test_log_that_was_moved_away_is_a_failed_write(tmp_path: Path) -> None:
         with pytest.raises(StateError, match="was replaced by another file"):
             file.remember([row(2)])
         (tmp_path / "away").replace(path_of(path))
+        file.remember([row(3)])
+        assert file.memories() == [row(3)]
+
+
+def test_log_that_was_moved_away_is_missed_a_moment_later_where_nobody_waits(
+    tmp_path: Path,
+) -> None:
+    path = state_in(tmp_path)
+    with StateFile(path, by_node=True, memories="soon") as file:
+        follower = file._follower
+        assert follower is not None
+        path_of(path).rename(tmp_path / "away")
+        wait_until(lambda: follower.astray)
+        with pytest.raises(StateError, match="No such file"):
+            file.remember([row(2)])
+        (tmp_path / "away").rename(path_of(path))
+        wait_until(lambda: not follower.astray)
         file.remember([row(3)])
         assert file.memories() == [row(3)]

@@ -18,6 +18,7 @@ from aitb_nautilus.settings import Settings
 from tests.journal_samples import rows_of
 from tests.risk.dry_desk import DryDesk, DryPort
 from tests.risk.rig import BTC, Scripted, close_of, make_context
+from tests.risk.test_disk import wait_until
 
 BUY = OrderIntent(instrument_id=BTC, side="BUY", quantity=Decimal("0.1"))
 
@@ -66,6 +67,8 @@ def test_orders_leave_before_sqlite_has_them_and_it_has_them_once_all_have_left(
 def test_nothing_opens_after_sqlite_could_not_take_what_had_left(tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite"
     desk, strategy, journal = dry_desk_with_journal(path)
+    assert journal._follower is not None
+    journal._follower._looks = lambda: ""  # It had looked right before.
 
     def lose(_: Any) -> list[Any]:
         path.rename(tmp_path / "away.sqlite")
@@ -84,5 +87,23 @@ def test_nothing_opens_after_sqlite_could_not_take_what_had_left(tmp_path: Path)
     assert [r.client_order_id for r in read(path, Wanted(kinds=("sent",)))] == [
         left.client_order_id
     ]
+    journal.close()
+    assert verify(path).whole
+
+
+def test_journal_that_was_moved_away_is_missed_before_an_order_leaves(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    desk, strategy, journal = dry_desk_with_journal(path)
+    strategy.steps = {1: lambda _: [BUY], 2: lambda _: [BUY]}
+    path.rename(tmp_path / "away.sqlite")
+    follower = journal._follower
+    assert follower is not None
+    wait_until(lambda: follower.astray)
+    desk.bar(bar(1))
+    assert (desk.commands, [d.limit for d in strategy.refusals]) == ([], ["journal"])
+    (tmp_path / "away.sqlite").rename(path)
+    wait_until(lambda: not follower.astray)
+    desk.bar(bar(2))
+    assert len(desk.commands) == 1
     journal.close()
     assert verify(path).whole

@@ -1,4 +1,4 @@
-"""Where the files of an open journal are: SQLite goes on writing to one that was moved away."""
+"""Where the files of a node are: what is written to one that was moved away is found by nobody."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ __all__ = ["Places"]
 
 
 class Places:
-    """Remember which files a journal is written to.
+    """Remember which files are written to, by device and inode.
 
     Parameters
     ----------
-    path
-        Of the journal, which is open for writing.
+    files
+        That are open for writing.
 
     Raises
     ------
@@ -22,8 +22,7 @@ class Places:
         If one of them is not there.
     """
 
-    def __init__(self, path: Path) -> None:
-        files = (path, path.with_name(f"{path.name}-wal"))
+    def __init__(self, *files: Path) -> None:
         states = ((file, file.stat()) for file in files)
         self._files = {str(file): (state.st_dev, state.st_ino) for file, state in states}
 
