@@ -23,7 +23,7 @@ from aitb_nautilus.risk.fees import coin_price, fee_of, unknown_fee
 from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.venue_facts import VenueFacts, VenueFill, VenueOrder
 from aitb_nautilus.run.binance_asker import STATUS, our_name_of, price_of, venue_name_of
-from aitb_nautilus.run.binance_rest import BinanceRest, symbol_of, understood
+from aitb_nautilus.run.binance_rest import AskError, BinanceRest, symbol_of, understood
 from aitb_nautilus.run.config import VenueSettings
 
 __all__ = ["SpotAsker", "positions_of"]
@@ -81,7 +81,8 @@ class SpotAsker:
         Raises
         ------
         AskError
-            If there was no answer, or one that is no answer to this.
+            If there was no answer, or one that is no answer to this, such as where trades of the
+            order are not listed yet.
         """
         symbol = symbol_of(instrument_id)
         name = venue_name_of(client_order_id, _PREFIX)
@@ -93,6 +94,10 @@ class SpotAsker:
             if told.filled:
                 rows = self._trades(symbol, order["orderId"])
                 fills = [self._fill(row, instrument_id) for row in rows]
+        listed = sum((fill.quantity for fill in fills), ZERO)
+        if listed < told.filled:
+            # What a fee has taken of the rest stands in its trades alone; they come a moment later.
+            raise AskError(f"it says trades of {listed} alone, and that {told.filled} is filled")
         return told, fills
 
     def cancel(self, client_order_id: str, instrument_id: str) -> None:

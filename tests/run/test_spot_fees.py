@@ -15,6 +15,7 @@ from aitb_nautilus.risk.journal_reader import Wanted, read
 from aitb_nautilus.risk.journal_records import Filled
 from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.run import binance_spot
+from aitb_nautilus.run.binance_rest import AskError
 from aitb_nautilus.run.binance_spot import SpotAsker
 from tests.run.asked_venue import asked_venue
 from tests.run.node_lab import NodeLab, node_lab
@@ -120,6 +121,24 @@ def test_order_with_more_trades_than_the_venue_tells_at_once_is_found_whole(
     assert (len(told) > 2, order.filled) == (True, Decimal(5))
     assert sum(fill.quantity for fill in told) == order.filled
     assert len({fill.trade_id for fill in told}) == len(told)
+
+
+def test_order_whose_trades_are_not_all_listed_yet_is_asked_for_again(
+    lab: NodeLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a fee has taken of the rest stands nowhere else: it would be made up."""
+    lab.running.call(lambda r: r.exchange.venue.wallet().update(USDT=Decimal(10**7)))
+    lab.running.call(lambda r: r.advance(r.clock.now_ns() + 10**9))
+    terms = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "5"}
+    lab.running.call(lambda r: r.exchange.venue.place(terms | {"newClientOrderId": "by-hand"}))
+    asks = asker(lab, monkeypatch, {("BNB", "USDT"): 600.0})
+    last = lab.running.call(lambda r: r.exchange.venue.fills.pop())
+    with pytest.raises(AskError, match=r"trades of .* alone, and that 5.* is filled"):
+        asks.find("by-hand", lab.spec.id)
+    lab.running.call(lambda r: r.exchange.venue.fills.append(last))
+    found = asks.find("by-hand", lab.spec.id)
+    assert found is not None
+    assert sum(fill.quantity for fill in found[1]) == 5
 
 
 def test_fees_in_bnb_are_counted_over_a_kill_and_nothing_halts(lab: NodeLab) -> None:
