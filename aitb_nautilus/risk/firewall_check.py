@@ -19,7 +19,8 @@ from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.firewall import Explained, Unexplained, spell_rows, unexplained
 from aitb_nautilus.risk.firewall_file import Answer, FirewallFile, Settled, Table
 from aitb_nautilus.risk.journal_recovery import Unresolved
-from aitb_nautilus.risk.recovery import Finding, Question, Recovery, Unknown, follow
+from aitb_nautilus.risk.recovery import Finding, Recovery, Unknown, follow
+from aitb_nautilus.risk.recovery_questions import Question
 from aitb_nautilus.risk.silence import silence
 from aitb_nautilus.risk.taking_over import adopt, begin_with_equity, bind
 from aitb_nautilus.risk.trading_states import Halt
@@ -28,6 +29,11 @@ from aitb_nautilus.risk.venue_facts import VenueFacts, VenueOrder
 __all__ = ["Firewall", "VenueHands"]
 
 _SETTLED_KEPT = 1_000
+_FEES_UNTOLD = (
+    "what it has bought cannot be counted: fees were taken from that, and only its trades say how "
+    "much; the node asks the venue for those of its own orders by itself, another one can only be "
+    "cancelled or ignored"
+)
 _OUT_OF_REACH = (
     "this node cannot change or cancel the order, since it came while it ran: cancel it at the "
     "venue, or start the node again and answer then"
@@ -157,7 +163,11 @@ class Firewall:
             case "order gone":
                 self._end(row, f"taken as ended by {answer.who}: {answer.reason}", now)
             case "changed order":
-                self._bring_up(_order_of(row, facts), now)
+                order = _order_of(row, facts)
+                known = self._context.ledger.orders[order.client_order_id].filled
+                if order.filled > known and (why := self._untold(order)):
+                    return why
+                self._bring_up(order, now)
             case "foreign order":
                 return self._take_order(_order_of(row, facts), owner, now)
             case "position":
@@ -187,10 +197,18 @@ class Firewall:
         finding = Recovery([command], ledger, now, 0).answer(name, order, [], now)
         follow(finding, self._context, {}, now)
 
+    def _untold(self, order: VenueOrder) -> str:
+        """Return why what an order was filled cannot be adopted; empty if it can."""
+        if order.side == "BUY" and self._context.ledger.is_spot(order.instrument_id):
+            return _FEES_UNTOLD
+        return ""
+
     def _take_order(self, order: VenueOrder, owner: str, now: int) -> str:
         """Make an order that nobody here sent one of a strategy's."""
         if not self._hands.knows(order):
             return _OUT_OF_REACH
+        if order.filled and (why := self._untold(order)):
+            return why
         why = adopt(self._context, order, owner, now)
         if why:
             return why

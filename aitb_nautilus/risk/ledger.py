@@ -341,6 +341,11 @@ class Ledger:
         self._worth = state, total
         return total
 
+    def is_spot(self, instrument_id: str) -> bool:
+        """Return whether an instrument is a coin: it can be held, fees and all, and not owed."""
+        rules = self._lots.get(instrument_id)
+        return rules is not None and rules.long_only
+
     def _settled(self, instrument_id: str, p: Position) -> float:
         """Return by how much a position has changed the balance so far."""
         settled = p.closed
@@ -352,8 +357,7 @@ class Ledger:
 
     def _sellable(self, instrument_id: str) -> Callable[[Decimal, float], Decimal] | None:
         """Return what tells dust from a position; None: there is no dust in the instrument."""
-        rules = self._lots.get(instrument_id)
-        return rules.sellable if rules is not None and rules.long_only else None
+        return self._lots[instrument_id].sellable if self.is_spot(instrument_id) else None
 
     def _settle(self, rate: FundingRate) -> None:
         self.settled.append(rate)

@@ -20,6 +20,9 @@ def missed_fills(
 ) -> list[Fill]:
     """Return the fills that a ledger has not seen, and one for what no fill explains.
 
+    None for what was bought on a spot market: its fee is taken from that, and only the fill says
+    how much it was.
+
     Parameters
     ----------
     known, order
@@ -40,7 +43,7 @@ def missed_fills(
     missed = [_fill(known, fill) for fill in news]
     told = [*before, *missed]
     rest = order.filled - known.filled - sum((fill.quantity for fill in missed), ZERO)
-    if rest > 0:
+    if rest > 0 and not (known.side == "BUY" and ledger.is_spot(known.instrument_id)):
         price = _price_of_rest(order, told, rest)
         name = f"{_UNSEEN}{order.venue_order_id or client_order_id}-{order.filled}"
         unseen = VenueFill(trade_id=name, price=price, quantity=rest, ts=order.ts or now)

@@ -18,7 +18,7 @@ A node that starts on the journal of one before it does this before any strategy
 by one, and returns what follows from each as a `Finding`; `follow` carries that out. That the venue
 does not know an order is no answer before the timeout, since a command may still be on its way;
 then it is: the order is journalled as unknown and not sent again, and trading halts until a person
-resumes it.
+resumes it. One that the venue itself lets only reduce opens nothing, and halts nothing.
 
 How a node asks is its own affair. Behind the engine's native clients that is its start-up
 reconciliation: it puts what the venue has into the engine's cache, where an order is found by its
@@ -37,10 +37,10 @@ from aitb_nautilus.risk.answers import Answers
 from aitb_nautilus.risk.book import ZERO, Order
 from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.journal_rebuild import unknown_update
-from aitb_nautilus.risk.journal_records import Action
 from aitb_nautilus.risk.journal_recovery import Unresolved
 from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.missed_fills import missed_fills, unknown_fee_of
+from aitb_nautilus.risk.recovery_questions import Question, questions_of, sent_words
 from aitb_nautilus.risk.venue_facts import VenueFill, VenueOrder
 
 __all__ = [
@@ -54,34 +54,12 @@ __all__ = [
     "resting",
 ]
 
-_OF: dict[Action, str] = {"submit": "", "modify": "change of ", "cancel": "cancel of "}
-
-
-class Question(msgspec.Struct, frozen=True):
-    """An order that the venue must be asked for.
-
-    Attributes
-    ----------
-    strategy_id, instrument_id
-        Empty if the order was sent while the journal could not be written.
-    actions
-        Commands that nobody answered.
-    may_be_there
-        Whether one of them may have left; else the node ended before it could.
-    line
-        What is asked for, in one line.
-    """
-
-    client_order_id: str
-    strategy_id: str
-    instrument_id: str
-    actions: tuple[Action, ...]
-    may_be_there: bool
-    line: str
+_DENIED = "the venue did not know it, asked until the timeout; it is not sent again"
+_SILENT = "the venue did not say what became of it until the timeout; it is not sent again"
 
 
 class Unknown(msgspec.Struct, frozen=True):
-    """The venue did not know an order until the timeout."""
+    """The venue did not know an order until the timeout, or did not answer."""
 
     question: Question
     ts: int
@@ -97,10 +75,13 @@ class Finding(msgspec.Struct, frozen=True):
         Fills and changes that the trader has missed, and orders that are unknown.
     halt
         Why trading must halt; empty if it need not.
+    remark
+        What a person should know, and need do nothing about; empty if there is nothing.
     """
 
     facts: tuple[Fill | OrderUpdate | Unknown, ...] = ()
     halt: str = ""
+    remark: str = ""
 
 
 def resting(ledger: Ledger, asked: Sequence[Unresolved]) -> list[Unresolved]:
@@ -151,7 +132,7 @@ class Recovery:
     ) -> None:
         self._ledger = ledger
         self._until = now + timeout_ns
-        self._open = {question.client_order_id: question for question in _questions(commands)}
+        self._open = {question.client_order_id: question for question in questions_of(commands)}
 
     @property
     def questions(self) -> tuple[Question, ...]:
@@ -176,7 +157,8 @@ class Recovery:
         ----------
         fills
             All fills of the order that the venue tells; those that are known change nothing, and
-            what it has filled beyond them is taken as one more fill.
+            what it has filled beyond them is taken as one more fill, where a fee takes no part of
+            it.
         now
             ns UTC.
         """
@@ -191,6 +173,12 @@ class Recovery:
             return Finding()  # Whose it was stands nowhere: the firewall shows it to a person.
         missed = missed_fills(self._ledger, known, order, fills, now)
         filled = known.filled + sum((fill.quantity for fill in missed), ZERO)
+        if filled < order.filled:
+            why = (
+                f"the venue says that {order.filled} of it is filled, and not by which trades: "
+                f"what its fees have taken of that is not known"
+            )
+            return Finding(halt=f"order {client_order_id} ({question.line}): {why}")
         updates = _updates(known, order, question, filled, now)
         # What made it larger comes first: filled up to what it was, the order would be at its end.
         larger = [u for u in updates if u.quantity is not None and u.quantity > known.quantity]
@@ -217,17 +205,26 @@ class Recovery:
         self._open.clear()
         if not given_up:
             return Finding()
-        reason = "the venue did not know it, asked until the timeout; it is not sent again"
-        facts = tuple(Unknown(question, now, reason) for question in given_up)
+        facts = tuple(
+            Unknown(q, now, _SILENT if q.client_order_id in silent else _DENIED) for q in given_up
+        )
         lost = [question for question in given_up if question.may_be_there]
-        if not lost:
-            return Finding(facts)
-        first = lost[0]
-        more = f", and {len(lost) - 1} more" if len(lost) > 1 else ""
-        return Finding(
-            facts,
-            f"order {first.client_order_id} ({first.line}){more} was sent, and the venue does not "
-            f"know it: see what is held there before you resume",
+        harmless = [question for question in lost if self._only_reduces(question)]
+        lost = [question for question in lost if question not in harmless]
+        halt = remark = ""
+        if lost:
+            halt = f"{sent_words(lost, silent)}: see what is held there before you resume"
+        if harmless:
+            remark = f"{sent_words(harmless, silent)}: taken for ended, since it could only reduce"
+        return Finding(facts, halt, remark)
+
+    def _only_reduces(self, question: Question) -> bool:
+        """Return whether the venue itself lets an order open nothing, wherever it may be."""
+        known = self._ledger.orders.get(question.client_order_id)
+        return (
+            known is not None
+            and known.reduce_only
+            and not self._ledger.is_spot(known.instrument_id)
         )
 
     def _had(self, client_order_id: str) -> bool:
@@ -308,38 +305,6 @@ def _moved_on(answering: Mapping[str, Answers], strategy_id: str, now: int) -> A
     if strategy is not None:
         strategy.move_on(now)
     return strategy
-
-
-def _questions(commands: Sequence[Unresolved]) -> list[Question]:
-    """Return one question an order, from all of its commands."""
-    by_order: dict[str, list[Unresolved]] = {}
-    for command in commands:
-        by_order.setdefault(command.client_order_id, []).append(command)
-    return [
-        Question(
-            name,
-            some[0].strategy_id,
-            some[0].instrument_id,
-            tuple(command.action for command in some),
-            any(command.stage != "decided" for command in some),
-            _line(some[0]),
-        )
-        for name, some in by_order.items()
-    ]
-
-
-def _line(command: Unresolved) -> str:
-    if command.stage == "lost":
-        return "sent while the journal could not be written"
-    parts = (
-        f"{_OF[command.action]}{command.side or 'an order'}",
-        command.quantity,
-        command.instrument_id,
-        command.order_kind,
-        None if command.price is None else f"at {command.price:g}",
-        None if command.trigger_price is None else f"from {command.trigger_price:g}",
-    )
-    return " ".join(str(part) for part in parts if part is not None) + f" by {command.strategy_id}"
 
 
 def _updates(

@@ -89,7 +89,10 @@ class VenueQuestions:
         if all(q.client_order_id in self._answers for q in recovery.questions):
             self._follow_answers(recovery, answering, now)
         silent = {q.client_order_id for q in recovery.questions} - self._unknown
-        follow(recovery.wait(now, silent), self._context, answering, now)
+        given_up = recovery.wait(now, silent)
+        if given_up.remark:
+            self._note("WARNING", given_up.remark)
+        follow(given_up, self._context, answering, now)
         return recovery.done
 
     def _ask(self, client_order_id: str, instrument_id: str, cache: Any) -> Future[Found]:

@@ -294,6 +294,18 @@ def test_fills_that_were_missed_are_adopted_with_the_order(desk: Desk) -> None:
     assert desk.strategy.view.quantity(BTC) == Decimal("0.004")
 
 
+def test_what_was_bought_on_spot_cannot_be_adopted_without_its_fees(desk: Desk) -> None:
+    lots = desk.context.guard.lots
+    desk.context.ledger._lots = {BTC: replace(lots[BTC], long_only=True)}
+    facts = replace(QUIET, orders=(FOREIGN,))
+    assert desk.check(facts) == ["order:web_1"]
+    desk.answer("order:web_1", "adopt")
+    assert desk.check(facts) == ["order:web_1"]
+    assert desk.told("settled")[0].failed.startswith("what it has bought cannot be counted")
+    assert desk.context.ledger.orders == {}
+    assert desk.context.ledger.fills == []
+
+
 def test_adopted_balance_moves_equity(desk: Desk) -> None:
     facts = replace(QUIET, balances={"USDT": Decimal(100_250)})
     desk.check(facts)

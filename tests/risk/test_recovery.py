@@ -298,7 +298,7 @@ def test_unknown_order_is_asked_for_until_the_timeout_then_journalled_and_tradin
 
 
 def test_nobody_answers_at_all(tmp_path: Path) -> None:
-    crash = Crash(tmp_path, lambda _: [BUY, STOP])
+    crash = Crash(tmp_path, lambda _: [BUY, LIMIT])
     assert crash.recovery.wait(NOW + 10 * SECOND - 1) == Finding()
     crash.follow(crash.recovery.wait(NOW + 10 * SECOND))
     assert crash.recovery.done
@@ -309,9 +309,7 @@ def test_nobody_answers_at_all(tmp_path: Path) -> None:
     assert unresolved(crash.path) == []
 
 
-def test_exit_that_is_unknown_is_sent_again_in_a_halt_if_it_is_decided_again(
-    tmp_path: Path,
-) -> None:
+def test_exit_that_is_unknown_is_sent_again_if_it_is_decided_again(tmp_path: Path) -> None:
     def filled(desk: DryDesk, number: int) -> None:
         if number == 1:
             desk.fill(desk.commands[0].client_order_id, price=30_000.0)
@@ -319,7 +317,6 @@ def test_exit_that_is_unknown_is_sent_again_in_a_halt_if_it_is_decided_again(
     close = CloseIntent(instrument_id=BTC)
     crash = Crash(tmp_path, lambda _: [BUY], lambda _: [close], answers=[filled])
     crash.follow(crash.recovery.wait(NOW + 10 * SECOND))
-    assert crash.context.guard.state == "halted"
     crash.strategy.steps = {1: lambda _: [close]}
     crash.desk.bar(bar(2))
     (command,) = crash.desk.commands
@@ -387,6 +384,73 @@ def test_order_that_was_decided_and_never_left_is_no_reason_to_halt(tmp_path: Pa
     recovery = Recovery(never, crash.context.ledger, NOW, SECOND)
     finding = recovery.wait(NOW + SECOND)
     assert (len(finding.facts), finding.halt) == (1, "")
+
+
+def stop_of(crash: Crash) -> Any:
+    return next(o for o in crash.context.ledger.orders.values() if o.reduce_only)
+
+
+def is_spot(crash: Crash) -> None:
+    """Let the instrument be a coin, as if the node had been started for the spot market."""
+    lots = crash.context.guard.lots
+    crash.context.ledger._lots = {BTC: replace(lots[BTC], long_only=True)}
+
+
+def held_with_a_stop(tmp_path: Path) -> Crash:
+    def fill(desk: DryDesk, number: int) -> None:
+        if number == 1:
+            desk.fill(desk.commands[0].client_order_id, price=30_000.0)
+
+    return Crash(tmp_path, lambda _: [BUY], lambda _: [STOP], answers=[fill])
+
+
+@pytest.mark.parametrize(
+    ("silent", "said"),
+    [(False, "the venue does not know it"), (True, "has not said in time what became of it")],
+)
+def test_unknown_order_that_could_only_reduce_halts_nothing_and_is_said(
+    tmp_path: Path, silent: bool, said: str
+) -> None:
+    crash = held_with_a_stop(tmp_path)
+    stop = stop_of(crash)
+    names = [stop.client_order_id] if silent else []
+    finding = crash.recovery.wait(NOW + 10 * SECOND, names)
+    crash.follow(finding)
+    assert (finding.halt, crash.context.guard.halts) == ("", [])
+    assert said in finding.remark
+    assert finding.remark.endswith("taken for ended, since it could only reduce")
+    assert (crash.recovery.done, stop.is_open) == (True, False)
+    assert [r.body.answer for r in crash.records()] == ["unknown"]
+    assert unresolved(crash.path) == []
+
+
+def test_unknown_order_on_spot_may_open_and_halts(tmp_path: Path) -> None:
+    crash = held_with_a_stop(tmp_path)
+    is_spot(crash)
+    finding = crash.recovery.wait(NOW + 10 * SECOND)
+    assert "does not know it: see what is held there" in finding.halt
+    assert finding.remark == ""
+
+
+def test_silence_is_not_told_as_a_word_of_the_venue(tmp_path: Path) -> None:
+    crash = Crash(tmp_path, lambda _: [LIMIT])
+    finding = crash.recovery.wait(NOW + 10 * SECOND, [crash.order().client_order_id])
+    assert "the venue has not said in time what became of it: see what is held" in finding.halt
+    crash.follow(finding)
+    record = crash.records()[0]
+    assert record.body.reason.startswith("the venue did not say what became of it")
+
+
+def test_what_was_bought_on_spot_is_not_made_up_where_no_trade_says_its_fee(
+    tmp_path: Path,
+) -> None:
+    crash = Crash(tmp_path, lambda _: [BUY])
+    is_spot(crash)
+    order = at_venue(crash.order(), status="FILLED", filled=BUY.quantity, average_price=30_006.0)
+    finding = crash.answer(order, part("t1", "0.004", 30_000.0))
+    assert finding.facts == ()
+    assert "0.010 of it is filled, and not by which trades" in crash.context.guard.halts[0].reason
+    assert crash.context.ledger.fills == []
 
 
 @given(st.data())
