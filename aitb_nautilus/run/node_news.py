@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import re
+from typing import NamedTuple
+
 from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.decision import Decision
 from aitb_nautilus.run.run_log import RunLog
 
 __all__ = ["NodeNews"]
+
+_AGAIN_NS = 3_600_000_000_000
+_NUMBER = re.compile(r"\d[\d.,:]*")
+
+type _Kind = tuple[str, str]
+
+
+class _Said(NamedTuple):
+    ts: int
+    since: int
 
 
 class NodeNews:
@@ -23,7 +36,7 @@ class NodeNews:
     def __init__(self, context: Context, log: RunLog) -> None:
         self._context = context
         self._log = log
-        self._refusals: dict[tuple[str, str], str] = {}
+        self._refusals: dict[_Kind, _Said] = {}
         self._said = {
             "fills": 0,
             "refusals": 0,
@@ -66,10 +79,16 @@ class NodeNews:
         }
 
     def _say_refusal(self, one: Decision) -> None:
-        """Say why a wish was refused or shrunk; not again at every bar while it is the same."""
+        """Say why a wish was refused or shrunk; of those that differ in numbers one an hour."""
         verb = "shrunk" if one.allowed else "refused"
         text = f"{one.instrument_id or 'an'} order {verb} by {one.limit}: {one.line}"
-        key = one.strategy_id, one.instrument_id
-        if self._refusals.get(key) != text:
-            self._refusals[key] = text
-            self._log.note("WARNING", text, one.strategy_id, one.ts)
+        kind = one.strategy_id, _NUMBER.sub("#", text)
+        said = self._refusals.get(kind)
+        if said is not None and one.ts - said.ts < _AGAIN_NS:
+            self._refusals[kind] = said._replace(since=said.since + 1)
+            return
+        if said is not None and said.since:
+            text += f" ({said.since} more like this were, since it was said last)"
+        self._refusals = {k: v for k, v in self._refusals.items() if one.ts - v.ts < _AGAIN_NS}
+        self._refusals[kind] = _Said(one.ts, 0)
+        self._log.note("WARNING", text, one.strategy_id, one.ts)
