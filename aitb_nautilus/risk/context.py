@@ -64,6 +64,8 @@ class Context(msgspec.Struct, frozen=True):
         when the market opens again, where the data of a back-test have a gap. Absent: at once.
     waiting
         What leaves when a market opens again, by that time.
+    openings
+        Numbers of the alerts that let these leave; each is used again once its alert has come.
     aside
         Ids of orders that a simulated venue holds aside for a moment. Strategies are not told: the
         order keeps its terms for them.
@@ -123,6 +125,7 @@ class Context(msgspec.Struct, frozen=True):
     seconds: dict[str, float] = msgspec.field(default_factory=dict)
     heard_at: dict[str, Callable[[int], int]] = msgspec.field(default_factory=dict)
     waiting: dict[int, list[Callable[[], None]]] = msgspec.field(default_factory=dict)
+    openings: set[int] = msgspec.field(default_factory=set)
     aside: set[str] = msgspec.field(default_factory=set)
     port_of: Callable[[str], OrderPort] | None = None
     stage: Stage | None = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from functools import partial
+from itertools import count
 from typing import Literal
 
 from aitb_nautilus.messages import ORDER_SENT, CancelIntent, OrderSent
@@ -63,12 +64,17 @@ class Departures:
         waiting = self._context.waiting.setdefault(opening, [])
         waiting.append(partial(self._call, send))
         if len(waiting) == 1:
+            # The engine keeps the callback of each name for ever: a name is used again and again.
+            openings = self._context.openings
+            number = next(n for n in count() if n not in openings)
+            openings.add(number)
 
             def leave() -> None:
                 for command in self._context.waiting.pop(opening):
                     command()
+                openings.discard(number)
 
-            self._port.alert_at(opening, f"opening-{opening}", leave)
+            self._port.alert_at(opening, f"opening-{number}", leave)
 
     def _call(self, send: Callable[[], None]) -> None:
         with self._calls:

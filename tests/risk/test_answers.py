@@ -118,3 +118,17 @@ def test_command_waits_for_the_market_to_open() -> None:
     assert desk.commands == []
     desk.bar(bar(4))
     assert [c.terms.kind for c in desk.commands if c.terms] == ["MARKET", "STOP_MARKET"]
+
+
+def test_alert_that_lets_commands_leave_is_named_as_one_before_it() -> None:
+    """The engine keeps what each name of an alert calls, for as long as it lives."""
+    _, desk = dry({number: lambda _: [BUY] for number in (1, 2, 4)})
+    desk.context.heard_at[BTC] = lambda now: now + 90 * 10**9
+    named = []
+    for number in range(1, 8):
+        desk.bar(bar(number))
+        named += [name for _, name, _ in desk.alerts if name not in named[-2:]]
+    # Two wait at once, and the third one leaves by the first one's name.
+    assert set(named) == {"opening-0", "opening-1"}
+    assert len(desk.commands) == 3
+    assert desk.context.openings == set()
