@@ -97,10 +97,11 @@ def node_redis(run: Preparation) -> NodeRedis:
 
 
 def refuse_unproved_cache(run: Preparation) -> None:
-    """Let the engine keep its cache only of venues at which each of its orders can be asked for.
+    """Let the engine keep its cache only where that can agree with the journal, and be checked.
 
-    Elsewhere an order that ended while no node ran would rest for ever for engine and journal
-    alike, and a position would be believed to have its stop.
+    Where no order can be asked for, one that ended while no node ran would rest for ever for engine
+    and journal alike, and a position would be believed to have its stop. Of a spot market the
+    engine's positions are others than ours.
 
     Raises
     ------
@@ -111,7 +112,16 @@ def refuse_unproved_cache(run: Preparation) -> None:
     if settings is None or not settings.cache or run.mode != "live":
         return
     for venue in run.venues.values():
-        if venue.adapter_name != "binance" or venue.account != "margin":
+        if venue.adapter_name == "binance" and venue.account == "cash":
+            raise ConfigError(
+                f"{run.desk.path}: redis.cache",
+                f"was true, and {venue.name} is a spot market",
+                "must be false: the engine takes no fee from the coins that it counts as held, and "
+                "begins with none after a restart. Its cache would differ from the journal, and be "
+                "emptied, at every start",
+                "Take it out; the journal brings everything back without it",
+            )
+        if venue.adapter_name != "binance":
             raise ConfigError(
                 f"{run.desk.path}: redis.cache",
                 f"was true, and {venue.name} is not Binance USD-M",

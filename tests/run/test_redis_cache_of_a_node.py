@@ -272,15 +272,15 @@ def test_recovery_with_the_cache_is_the_one_without_it(
 
 
 @pytest.mark.parametrize(
-    ("venue", "is_refused"),
+    ("venue", "why"),
     [
-        ({"name": "BINANCE", "account": "margin"}, False),
-        ({"name": "BINANCE", "account": "cash"}, True),
-        ({"name": "BINANCE", "account": "margin", "adapter": "bybit"}, True),
+        ({"name": "BINANCE", "account": "margin"}, ""),
+        ({"name": "BINANCE", "account": "cash"}, "is a spot market"),
+        ({"name": "BINANCE", "account": "margin", "adapter": "bybit"}, "is not Binance USD-M"),
     ],
 )
-def test_cache_is_refused_where_a_stop_that_is_gone_would_be_believed_in(
-    tmp_path: Path, venue: dict[str, str], is_refused: bool
+def test_cache_is_refused_where_it_cannot_agree_or_a_stop_that_is_gone_would_be_believed_in(
+    tmp_path: Path, venue: dict[str, str], why: str
 ) -> None:
     coin = "BTCUSDT" if venue["account"] == "cash" else "BTCUSDT-PERP"
     block = {"starting_balance": "1000 USDT", "maker_fee_bps": 2.0, "taker_fee_bps": 5.0, **venue}
@@ -302,8 +302,8 @@ def test_cache_is_refused_where_a_stop_that_is_gone_would_be_believed_in(
     )
     desk = load_config(path)
     prepare_node(desk, RunState(), "paper", time.time_ns())
-    if not is_refused:
+    if not why:
         prepare_node(desk, RunState(), "live", time.time_ns())
         return
-    with pytest.raises(ConfigError, match=r"redis\.cache: was true, and .* is not Binance USD-M"):
+    with pytest.raises(ConfigError, match=rf"redis\.cache: was true, and .* {why}"):
         prepare_node(desk, RunState(), "live", time.time_ns())
