@@ -123,8 +123,6 @@ class Answers:
             decision = self._carry_out(intent)
             if decision is not None and decision.line:
                 self.act(self._decider.decide_on_refusal(decision))
-        if self._context.chronicle.owes:
-            self._context.chronicle.settle()
 
     def obey(self, ts: int) -> None:
         """Cancel and close what the trading states do not bear, unless that is on its way.
@@ -204,6 +202,9 @@ class Answers:
     def left(self, client_order_id: str) -> None:
         """Cancel an order that has left without a permit, as soon as that can be done."""
         self._context.latencies.left(client_order_id)
+        if self._context.chronicle.owes:
+            # Not where it was submitted: the engine sends once we have given back its loop.
+            self._context.chronicle.settle()
         self._heard("left", client_order_id)
         if client_order_id in self._strangers:
             self._strangers.discard(client_order_id)

@@ -1,4 +1,4 @@
-"""An order leaves once the journal's log has it; SQLite takes it when all have left."""
+"""An order leaves once the journal's log has it; SQLite takes it when the engine has sent it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from aitb_nautilus.messages import BarClosed, CloseIntent, OrderIntent
+from aitb_nautilus.risk.answers import Answers
 from aitb_nautilus.risk.journal import Journal
 from aitb_nautilus.risk.journal_proof import verify
 from aitb_nautilus.risk.journal_reader import Wanted, read
@@ -38,25 +39,33 @@ def dry_desk_with_journal(path: Path) -> tuple[DryDesk, Scripted, Journal]:
     return desk, strategy, journal
 
 
-def test_orders_leave_before_sqlite_has_them_and_it_has_them_once_all_have_left(
+def test_orders_leave_before_sqlite_has_them_and_it_has_them_once_the_engine_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "journal.sqlite"
     desk, strategy, journal = dry_desk_with_journal(path)
     strategy.steps = {1: lambda _: [BUY, BUY], 2: lambda _: [CloseIntent(instrument_id=BTC)]}
     seen: list[tuple[int, int]] = []
-    submit = DryPort.submit
+    told: list[tuple[Answers, str]] = []
+    submit, left = DryPort.submit, Answers.left
 
     def look(self: DryPort, terms: OrderTerms) -> None:
         seen.append((len(rows_of(path)), len(list(read(path)))))
         submit(self, terms)
 
+    def later(self: Answers, client_order_id: str) -> None:
+        told.append((self, client_order_id))
+
     monkeypatch.setattr(DryPort, "submit", look)
+    monkeypatch.setattr(Answers, "left", later)  # as the engine, which says so in another turn
     desk.bar(bar(1))
     desk.bar(bar(2))
     # One record at the beginning, and three an order.
     assert seen == [(1, 4), (1, 7)]
+    assert (len(rows_of(path)), len(list(read(path)))) == (1, 7)
+    left(*told[0])
     assert len(rows_of(path)) == 7
+    left(*told[1])
     for command in desk.commands[:2]:
         desk.fill(command.client_order_id, price=30_000.0)
     assert len(rows_of(path)) == 9
