@@ -97,7 +97,7 @@ class Chronicle:
     failures
         Writes that failed, the first one first.
     owes
-        Whether something was written ahead: who has sent it calls `settle`.
+        Whether something was written ahead: who hears that it was sent calls `settle`.
     """
 
     def __init__(self, ledger: Ledger, guard: Guard) -> None:

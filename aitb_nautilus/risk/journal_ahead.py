@@ -2,7 +2,7 @@
 
 An order must not leave before its records outlive the process. A transaction of SQLite does that
 in five times the time of the one write here, so the records stand in a log beside the journal
-first, and SQLite takes them right after the order has left. Only a kill in between leaves some
+first, and SQLite takes them once the engine has sent the order. Only a kill in between leaves some
 there: whoever opens the journal next, to read it or to go on with it, counts them in.
 
 The log is never longer than what SQLite lacks: once it has all, the next write begins at the start.
