@@ -7,7 +7,9 @@ as if the stream had brought it. Where it does hold the position, or nothing exp
 became of it, the halt follows.
 
 Nothing is put off by that. While the venue is asked, the position is closed once a second, as it
-would be under the halt, and nothing opens.
+would be under the halt, and nothing opens. Only where another strategy has the same instrument no
+close is sent before the venue has answered: a position that is gone takes none, and the close would
+sell what the other one holds.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from aitb_nautilus.messages import CloseIntent
 from aitb_nautilus.risk.book import ZERO, Order
 from aitb_nautilus.risk.taking_over import bind
 from aitb_nautilus.risk.trading_states import Halt
-from aitb_nautilus.risk.venue_facts import VenueFacts
+from aitb_nautilus.risk.venue_facts import VenueFacts, VenueOrder
 from aitb_nautilus.run.asking import Asking
 from aitb_nautilus.run.binance_rest import AskError
 from aitb_nautilus.run.venue_look import Asker, Found, VenueLook, books
@@ -155,17 +157,16 @@ class RefusedCloses:
         """Follow up what the exits came to, or let the halt come about; return if it is over."""
         facts, found = answer
         name, ledger = case.instrument_id, self._context.ledger
-        at_venue = self._look.positions(venue_name(name), facts).positions.get(name, ZERO)
-        ours = sum((p.quantity for p in ledger.holders(name).values()), ZERO)
-        if abs(at_venue) >= self._context.guard.lots[name].lot or not ours:
-            # It is there, or what two strategies hold in it comes to nothing.
+        news = [
+            (o, one) for o, one in found.items() if one is not None and self._is_news(o, one[0])
+        ]
+        is_filled = any(one[0].filled > ledger.orders[order].filled for order, one in news)
+        if not is_filled and self._is_there(case, facts):
             bind(self._context, case.halt)
             return True
         # Those that have ended without a fill come first, as after a restart.
-        known = [(order, one) for order, one in found.items() if one is not None]
-        for order, one in sorted(known, key=lambda row: row[1][0].filled > 0):
-            ours_now = ledger.orders.get(order)  # It may have been taken back meanwhile.
-            if ours_now is not None and not is_older(one[0], ours_now):
+        for order, one in sorted(news, key=lambda row: row[1][0].filled > 0):
+            if self._is_news(order, one[0]):
                 self._asking.tell(order, one, now)
         if not self._held(case):
             self._note("INFO", f"the venue holds no {name} any more: an exit of ours had filled")
@@ -175,9 +176,35 @@ class RefusedCloses:
         self._look.due = now
         return False
 
+    def _is_news(self, client_order_id: str, order: VenueOrder) -> bool:
+        """Return whether an answer is of an order that was not taken back, nor told of since."""
+        ours = self._context.ledger.orders.get(client_order_id)
+        return ours is not None and not is_older(order, ours)
+
+    def _is_there(self, case: _Case, facts: VenueFacts) -> bool:
+        """Return whether the venue holds it, beside what other strategies hold in it.
+
+        Where these hold the other side, it is there though all of them come to nothing.
+        """
+        name, ours = case.instrument_id, self._held(case)
+        at_venue = self._look.positions(venue_name(name), facts).positions.get(name, ZERO)
+        holders = self._context.ledger.holders(name)
+        others = sum((p.held for who, p in holders.items() if who != case.strategy_id), ZERO)
+        left = at_venue - others
+        return (left if ours > 0 else -left) >= self._context.guard.lots[name].lot
+
+    def _is_shared(self, case: _Case) -> bool:
+        """Return whether another strategy holds the instrument as well, or is about to."""
+        name, ledger = case.instrument_id, self._context.ledger
+        holders = [who for who, position in ledger.holders(name).items() if position.quantity]
+        opening = [one.strategy_id for one in ledger.open_orders(name) if not one.is_exit]
+        return any(who != case.strategy_id for who in (*holders, *opening))
+
     def _close(self, case: _Case, now: int) -> None:
-        """Close once more, unless that is on its way."""
+        """Close once more, unless that is on its way, or would be at another one's cost."""
         if now < case.close_at or any(o.kind == "MARKET" for o in self._exits(case)):
+            return
+        if self._is_shared(case):
             return
         case.close_at = now + _AGAIN_NS
         answers = self._asking.answering()[case.strategy_id]
