@@ -140,7 +140,8 @@ class _Run:
                     self._feed(progress)
             engine_done = time.perf_counter()
             self._look_for_strangers()
-            results = collect(self._preparation, traded_in_backtest(self._preparation, self._built))
+            traded = traded_in_backtest(self._preparation, self._built)
+            results = collect(self._preparation, traded, writer.table)
             predictions = self._predictions()
         except AitbError as e:
             self._finish_broken(e)
@@ -152,8 +153,6 @@ class _Run:
             for one in context.run_state.failures:
                 self._note("ERROR", one.component, one.trace, one.ts)
             status, error = what_ended(context, writer.folder)
-            for name, table in results.tables.items():
-                writer.table(name, table)
             writer.table("predictions", predictions)
             self._note_guard(context.guard.refusals)
             writer.log(self._log)

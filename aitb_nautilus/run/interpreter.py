@@ -21,6 +21,7 @@ __all__ = [
     "GarbageTurns",
     "garbage_by_turns",
     "give_back",
+    "give_back_blocks",
     "small_pages",
     "switching",
 ]
@@ -108,6 +109,11 @@ def give_back() -> None:
     malloc_trim(3).
     """
     _empty_numpy()
+    give_back_blocks()
+
+
+def give_back_blocks() -> None:
+    """Give back what is free among the large blocks alone, such as a table that was written."""
     pa.default_memory_pool().release_unused()
     if sys.platform == "linux":
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # musl has none

@@ -13,14 +13,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-import msgspec
-
 from aitb_nautilus.errors import AitbError, RunError
-from aitb_nautilus.messages import Fill
 from aitb_nautilus.observe.report import write_report
 from aitb_nautilus.observe.run_record import RunRecord, Seconds
 from aitb_nautilus.risk.capture import RunState
 from aitb_nautilus.risk.journal_carried import CARRIED
+from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.silence import LIVE_ORDERS, silence
 from aitb_nautilus.risk.taking_over import settle_on
 from aitb_nautilus.run.backtest_traded import balances_at
@@ -130,7 +128,6 @@ class _NodeRun:
         self._log = RunLog(tell)
         self._journal = RunJournal()
         self._snapshots = Snapshots(self._run, writer)
-        self._next_snapshot = 0.0
         self._equity: float | None = None
         self._coins = 0.0
         self._news = NodeNews(self._context, self._log)
@@ -168,7 +165,7 @@ class _NodeRun:
         writer = self._writer
         writer.config(self._run.desk.toml())
         self._log.open(writer.folder)
-        standing = Standing(self._run, None, self._built.recorder.table(), [])
+        standing = Standing(self._run, None, [])
         writer.record(self._record(standing, "running"))
         self._log.note("INFO", f"{self._run.mode} run {writer.folder.name}: connecting")
         for line in self._run.remarks:
@@ -205,13 +202,9 @@ class _NodeRun:
             self._context, writer.folder, was_asked=bool(self._built.warden.asked)
         )
         try:
-            standing = stand(self._run, self._facts(compare=error is None))
+            standing = stand(self._run, self._facts(compare=error is None), writer.table)
             if standing.results is None and error is None:
                 status, error = "interrupted", _without_bars(writer.folder)
-            if standing.results is not None:
-                for name, table in standing.results.tables.items():
-                    writer.table(name, table)
-            writer.table("predictions", standing.predictions)
             self._log.note("INFO", f"ended: {self._context.run_state.stop_reason or status}")
             writer.record(self._record(standing, status, error, engine_done))
             if standing.results is not None:
@@ -263,9 +256,7 @@ class _NodeRun:
         self._news.say()
         self._letting_go.take(time.time_ns())
         self._context.expire(time.time_ns())
-        now = time.monotonic()
-        if now >= self._next_snapshot and self._built.gate.is_warm:
-            self._next_snapshot = now + self._live.snapshot_secs
+        if self._built.gate.is_warm and self._snapshots.are_due:
             self._take_snapshot()
 
     def _begin(self) -> None:
@@ -327,25 +318,18 @@ class _NodeRun:
         """Return what there is; with `compare`, also what the sandbox's account says."""
         gate, recorder, ledger = self._built.gate, self._built.recorder, self._context.ledger
         balances = None
-        carried = any(o.purpose == CARRIED for o in ledger.orders.values())
-        if compare and self._run.mode == "paper" and not carried:
+        if compare and self._run.mode == "paper" and not _has_carried(ledger):
             balances = {n: balances_at(self._built.portfolio, n) for n in self._run.venues}
         return Facts(
             told=gate.told.frames(),
             past=gate.past.frames(),
             orders=list(ledger.orders.values()),
-            fills=[self._within(fill) for fill in ledger.fills],
+            fills=list(ledger.fills),
             predictions=recorder.table(),
             late=dict(recorder.late),
             equity=self._run.starting_equity if self._equity is None else self._equity,
             balances=balances,
         )
-
-    def _within(self, fill: Fill) -> Fill:
-        """Return a fill that stands for what was held before as one of the run's beginning."""
-        if fill.ts >= self._run.began_ns:
-            return fill
-        return msgspec.structs.replace(fill, ts=self._run.began_ns)
 
     def _finish_broken(self, error: AitbError) -> None:
         """Say in the folder why there are no results; a full disk may not take even that."""
@@ -354,7 +338,7 @@ class _NodeRun:
             gate = self._built.gate
             told, past = gate.told.frames(), gate.past.frames()
             run = with_bars(self._run, told, past, self._equity or 0.0)
-            standing = Standing(run, None, self._built.recorder.table(), [])
+            standing = Standing(run, None, [])
             self._writer.record(self._record(standing, "failed", error))
 
     def _record(
@@ -388,6 +372,10 @@ class _NodeRun:
             error=error,
             journal=self._journal.record,
         )
+
+
+def _has_carried(ledger: Ledger) -> bool:
+    return any(order.purpose == CARRIED for order in ledger.orders.values())
 
 
 def _without_bars(folder: Path) -> RunError:

@@ -103,7 +103,10 @@ class LiveSettings(Settings, frozen=True):
         orders of each instrument in which no position is open; renewed at a third of it. At least
         10, and 5 an instrument. 0: none. Only where the venue has a countdown: Binance USD-M.
     snapshot_secs
-        How often the tables of the run folder are written while the run goes on.
+        How often the tables of the run folder are written while the run goes on, at most. They are
+        computed from the whole run: what the last time took of the processor is no more than half
+        a percent of the time until the next. None begins shortly after a close, or so shortly
+        before one that it would run into it. When the run ends they are written in any case.
     keep_warm_ms
         From shortly before a close until its bars are there, for at most so long after it,
         features and models are computed again and again, and thrown away: what waits for a minute

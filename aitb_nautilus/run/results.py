@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -36,7 +36,10 @@ from aitb_nautilus.run.run_writer import bars_table, heard_in_turn, table_of, th
 from aitb_nautilus.run.stretches import Stretches, length_for
 from aitb_nautilus.run.traded import Traded
 
-__all__ = ["Results", "collect"]
+__all__ = ["Put", "Results", "collect"]
+
+type Put = Callable[[str, pa.Table], None]
+"""Takes one of a run folder's tables, by name."""
 
 _STRETCHES = 200
 """So many stretches of time a picture can show."""
@@ -66,13 +69,18 @@ class Results(msgspec.Struct, frozen=True):
     costs: Costs
     ambiguous: Ambiguous
     stats: Stats
-    tables: Mapping[str, pa.Table]
     ts_liquidated: int | None
     risk: RiskRecord
 
 
-def collect(preparation: Preparation, traded: Traded) -> Results:
-    """Return tables and figures of a run, or of what there is of it so far.
+def collect(preparation: Preparation, traded: Traded, put: Put) -> Results:
+    """Return the figures of a run, or of what there is of it so far; its tables are put away.
+
+    Parameters
+    ----------
+    put
+        Takes a table by name as soon as nothing needs it any more: of a long run all of them at
+        once are tens of megabytes.
 
     Raises
     ------
@@ -107,27 +115,24 @@ def collect(preparation: Preparation, traded: Traded) -> Results:
             key: p.funding_carried for key, p in tuple(preparation.context.ledger.positions.items())
         },
     )
-    tables = {
-        "equity": _equity_table(curve),
-        "fills": table_of("fills", (_fill_row(f, purposes, references, slippage) for f in fills)),
-        "orders": traded.orders,
-        "positions": table_of(
-            "positions", (msgspec.structs.asdict(t) | {"funding": 0.0 - t.funding} for t in trips)
-        ),
-        "funding": table_of(
-            "funding", (msgspec.structs.asdict(p) | {"amount": -p.amount} for p in payments)
-        ),
-        "bars": _bars_table(preparation, frames, interval_ns),
-    }
-    past = [bars_table(f, i) for i, f in sorted(preparation.past.items())]
-    tables["past"] = heard_in_turn(past)
+    put("equity", _equity_table(curve))
+    put("orders", traded.orders)
+    put("bars", _bars_table(preparation, frames, interval_ns))
+    put("past", heard_in_turn([bars_table(f, i) for i, f in sorted(preparation.past.items())]))
+    paid_rows = (msgspec.structs.asdict(p) | {"amount": -p.amount} for p in payments)
+    put("funding", table_of("funding", paid_rows))
+    trip_rows = (msgspec.structs.asdict(t) | {"funding": 0.0 - t.funding} for t in trips)
+    positions = table_of("positions", trip_rows)
+    put("positions", positions)
+    filled = table_of("fills", (_fill_row(f, purposes, references, slippage) for f in fills))
+    put("fills", filled)
     funding_cost = 0.0 - float(sum(p.amount for p in payments))
     stats = compute_stats(
         curve.ts,
         curve.equity,
         curve.market,
-        tables["positions"],
-        tables["fills"],
+        positions,
+        filled,
         starting_equity=preparation.starting_equity,
         start_ns=preparation.first_open_ns,
         exposure=curve.exposure,
@@ -147,12 +152,13 @@ def collect(preparation: Preparation, traded: Traded) -> Results:
         preparation.desk.config.risk,
         _facts(curve, traded, preparation, min(interval_ns.values())),
         preparation.context.guard.refusals,
-        tables["positions"],
+        positions,
         starting_equity=preparation.starting_equity,
         interval_ns=min(interval_ns.values()),
     )
-    tables |= risk.tables
-    tables["latency"] = latency_table(preparation.context.latencies)
+    for name, table in risk.tables.items():
+        put(name, table)
+    put("latency", latency_table(preparation.context.latencies))
     return Results(
         sum(map(len, frames.values())),
         _fingerprint(traded),
@@ -162,7 +168,6 @@ def collect(preparation: Preparation, traded: Traded) -> Results:
         costs,
         traded.ambiguous,
         msgspec.convert(stats, Stats),
-        tables,
         _liquidated_at(preparation, curve),
         risk.record,
     )

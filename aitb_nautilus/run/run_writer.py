@@ -29,6 +29,8 @@ __all__ = ["RunWriter", "bars_table", "heard_in_turn", "new_run_dir", "table_of"
 
 _MINUTE_NS = 60_000_000_000
 _ROWS_AT_ONCE = 512
+_GROUP_ROWS = 65_536
+"""Of a group of rows all columns are in memory once more while they are compressed."""
 _LENGTHS_NS = [
     minutes * _MINUTE_NS
     for minutes in (1, 2, 3, 5, 10, 15, 30, 60, 120, 180, 240, 360, 720, 1440, 7 * 1440)
@@ -155,7 +157,7 @@ class RunWriter:
     def table(self, name: str, table: pa.Table) -> None:
         """Write one table."""
         with self._whole(f"{name}.parquet") as temporary:
-            pq.write_table(table, temporary, compression="zstd")
+            pq.write_table(table, temporary, row_group_size=_GROUP_ROWS, compression="zstd")
 
     def _replace(self, name: str, content: bytes) -> None:
         with self._whole(name) as temporary:
