@@ -7,21 +7,26 @@ counts as closed at the last price. Else a restart would forgive every loss.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from decimal import ROUND_DOWN, Decimal
+from collections.abc import Iterable, Mapping
+from decimal import ROUND_CEILING, ROUND_DOWN, Decimal
 
 import msgspec
 from nautilus_trader.model import Currency
 
 from aitb_nautilus.errors import RunError
+from aitb_nautilus.market.instruments import InstrumentSettings
 from aitb_nautilus.observe.run_record import Mode
+from aitb_nautilus.risk.journal_carried import CarriedPosition
 from aitb_nautilus.risk.limit_memory import AccountMemory
 from aitb_nautilus.risk.state_file import StateFile
 from aitb_nautilus.run.config import VenueSettings
 from aitb_nautilus.run.load import Desk
 from aitb_nautilus.run.state_place import StatePlace
 
-__all__ = ["account_name", "with_kept_balances"]
+__all__ = ["account_name", "room_to_reopen", "with_kept_balances"]
+
+_DEARER = 10
+"""So many times its price may be what a position is opened again at."""
 
 
 def account_name(venues: Mapping[str, VenueSettings], mode: Mode) -> str:
@@ -68,6 +73,33 @@ def with_kept_balances(desk: Desk, venues: Mapping[str, VenueSettings]) -> dict[
         own = max(own.quantize(smallest, ROUND_DOWN), smallest)
         found[name] = msgspec.structs.replace(venue, starting_balance=f"{own:f} {currency}")
     return found
+
+
+def room_to_reopen(
+    positions: Iterable[CarriedPosition],
+    instruments: Mapping[str, InstrumentSettings],
+    venues: Mapping[str, VenueSettings],
+) -> dict[str, Decimal]:
+    """Return what each sandbox needs beyond its balance, by venue name, in whole quote units.
+
+    What an account is worth may not buy what it holds: the price may have risen since, and on
+    margin a loss leaves less than the position needs.
+
+    Parameters
+    ----------
+    positions
+        What was held when the last run ended.
+    instruments, venues
+        Of the run, by id and by name; a position elsewhere needs nothing.
+    """
+    found: dict[str, Decimal] = {}
+    for position in positions:
+        spec = instruments.get(position.instrument_id)
+        if spec is not None:
+            cost = abs(position.quantity) * Decimal(repr(position.average_price))
+            own = cost / Decimal(repr(venues[spec.venue].leverage))
+            found[spec.venue] = found.get(spec.venue, Decimal()) + _DEARER * own
+    return {name: room.to_integral_value(ROUND_CEILING) for name, room in found.items()}
 
 
 def _kept(place: StatePlace) -> AccountMemory | None:

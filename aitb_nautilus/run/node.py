@@ -318,7 +318,8 @@ class _NodeRun:
         """Return what there is; with `compare`, also what the sandbox's account says."""
         gate, recorder, ledger = self._built.gate, self._built.recorder, self._context.ledger
         balances = None
-        if compare and self._run.mode == "paper" and not _has_carried(ledger):
+        was_reopened = _has_carried(ledger) or self._run.room
+        if compare and self._run.mode == "paper" and not was_reopened:
             balances = {n: balances_at(self._built.portfolio, n) for n in self._run.venues}
         return Facts(
             told=gate.told.frames(),

@@ -148,7 +148,9 @@ def build_node(
         builder = builder.add_data_client(venue.name, data.factory, data.config)
         if execution is None:
             builder = builder.add_simulated_exec_client(
-                venue.name, SandboxExecutionClientFactory(), _sandbox(venue, config.paper.fills)
+                venue.name,
+                SandboxExecutionClientFactory(),
+                _sandbox(venue, config.paper.fills, preparation.room.get(venue.name, Decimal())),
             )
         else:
             builder = builder.add_exec_client(venue.name, execution.factory, execution.config)
@@ -254,11 +256,11 @@ def _logging(folder: Path | None) -> LoggerConfig:
     )
 
 
-def _sandbox(venue: VenueSettings, fills: str) -> SandboxExecutionClientConfig:
+def _sandbox(venue: VenueSettings, fills: str, room: Decimal) -> SandboxExecutionClientConfig:
     amount, currency = venue.balance()
     return SandboxExecutionClientConfig(
         venue=Venue(venue.name),
-        starting_balances=[Money.from_str(f"{amount} {currency}")],
+        starting_balances=[Money.from_str(f"{amount + room:f} {currency}")],
         account_id=AccountId(f"{venue.name}-001"),
         oms_type=OmsType.NETTING,
         account_type=AccountType.CASH if venue.account == "cash" else AccountType.MARGIN,

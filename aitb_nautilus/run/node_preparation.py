@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,13 @@ from aitb_nautilus.run.bar_gate import GatePlan
 from aitb_nautilus.run.config import VenueSettings
 from aitb_nautilus.run.dead_man import dead_man_remarks, refuse_dead_man
 from aitb_nautilus.run.feed import Series
-from aitb_nautilus.run.kept_account import account_name, with_kept_balances
+from aitb_nautilus.run.kept_account import account_name, room_to_reopen, with_kept_balances
+from aitb_nautilus.run.last_run import LastRunFile, history_of
 from aitb_nautilus.run.load import Desk, resolve
 from aitb_nautilus.run.model_sources import check_expiries, check_sources
 from aitb_nautilus.run.node_redis import refuse_unproved_cache
 from aitb_nautilus.run.preparation import Preparation
+from aitb_nautilus.run.state_place import StatePlace
 from aitb_nautilus.run.venue_bars import VenueBars, bars_of
 from aitb_nautilus.run.warm_up import bars_before, past_in_catalog
 
@@ -76,6 +79,8 @@ def prepare_node(desk: Desk, run_state: RunState, mode: Mode, now: int) -> NodeP
     ------
     ConfigError, ModelError
         As in a back-test.
+    DataError, JournalError
+        On paper, if what the last run left is damaged.
     """
     assembly = assemble(desk, run_state, quotes=True, begins_ns=now)
     context = assembly.context
@@ -101,7 +106,12 @@ def prepare_node(desk: Desk, run_state: RunState, mode: Mode, now: int) -> NodeP
         stored = past_in_catalog(source, bar_type, now - now % length, asked)
         past[spec.id] = _unbroken(stored, begins[spec.id], length)
     context.guard.memory.account = account_name(venues, mode)
+    room: Mapping[str, Decimal] = {}
     if mode == "paper":
+        # Read for its cost alone: the run before may still be ending, and is asked again.
+        last = LastRunFile(StatePlace.of(desk.path, desk.config.trader), mode, venues).read()
+        history = history_of(last, Path(desk.config.backtest.runs), now, context.guard.lots)
+        room = room_to_reopen(history.carried.positions, used, venues)
         venues = with_kept_balances(desk, venues)
     balance = sum(float(v.balance()[0]) for v in venues.values())
     context.ledger.starting_equity = balance
@@ -129,6 +139,7 @@ def prepare_node(desk: Desk, run_state: RunState, mode: Mode, now: int) -> NodeP
         mode=mode,
         remarks=assembly.remarks,
         began_ns=now,
+        room=room,
     )
     refuse_unproved_cache(run)
     refuse_dead_man(run)

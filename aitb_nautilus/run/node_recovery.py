@@ -104,7 +104,8 @@ class NodeRecovery:
         self._stale = StaleOrders(run.context, {s.component_id: s for s in run.strategies})
         self._askers = askers
         self._questions = VenueQuestions(run.context, askers, self._pool, note)
-        self._has_begun = self._has_complained = self._is_live = False
+        self._has_begun = self._is_live = False
+        self._complained = ""
         self._past_is_told = False
         self._exits = HeldExits(run.context, run.strategies, note, self._began)
         self._differs_since = 0
@@ -278,9 +279,10 @@ class NodeRecovery:
 
     def _go_on_reopening(self, reopening: Reopening, now: int) -> None:
         if not reopening.go_on(self._cache, now):
-            if now >= self._deadline and not self._has_complained:
-                self._has_complained = True
-                self._note("WARNING", "the sandbox has no quotes yet; what was held waits for them")
+            why = reopening.obstacle if now >= self._deadline else ""
+            if why.partition(":")[0] != self._complained.partition(":")[0]:
+                self._complained = why
+                self._note("WARNING", why)
             return
         self._context.guard.withheld.pop(REOPENING, None)
         self._exits.put_back(self._gate, now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,9 @@ class Preparation(msgspec.Struct, frozen=True):
         latency that is left to the engine.
     remarks
         What a person should know of the limits before the run.
+    room
+        What a sandbox is given beyond its balance, by venue name, its currency: it buys again what
+        the run before held, at the price of then.
     """
 
     desk: Desk
@@ -100,6 +104,7 @@ class Preparation(msgspec.Struct, frozen=True):
     quotes: Mapping[str, Quotes] = {}
     paid: Mapping[str, PaidLatency] = {}
     remarks: Sequence[str] = ()
+    room: Mapping[str, Decimal] = {}
 
     @property
     def first_open_ns(self) -> int:

@@ -75,6 +75,8 @@ class Reopening:
             name: EngineHands(context, [strategy]) for name, strategy in strategies.items()
         }
         self._on_quotes = on_quotes
+        self._refusal = ""
+        self._prices = "quotes" if on_quotes else "bars"
         self._again = dict.fromkeys(self._left, 0)
 
     def go_on(self, cache: Any, now: int) -> bool:
@@ -91,14 +93,33 @@ class Reopening:
             order = cache.order(ClientOrderId(name)) if name else None
             if order is not None and order.status.name == "FILLED":
                 self._sent[position], self._again[position] = "", 0
+                self._refusal = ""
                 del self._left[position][0]
                 if not self._left[position]:
                     del self._left[position], self._sent[position]
                     continue
                 order = None
+            elif order is not None and order.is_closed:
+                self._hear_refusal(position, order)
             if (order is None or order.is_closed) and now >= self._again[position]:
                 self._send(position, cache, now)
         return not self._left
+
+    @property
+    def obstacle(self) -> str:
+        """Return in a sentence what keeps it from being open, as the sandbox said it last."""
+        return (
+            self._refusal or f"the sandbox has no {self._prices} yet; what was held waits for them"
+        )
+
+    def _hear_refusal(self, position: CarriedPosition, order: Any) -> None:
+        side, quantity, _ = self._left[position][0]
+        reason = getattr(order.last_event, "reason", None) or f"it is {order.status.name}"
+        self._refusal = (
+            f"the sandbox refuses to open again what was held ({side.lower()} {quantity} "
+            f"{position.instrument_id}): {reason}; it is tried once a second, and no order leaves "
+            f"before, exits among them"
+        )
 
     def _send(self, position: CarriedPosition, cache: Any, now: int) -> None:
         instrument_id = InstrumentId.from_str(position.instrument_id)

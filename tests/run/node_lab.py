@@ -53,6 +53,16 @@ def minute_bars(count: int, seed: int = 7, step: float = 20.0) -> BarFrame:
     return BarFrame(ts, opened, high, low, close, np.round(rng.uniform(1, 50, count), 3))
 
 
+def dearer(frame: BarFrame, row: int, factor: float) -> BarFrame:
+    """Return bars whose prices are so many times as high from a row on."""
+    prices = {}
+    for name in ("open", "high", "low", "close"):
+        column = np.array(getattr(frame, name))
+        column[row:] = np.round(column[row:] * factor, 1)
+        prices[name] = column
+    return BarFrame(frame.ts_close, **prices, volume=frame.volume)
+
+
 class Node:
     """A node in a process of its own.
 
@@ -305,7 +315,11 @@ class NodeLab:
 
 @contextmanager
 def node_lab(
-    folder: Path, funding: Mapping[int, str] | None = None, base: str = "BTC", **settings: Any
+    folder: Path,
+    funding: Mapping[int, str] | None = None,
+    base: str = "BTC",
+    jump: tuple[int, float] | None = None,
+    **settings: Any,
 ) -> Iterator[NodeLab]:
     """Give a lab while the block runs.
 
@@ -315,10 +329,14 @@ def node_lab(
         Rates by the number of the played bar at whose close they are settled.
     base
         What is traded on spot.
+    jump
+        From which played bar on prices are so many times as high.
     settings
         Of the rehearsal.
     """
     frame = minute_bars(HISTORY + 3_000)
+    if jump is not None:
+        frame = dearer(frame, HISTORY + jump[0], jump[1])
     spot = settings.get("product") == "spot"
     pair = msgspec.structs.replace(SPEC, id=f"{base}USDT.BINANCE", base=base, kind="spot")
     spec = pair if spot else SPEC

@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 
+from aitb_nautilus.risk.journal_carried import Carried
 from tests.run.node_lab import MINUTE_NS, Node, NodeLab, node_lab
-from tests.run.test_recovery_of_a_node import comes_out_again, is_true_soon
+from tests.run.test_recovery_of_a_node import comes_out_again, is_true_soon, records
 
 _QUOTE = "bookTicker"
+_JUMP = 40
+"""The played bar from which on it is dearer: there was an entry long before."""
 
 
 @pytest.fixture(params=["futures", "spot"])
@@ -22,16 +25,18 @@ def lab(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[NodeLab]:
         yield lab
 
 
-def config_of(lab: NodeLab) -> str:
-    """Write a config whose exits would leave at almost every bar."""
+def config_of(lab: NodeLab, fraction: float = 0.5) -> str:
+    """Write a config whose exits would leave at almost every bar; `fraction` of each entry."""
     (strategy,) = lab.plain()["strategies"]
     targets = [{"frac": 0.0004, "close_frac": 0.4}, {"frac": 0.0008, "close_frac": 0.3}]
     exits = {"trailing_frac": 0.001, "targets": targets}
     strategy["params"] |= {"direction": "long", "exits": exits}
+    strategy["params"]["sizing"]["fraction"] = fraction
     is_spot = lab.spec.kind == "spot"
     venue: dict[str, Any] = {"account": "cash", "leverage": 1.0} if is_spot else {}
     live = {"holes": "accept", "snapshot_secs": 1.0, "recovery_secs": 2.0}
-    return str(lab.write(strategies=[strategy], venue=venue, live=live))
+    most = {"max_order_notional": 60_000.0, "max_position_notional": 60_000.0}
+    return str(lab.write(strategies=[strategy], venue=venue, live=live, risk=most))
 
 
 def killed_in_a_position(lab: NodeLab, config: str) -> None:
@@ -134,3 +139,56 @@ def test_node_that_ends_meanwhile_hands_on_what_it_held(lab: NodeLab) -> None:
     lab.go_on()
     node.wait_for("recovered in")
     assert ": 1 positions" in node.said
+
+
+@pytest.mark.parametrize("product", ["futures", "spot"])
+def test_what_all_money_was_put_in_is_opened_again_though_it_is_dearer(
+    product: str, tmp_path: Path
+) -> None:
+    with node_lab(tmp_path, product=product, jump=(_JUMP, 1.1)) as lab:
+        config = config_of(lab, fraction=0.99 if product == "spot" else 4.9)
+        killed_in_a_position(lab, config)
+        node = goes_on_without_quotes(lab, config)
+        lab.wait_until(_JUMP + 2)
+        quotes(lab, are_sent=True)
+        node.wait_for("recovered in")
+        node.wait_for("(exit:")
+        assert is_true_soon((lab.last().folder / "bars.parquet").exists)
+        lab.pause()
+        assert node.stop(signal.SIGTERM)[0] == 0, node.said
+        done = lab.last()
+        assert done.record.halts == []
+        assert not [o for o in done.table("orders") if o["status"] in ("REJECTED", "DENIED")]
+        first, second = done.fills[:2]
+        assert first["purpose"] == "carried"
+        assert second["price"] > 1.05 * first["price"]
+        # The accounts are those of the journal: of the room that the sandbox was given, nothing.
+        (carried,) = records(lab, Carried)
+        began, ended = done.record.starting_equity, done.record.final_equity
+        (position,) = carried.positions
+        cost = float(position.quantity) * position.average_price
+        assert carried.balance is not None
+        assert began == pytest.approx(carried.balance + (cost if product == "spot" else 0.0))
+        assert 9_900 < began < 10_000
+        money = sum(
+            (-1 if f["side"] == "BUY" else 1) * f["quantity"] * f["price"] - f["fee"]
+            for f in done.fills
+        )
+        held = sum((1 if f["side"] == "BUY" else -1) * f["quantity"] for f in done.fills)
+        last = done.table("equity")[-1]["equity"]
+        assert ended == pytest.approx(last)
+        assert ended == pytest.approx(began + money + held * done.table("bars")[-1]["close"])
+        comes_out_again(lab)
+
+
+def test_refused_reopening_is_told_with_the_sandbox_s_reason(tmp_path: Path) -> None:
+    with node_lab(tmp_path, product="spot", jump=(_JUMP, 30.0)) as lab:
+        config = config_of(lab, fraction=0.99)
+        killed_in_a_position(lab, config)
+        node = goes_on_without_quotes(lab, config)
+        lab.wait_until(_JUMP + 2)
+        quotes(lab, are_sent=True)
+        node.wait_for("the sandbox refuses to open again")
+        assert "NOTIONAL_EXCEEDS" in node.said
+        lab.pause()
+        node.stop(signal.SIGTERM)
