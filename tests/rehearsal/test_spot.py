@@ -220,6 +220,17 @@ def test_a_session_logs_on_trades_and_hears_of_it(binary: bool) -> None:
     run(scene)
 
 
+def test_end_of_an_order_is_told_with_what_is_free_again(lab: SpotLab) -> None:
+    def told_last() -> tuple[str, str]:
+        (coins,) = [b for b in lab.events[-1]["B"] if b["a"] == "BTC"]
+        return coins["f"], coins["l"]
+
+    stop = lab.place("SELL", "STOP_LOSS", "0.06", stopPrice="50000")
+    assert told_last() == ("0.04000000", "0.06000000")
+    lab.venue.cancel({"symbol": "BTCUSDT", "orderId": str(stop.order_id)})
+    assert told_last() == ("0.10000000", "0.00000000")
+
+
 def test_spot_has_limits_of_its_own() -> None:
     async def scene(client: Client) -> None:
         _, info = await client.ask("GET", "/api/v3/exchangeInfo")

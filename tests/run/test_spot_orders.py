@@ -122,6 +122,25 @@ def test_trades_and_a_kill_come_to_the_balances_of_the_venue_exactly(lab: NodeLa
     comes_out_again(lab)
 
 
+def test_all_coins_of_an_account_can_be_sold_after_a_kill(tmp_path: Path) -> None:
+    with node_lab(tmp_path, product="spot", api_secret=SECRET, balances={"USDT": "50000"}) as lab:
+        config = config_of(lab, {"stop_frac": 0.05})
+        node = started(lab, config)
+        lab.play()
+        node.wait_for("(entry)")
+        lab.pause()
+        assert is_true_soon(lambda: len(resting(lab)) == 1)
+        node.process.send_signal(signal.SIGKILL)
+        node.end()
+        # The engine knows no position now, and lets leave what is free by the venue's word.
+        node = started(lab, config)
+        lab.play()
+        node.wait_for("(exit:signal)")
+        assert node.stop(signal.SIGTERM)[0] == 0, node.said
+        assert "denied" not in node.said
+        assert lab.last().record.halts == []
+
+
 @pytest.mark.long
 def test_stops_that_move_and_targets_that_are_followed_never_sell_too_much(lab: NodeLab) -> None:
     targets = [{"frac": 0.0004, "close_frac": 0.4}, {"frac": 0.0008, "close_frac": 0.3}]

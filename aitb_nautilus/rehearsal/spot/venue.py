@@ -179,7 +179,8 @@ class SpotVenue(Venue):
 
     def _open_with_rules(self) -> Iterator[tuple[Rules, Order]]:
         for order in self.orders.open():
-            yield self.markets[order.symbol].rules, order
+            if order.is_open:  # One that has just ended binds nothing of what is told with its end.
+                yield self.markets[order.symbol].rules, order
 
 
 def _reached(order: Order, price: int) -> bool:
