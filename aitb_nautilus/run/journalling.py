@@ -27,8 +27,16 @@ class RunJournal:
         None while the run goes on.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, journal: Journal | None = None) -> None:
         self.record: JournalRecord | None = None
+        self._journal = journal
+
+    def close(self, why: str, ts: int) -> None:
+        """Close the journal, if there is one; when, ns UTC. Raises as the journal's own."""
+        if self._journal is not None:
+            self._journal.close(why, ts)
+            state = self._journal.state
+            self.record = JournalRecord(records=state.records, head=state.head)
 
 
 @contextmanager
@@ -64,7 +72,6 @@ def journalled(
         account=memory.account,
         remembered=tuple((r.limit, r.scope, r.terms, r.memory) for r in memory.brought_back),
     )
-    kept = RunJournal()
     journal = Journal(
         folder / JOURNAL_NAME,
         opened,
@@ -73,21 +80,20 @@ def journalled(
         on_disk=desk.config.live.on_disk,
         tell=tell,
     )
+    kept = RunJournal(journal)
     chronicle.journal = journal
     try:
         yield kept
     except BaseException as e:
         # What ended the run is said; that its journal may end badly as well is not.
         with suppress(JournalError):
-            _close(preparation, journal, kept, f"{type(e).__name__}: {e}")
+            _close(preparation, kept, f"{type(e).__name__}: {e}")
         raise
-    _close(preparation, journal, kept, preparation.context.run_state.stop_reason)
+    _close(preparation, kept, preparation.context.run_state.stop_reason)
     if chronicle.failures:
         raise chronicle.failures[0]
 
 
-def _close(preparation: Preparation, journal: Journal, kept: RunJournal, why: str) -> None:
+def _close(preparation: Preparation, kept: RunJournal, why: str) -> None:
     preparation.context.chronicle.journal = None
-    journal.close(why, max(preparation.context.ledger.now, preparation.first_open_ns))
-    state = journal.state
-    kept.record = JournalRecord(records=state.records, head=state.head)
+    kept.close(why, max(preparation.context.ledger.now, preparation.first_open_ns))

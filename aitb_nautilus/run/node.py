@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from aitb_nautilus.errors import AitbError, RunError
+from aitb_nautilus.errors import AitbError
 from aitb_nautilus.observe.report import write_report
 from aitb_nautilus.observe.run_record import RunRecord, Seconds
 from aitb_nautilus.risk.capture import RunState
@@ -24,8 +24,10 @@ from aitb_nautilus.risk.taking_over import settle_on
 from aitb_nautilus.run.backtest_traded import balances_at
 from aitb_nautilus.run.commands import NodeCommands
 from aitb_nautilus.run.dead_man import DeadMan
+from aitb_nautilus.run.early_stop import EarlyStop
 from aitb_nautilus.run.ending import what_ended
-from aitb_nautilus.run.interpreter import garbage_by_turns, small_pages, switching
+from aitb_nautilus.run.engine_loop import run_engine, without_bars
+from aitb_nautilus.run.interpreter import small_pages
 from aitb_nautilus.run.journalling import RunJournal, journalled
 from aitb_nautilus.run.last_run import LastRun, LastRunFile, history_of
 from aitb_nautilus.run.letting_go import LettingGo
@@ -89,18 +91,20 @@ def run_node(
     clients = clients_of(prepared.run)
     refuse_wrong_clocks(prepared.run)
     redis = node_redis(prepared.run)
-    folder = new_run_dir(Path(desk.config.backtest.runs), desk.name)
-    run = _NodeRun(
-        prepared,
-        clients,
-        RunWriter(folder),
-        last_run,
-        redis,
-        began=began,
-        live_orders=live_orders,
-        tell=tell,
-    )
-    return run.go()
+    with EarlyStop(desk.config.live.stop_secs) as early:
+        folder = new_run_dir(Path(desk.config.backtest.runs), desk.name)
+        run = _NodeRun(
+            prepared,
+            clients,
+            RunWriter(folder),
+            last_run,
+            redis,
+            early=early,
+            began=began,
+            live_orders=live_orders,
+            tell=tell,
+        )
+        return run.go()
 
 
 class _NodeRun:
@@ -114,6 +118,7 @@ class _NodeRun:
         last_run: LastRunFile,
         redis: NodeRedis,
         *,
+        early: EarlyStop,
         began: float,
         live_orders: bool,
         tell: Tell | None,
@@ -139,6 +144,7 @@ class _NodeRun:
         )
         self._last_run = last_run
         self._redis = redis
+        self._early = early
         self._dead_man = DeadMan(self._run, self._log.note, is_on=live_orders)
         self._recovery: NodeRecovery | None = None
         self._built = build_node(
@@ -165,8 +171,8 @@ class _NodeRun:
         writer = self._writer
         writer.config(self._run.desk.toml())
         self._log.open(writer.folder)
-        standing = Standing(self._run, None, [])
-        writer.record(self._record(standing, "running"))
+        self._standing = Standing(self._run, None, [])
+        writer.record(self._record(self._standing, "running"))
         self._log.note("INFO", f"{self._run.mode} run {writer.folder.name}: connecting")
         for line in self._run.remarks:
             self._log.note("WARNING", line)
@@ -179,7 +185,15 @@ class _NodeRun:
                 self._loaded = time.perf_counter()
                 self._recovery = self._recover_from()
                 try:
-                    self._run_engine()
+                    run_engine(
+                        self._built,
+                        self._context.run_state,
+                        writer.folder,
+                        self._early,
+                        switch_ms=self._live.switch_interval_ms,
+                        give_up=self._give_up,
+                        note=self._log.note,
+                    )
                 finally:
                     self._dead_man.close(keep_orders=self._built.warden.policy == "hold")
                     self._recovery.close()
@@ -202,9 +216,11 @@ class _NodeRun:
             self._context, writer.folder, was_asked=bool(self._built.warden.asked)
         )
         try:
-            standing = stand(self._run, self._facts(compare=error is None), writer.table)
+            has_begun = self._equity is not None
+            facts = self._facts(compare=error is None and has_begun)
+            standing = stand(self._run, facts, writer.table)
             if standing.results is None and error is None:
-                status, error = "interrupted", _without_bars(writer.folder)
+                status, error = "interrupted", without_bars(writer.folder)
             self._log.note("INFO", f"ended: {self._context.run_state.stop_reason or status}")
             writer.record(self._record(standing, status, error, engine_done))
             if standing.results is not None:
@@ -218,37 +234,22 @@ class _NodeRun:
             raise error
         return record
 
-    def _run_engine(self) -> None:
-        node, state = self._built.node, self._context.run_state
-        try:
-            with switching(self._live.switch_interval_ms), garbage_by_turns():
-                node.run()
-        except (RuntimeError, KeyboardInterrupt) as e:
-            # The engine raises for an error in on_start; the wrapper has recorded the real one.
-            if self._built.warden.is_over:  # Sockets that close slowly spoil no run that is done.
-                self._log.note("WARNING", f"the engine has stopped, and not in good order: {e}")
-            elif not state.failures:
-                raise RunError(
-                    f"run {self._writer.folder.name}",
-                    f"the engine did not run: {e}",
-                    "must connect and start",
-                    f"See {self._writer.folder / 'log.jsonl'} and the engine's own log beside it",
-                ) from e
-        if self._built.warden.refusal is not None:
-            raise self._built.warden.refusal
-        if not state.stop_reason and not self._built.warden.asked:
-            begun = self._equity is not None
-            raise RunError(
-                f"run {self._writer.folder.name}",
-                "the engine stopped by itself" if begun else "was stopped before it had connected",
-                "must run until it is stopped",
-                f"See the engine's own log in {self._writer.folder}",
-            )
+    def _give_up(self, why: str) -> None:
+        """Close the folder of a run that is to end, while the engine still waits for the venues."""
+        with suppress(AitbError):
+            self._journal.close(why, self._run.first_open_ns)
+            error = without_bars(self._writer.folder)
+            self._log.note("INFO", f"ended: {why}")
+            self._log.note("ERROR", error.paragraph(), "run")
+            self._writer.record(self._record(self._standing, "interrupted", error))
 
     # On the node's thread, ten times a second
 
     def _tick(self) -> None:
         if self._equity is None:
+            self._early.connected()
+            if self._early.asked:
+                self._built.warden.ask(self._early.asked)
             self._begin()
         self._recover()
         if self._recovery is not None and self._recovery.is_done:
@@ -377,11 +378,3 @@ class _NodeRun:
 
 def _has_carried(ledger: Ledger) -> bool:
     return any(order.purpose == CARRIED for order in ledger.orders.values())
-
-
-def _without_bars(folder: Path) -> RunError:
-    return RunError(
-        f"run {folder.name}",
-        "was stopped before its first bar",
-        todo="Let it run until a bar closes",
-    )
