@@ -40,11 +40,19 @@ def account_name(venues: Mapping[str, VenueSettings], mode: Mode) -> str:
     return f"at {', '.join(sorted(places))}"
 
 
-def with_kept_balances(desk: Desk, venues: Mapping[str, VenueSettings]) -> dict[str, VenueSettings]:
+def with_kept_balances(
+    desk: Desk, venues: Mapping[str, VenueSettings], journalled: float | None
+) -> dict[str, VenueSettings]:
     """Return the venues of a paper run with what their simulated accounts are worth by now.
 
     Several accounts share what all of them were worth in the proportion of the config. One that
-    began with another balance than the config says now begins anew.
+    began with another balance than the config says now begins anew. If another account was traded
+    since, the trader's file tells of that one, and the journal's balance counts.
+
+    Parameters
+    ----------
+    journalled
+        What the journal of the last run on paper comes to, quote currency; None: there is none.
 
     Raises
     ------
@@ -55,13 +63,15 @@ def with_kept_balances(desk: Desk, venues: Mapping[str, VenueSettings]) -> dict[
     """
     place = StatePlace.of(desk.path, desk.config.trader)
     kept = _kept(place) if place.file.exists() else None
-    if kept is None or kept.account != account_name(venues, "paper"):
+    is_ours = kept is not None and kept.account == account_name(venues, "paper")
+    equity = kept.equity if kept is not None and is_ours else journalled
+    if equity is None:
         return dict(venues)
     began = sum(float(v.balance()[0]) for v in venues.values())
-    if kept.equity <= 0:
+    if equity <= 0:
         raise RunError(
             str(place.file),
-            f"says that the simulated account is worth {kept.equity:,.2f}",
+            f"says that the simulated account is worth {equity:,.2f}",
             "must be worth something to trade",
             "To begin anew, give venues.starting_balance or trader.id another value",
         )
@@ -69,7 +79,7 @@ def with_kept_balances(desk: Desk, venues: Mapping[str, VenueSettings]) -> dict[
     for name, venue in venues.items():
         amount, currency = venue.balance()
         smallest = Decimal(1).scaleb(-Currency.from_str(currency).precision)
-        own = Decimal(repr(float(amount) * kept.equity / began))
+        own = Decimal(repr(float(amount) * equity / began))
         own = max(own.quantize(smallest, ROUND_DOWN), smallest)
         found[name] = msgspec.structs.replace(venue, starting_balance=f"{own:f} {currency}")
     return found

@@ -108,11 +108,11 @@ def prepare_node(desk: Desk, run_state: RunState, mode: Mode, now: int) -> NodeP
     context.guard.memory.account = account_name(venues, mode)
     room: Mapping[str, Decimal] = {}
     if mode == "paper":
-        # Read for its cost alone: the run before may still be ending, and is asked again.
+        # Read for what it comes to: the run before may still be ending, and is asked again.
         last = LastRunFile(StatePlace.of(desk.path, desk.config.trader), mode, venues).read()
         history = history_of(last, Path(desk.config.backtest.runs), now, context.guard.lots)
         room = room_to_reopen(history.carried.positions, used, venues)
-        venues = with_kept_balances(desk, venues)
+        venues = with_kept_balances(desk, venues, history.carried.balance)
     balance = sum(float(v.balance()[0]) for v in venues.values())
     context.ledger.starting_equity = balance
     keep_order(context)

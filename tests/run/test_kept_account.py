@@ -1,15 +1,18 @@
-"""With what a sandbox begins, so that it can buy again what was held."""
+"""With what a sandbox begins: its account as it was, and enough to buy again what was held."""
 
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 
 import msgspec
 
+from aitb_nautilus.observe.run_record import RunRecord
 from aitb_nautilus.risk.journal_carried import CarriedPosition
 from aitb_nautilus.run.config import VenueSettings
 from aitb_nautilus.run.kept_account import room_to_reopen
 from tests.rehearsal_lab import SPEC
+from tests.run.node_lab import NodeLab, node_lab
 
 PAIR = msgspec.structs.replace(SPEC, id="BTCUSDT.SPOT", kind="spot")
 MARGIN = VenueSettings(
@@ -48,3 +51,31 @@ def test_position_on_margin_needs_its_part_whichever_way_it_goes() -> None:
 
 def test_position_that_the_run_does_not_trade_needs_nothing() -> None:
     assert room_for(("ETHUSDT-PERP.BINANCE", "1", 3_000.0)) == {}
+
+
+def _paper(lab: NodeLab, config: Path) -> RunRecord:
+    """Trade on paper, and close everything."""
+    node = lab.start("paper", str(config))
+    node.wait_for("warm after")
+    lab.play()
+    node.wait_for("(exit:signal)")
+    code, _, _ = node.stop()
+    lab.pause()
+    assert code == 0, node.said
+    return lab.last().record
+
+
+def test_account_on_paper_goes_on_after_a_live_run_of_the_same_trader(tmp_path: Path) -> None:
+    with node_lab(tmp_path) as lab:
+        # Between two nodes the market's clock stands still, and theirs do not.
+        config = lab.write(live={"on_stop": "flatten", "holes": "accept"})
+        first = _paper(lab, config)
+        live = lab.start("live", str(config), "--run")
+        live.wait_for("when the last node ended on another account")
+        live.stop()
+        then = _paper(lab, config)
+    assert first.final_equity is not None
+    assert first.final_equity != first.starting_equity == 10_000
+    assert abs(then.starting_equity - first.final_equity) < 1e-6
+    # The sandbox had as much, or the run had ended with an error of its accounts.
+    assert (then.status, then.fills > 0) == ("complete", True)
