@@ -90,6 +90,14 @@ class Departures:
 
         self.send(terms.instrument_id, send)
 
+    def leave_in_turn(self, order: Order, leave: Callable[[], None]) -> None:
+        """Send an opening order whose turn has come, journalled only now, if it may still leave.
+
+        After a crash the venue is asked for what the journal says was sent.
+        """
+        if self.may_still_leave([order]) and self.journalled([order]) is None:
+            leave()
+
     def sale(
         self,
         order: Order,
@@ -110,7 +118,7 @@ class Departures:
         """
 
         def send() -> None:
-            # Only now: after a crash the venue is asked for what the journal says was sent.
+            # Only now, as in `leave_in_turn`.
             self.journalled([order])
             leave()
 

@@ -124,16 +124,16 @@ class OrderSender:
             sell = partial(self._sell, intent, wish, fact)
             locks.take(self._departures.sale(noted, leave, sell, self.cancel), self._port.now())
             return decision
+        turns = None if decision.reducing else self._context.turns
+        if turns is not None and turns.must_wait(self._strategy_id, intent.instrument_id):
+            send = partial(self._departures.leave_in_turn, noted, leave)
+            give_up = partial(self._departures.give_up, noted)
+            turns.take(noted, self._port.now(), send, give_up)
+            return decision
         refusal = self._departures.journalled([noted], ahead=True)
-        if refusal is not None:
-            return refusal
-        if decision.reducing or self._context.turns is None:
+        if refusal is None:
             leave()
-        else:
-            self._context.turns.take(
-                noted, self._port.now(), leave, partial(self._departures.give_up, noted)
-            )
-        return decision
+        return refusal or decision
 
     def _sell(
         self, intent: OrderIntent, wish: OrderIntent | CloseIntent, fact: Fact, quantity: Decimal
