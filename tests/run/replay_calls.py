@@ -71,8 +71,8 @@ class Calls:
         """Look on while something is replayed."""
         append = JournalAgain.append
 
-        def compare(journal: JournalAgain, body: Any, *rest: Any, before: Any = None) -> None:
-            append(journal, body, *rest, before=before)
+        def compare(journal: JournalAgain, body: Any, *rest: Any, **how: Any) -> None:
+            append(journal, body, *rest, **how)
             if body.kind in _KINDS:
                 self._compared.append(body.kind)
 
