@@ -137,8 +137,19 @@ class Calls:
         commands = iter([entry for entry in self.entries if entry.kind == "command"])
 
         def planning(*args: Any) -> Any:
-            self._put_later(self.planned, "sent")
-            return plan(*args)
+            terms = plan(*args)
+            place = len(self.planned)
+            self.planned.append(None)
+
+            def put() -> None:
+                # By its id: what waits for its turn is written later than what comes meanwhile.
+                mine = (
+                    r for r in self.of_kind("sent") if r.client_order_id == terms.client_order_id
+                )
+                self.planned[place] = next((r for r in mine if r.body.action == "submit"), None)
+
+            self._later.append(put)
+            return terms
 
         def sending(departures: Departures, name: str, command: Callable[[], None]) -> None:
             place = len(self.left)
