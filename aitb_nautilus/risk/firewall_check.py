@@ -19,6 +19,7 @@ from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.firewall import Explained, Unexplained, spell_rows, unexplained
 from aitb_nautilus.risk.firewall_file import Answer, FirewallFile, Settled, Table
 from aitb_nautilus.risk.journal_recovery import Unresolved
+from aitb_nautilus.risk.missed_fills import needs_trades
 from aitb_nautilus.risk.recovery import Finding, Recovery, Unknown, follow
 from aitb_nautilus.risk.recovery_questions import Question
 from aitb_nautilus.risk.silence import silence
@@ -199,9 +200,8 @@ class Firewall:
 
     def _untold(self, order: VenueOrder) -> str:
         """Return why what an order was filled cannot be adopted; empty if it can."""
-        if order.side == "BUY" and self._context.ledger.is_spot(order.instrument_id):
-            return _FEES_UNTOLD
-        return ""
+        is_untold = needs_trades(self._context.ledger, order.side, order.instrument_id)
+        return _FEES_UNTOLD if is_untold else ""
 
     def _take_order(self, order: VenueOrder, owner: str, now: int) -> str:
         """Make an order that nobody here sent one of a strategy's."""

@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-from aitb_nautilus.messages import Fill
+from aitb_nautilus.messages import Fill, Side
 from aitb_nautilus.risk.book import ZERO, Order
 from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.venue_facts import VenueFill, VenueOrder
 
-__all__ = ["missed_fills", "unknown_fee_of"]
+__all__ = ["missed_fills", "needs_trades", "unknown_fee_of"]
 
 _UNSEEN = "unseen-"
+
+
+def needs_trades(ledger: Ledger, side: Side, instrument_id: str) -> bool:
+    """Return whether what an order has brought cannot be counted without its trades.
+
+    Such as what was bought on a spot market: its fee is taken from that, and only the fill says
+    how much it was.
+    """
+    return side == "BUY" and ledger.is_spot(instrument_id)
 
 
 def missed_fills(
@@ -20,8 +29,7 @@ def missed_fills(
 ) -> list[Fill]:
     """Return the fills that a ledger has not seen, and one for what no fill explains.
 
-    None for what was bought on a spot market: its fee is taken from that, and only the fill says
-    how much it was.
+    None for what no fill explains of an order that `needs_trades`.
 
     Parameters
     ----------
@@ -43,7 +51,7 @@ def missed_fills(
     missed = [_fill(known, fill) for fill in news]
     told = [*before, *missed]
     rest = order.filled - known.filled - sum((fill.quantity for fill in missed), ZERO)
-    if rest > 0 and not (known.side == "BUY" and ledger.is_spot(known.instrument_id)):
+    if rest > 0 and not needs_trades(ledger, known.side, known.instrument_id):
         price = _price_of_rest(order, told, rest)
         name = f"{_UNSEEN}{order.venue_order_id or client_order_id}-{order.filled}"
         unseen = VenueFill(trade_id=name, price=price, quantity=rest, ts=order.ts or now)

@@ -237,9 +237,7 @@ class StateFile:
             self._remember(rows)
             return
         try:
-            why = (
-                log.places.objection() if follower is None else follower.failure or follower.astray
-            )
+            why = log.places.objection() if follower is None else follower.objection
             if why:
                 raise unwritable(log.path, why)
             log.append(rows)

@@ -116,13 +116,13 @@ class BinanceAsker:
         fills: list[VenueFill] = []
         if filled:
             of = {"symbol": order["symbol"], "orderId": order["orderId"]}
-            rows = self.get("/fapi/v1/userTrades", **of)
-            fills = [_fill(row, self._worth(row)) for row in rows or ()]
+            rows = self.get("/fapi/v1/userTrades", **of) or ()
+            worth = {pair: self._worth(*pair) for pair in {_fee_pair(row) for row in rows}}
+            fills = [_fill(row, worth[_fee_pair(row)]) for row in rows]
         return plain_order(order, client_order_id, instrument_id), fills
 
-    def _worth(self, trade: dict[str, Any]) -> float | None:
-        """Return what the coin of a trade's fee is worth, quote currency; None: nobody knows."""
-        coin, quote = trade["commissionAsset"], trade["marginAsset"]
+    def _worth(self, coin: str, quote: str) -> float | None:
+        """Return what a coin is worth, quote currency; None: nobody knows."""
         if coin == quote:
             return 1.0
         told = self._rest.look_up("/fapi/v1/ticker/price", {"symbol": f"{coin}{quote}"})
@@ -263,9 +263,14 @@ def _order(
     )
 
 
+def _fee_pair(row: dict[str, Any]) -> tuple[str, str]:
+    """Return the coin of a trade's fee, and the currency in which it is counted."""
+    return row["commissionAsset"], row["marginAsset"]
+
+
 def _fill(row: dict[str, Any], worth: float | None) -> VenueFill:
     """Return a trade; `worth` is what the coin of its fee is worth, quote currency, if known."""
-    coin, quote, paid = row["commissionAsset"], row["marginAsset"], row["commission"]
+    (coin, quote), paid = _fee_pair(row), row["commission"]
     return VenueFill(
         trade_id=str(row["id"]),
         price=float(row["price"]),

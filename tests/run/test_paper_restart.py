@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from aitb_nautilus.risk.journal_carried import Carried
+from tests.run.desk_lab import Outcome
 from tests.run.node_lab import MINUTE_NS, Node, NodeLab, node_lab
 from tests.run.test_recovery_of_a_node import comes_out_again, is_true_soon, records
 
@@ -85,6 +86,17 @@ def goes_on_without_quotes(lab: NodeLab, config: str) -> Node:
     return node
 
 
+def ends_well(lab: NodeLab, node: Node) -> Outcome:
+    """Stop a node that has tables by now; nothing was refused, and nothing halted."""
+    assert is_true_soon((lab.last().folder / "bars.parquet").exists)
+    lab.pause()
+    assert node.stop(signal.SIGTERM)[0] == 0, node.said
+    done = lab.last()
+    assert done.record.halts == []
+    assert not [o for o in done.table("orders") if o["status"] in ("REJECTED", "DENIED")]
+    return done
+
+
 def test_exits_wait_until_the_sandbox_holds_what_was_held(lab: NodeLab) -> None:
     config = config_of(lab)
     killed_in_a_position(lab, config)
@@ -93,12 +105,7 @@ def test_exits_wait_until_the_sandbox_holds_what_was_held(lab: NodeLab) -> None:
     quotes(lab, are_sent=True)
     node.wait_for("recovered in")
     node.wait_for("(exit:")
-    assert is_true_soon((lab.last().folder / "bars.parquet").exists)
-    lab.pause()
-    assert node.stop(signal.SIGTERM)[0] == 0, node.said
-    done = lab.last()
-    assert done.record.halts == []
-    assert not [o for o in done.table("orders") if o["status"] in ("REJECTED", "DENIED")]
+    ends_well(lab, node)
     comes_out_again(lab)
 
 
@@ -153,12 +160,7 @@ def test_what_all_money_was_put_in_is_opened_again_though_it_is_dearer(
         quotes(lab, are_sent=True)
         node.wait_for("recovered in")
         node.wait_for("(exit:")
-        assert is_true_soon((lab.last().folder / "bars.parquet").exists)
-        lab.pause()
-        assert node.stop(signal.SIGTERM)[0] == 0, node.said
-        done = lab.last()
-        assert done.record.halts == []
-        assert not [o for o in done.table("orders") if o["status"] in ("REJECTED", "DENIED")]
+        done = ends_well(lab, node)
         first, second = done.fills[:2]
         assert first["purpose"] == "carried"
         assert second["price"] > 1.05 * first["price"]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from nautilus_trader.common import Cache
@@ -23,7 +24,7 @@ from aitb_nautilus.run.engine_log import EngineLog
 from aitb_nautilus.run.leftovers import Leftovers
 from aitb_nautilus.run.reconnects import Reconnects
 from aitb_nautilus.run.venue_check import VENUE, VenueCheck
-from aitb_nautilus.run.venue_look import VenueLook
+from aitb_nautilus.run.venue_look import Asker, VenueLook
 from tests.risk.rig import BTC, T0, make_context
 
 SECOND = 1_000_000_000
@@ -65,11 +66,45 @@ class Venue:
         return resting, []
 
 
+def checking(
+    kind: type[VenueLook],
+    venue: Venue,
+    context: Context,
+    pool: ThreadPoolExecutor,
+    folder: Path,
+    on_firewall: Callable[[int], None] = lambda _: None,
+) -> tuple[VenueLook, VenueCheck]:
+    """Return what compares a venue's books and what asks it; `on_firewall` hears when rows stay."""
+    cache, asker = Cache(), cast("Asker", venue)
+    look = kind(
+        context.ledger,
+        ["BINANCE"],
+        {},
+        instruments=context.instruments,
+        cache=cache,
+        holds=context.holds,
+        pool=pool,
+        note=lambda *_: None,
+    )
+    asking = Asking(context, [], {"BINANCE": asker}, cache, pool, lambda *_: None)
+    check = VenueCheck(
+        asking,
+        look=look,
+        explained=Explained,
+        leftovers=Leftovers(asking),
+        firewall=lambda _, now: on_firewall(now),
+        reconnects=Reconnects(EngineLog(folder)),
+        every_ns=60 * SECOND,
+        timeout_ns=3_600 * SECOND,
+    )
+    return look, check
+
+
 def test_order_that_waits_here_and_is_taken_back_while_others_are_asked_for_is_passed_over(
     tmp_path: Path,
 ) -> None:
     made = make_context()
-    ledger, cache, turns = made.ledger, Cache(), Turns(made.ledger, 10 * SECOND)
+    ledger, turns = made.ledger, Turns(made.ledger, 10 * SECOND)
     context = Context(made.run_state, ledger, made.guard, made.instruments, turns=turns)
     ledger.apply_order(order("close"))
     ledger.apply_update(OrderUpdate("close", BTC, T0, "ACCEPTED"))
@@ -78,28 +113,7 @@ def test_order_that_waits_here_and_is_taken_back_while_others_are_asked_for_is_p
     turns.take(entry, T0, lambda: None, lambda: None)
     assert context.holds("entry")
     with ThreadPoolExecutor(1) as pool:
-        look = VenueLook(
-            ledger,
-            ["BINANCE"],
-            {},
-            instruments=context.instruments,
-            cache=cache,
-            holds=context.holds,
-            pool=pool,
-            note=lambda *_: None,
-        )
-        asker: Any = Venue()
-        asking = Asking(context, [], {"BINANCE": asker}, cache, pool, lambda *_: None)
-        check = VenueCheck(
-            asking,
-            look=look,
-            explained=Explained,
-            leftovers=Leftovers(asking),
-            firewall=lambda *_: None,
-            reconnects=Reconnects(EngineLog(tmp_path)),
-            every_ns=60 * SECOND,
-            timeout_ns=3_600 * SECOND,
-        )
+        look, check = checking(VenueLook, Venue(), context, pool, tmp_path)
         assert check.ask("close")
         check.go_on(T0)
         assert VENUE in context.guard.withheld
@@ -150,34 +164,13 @@ def test_fill_that_was_missed_of_an_order_that_was_cancelled_since_is_asked_for(
     tmp_path: Path, is_told: bool
 ) -> None:
     context = make_context()
-    ledger, cache, given_up = context.ledger, Cache(), list[int]()
+    ledger, given_up = context.ledger, list[int]()
     entry = {"side": "BUY", "kind": "LIMIT", "price": 100.0, "reduce_only": False, "is_exit": False}
     ledger.apply_order(order("entry", **entry))
     for status in ("ACCEPTED", "CANCELED"):
         ledger.apply_update(OrderUpdate("entry", BTC, T0, status))
     with ThreadPoolExecutor(1) as pool:
-        look = Holding(
-            ledger,
-            ["BINANCE"],
-            {},
-            instruments=context.instruments,
-            cache=cache,
-            holds=context.holds,
-            pool=pool,
-            note=lambda *_: None,
-        )
-        asker: Any = PartFilled()
-        asking = Asking(context, [], {"BINANCE": asker}, cache, pool, lambda *_: None)
-        check = VenueCheck(
-            asking,
-            look=look,
-            explained=Explained,
-            leftovers=Leftovers(asking),
-            firewall=lambda _, now: given_up.append(now),
-            reconnects=Reconnects(EngineLog(tmp_path)),
-            every_ns=60 * SECOND,
-            timeout_ns=3_600 * SECOND,
-        )
+        _, check = checking(Holding, PartFilled(), context, pool, tmp_path, given_up.append)
         if is_told:
             assert check.ask("entry")
         for tenth in range(100):
