@@ -197,8 +197,9 @@ class Chronicle:
             self._note(terms, ts, *who)
         order, terms = leaving[-1]
         who = order.strategy_id, order.instrument_id, order.client_order_id
-        self.owes = self.owes or ahead
-        return self._append(terms, ts, *who, ahead=ahead)
+        why = self._append(terms, ts, *who, ahead=ahead)
+        self.owes = self.owes or (ahead and not why)
+        return why
 
     def settle(self) -> None:
         """Do what was left for later, once what waited for the rest of it has left."""
@@ -215,6 +216,9 @@ class Chronicle:
         heard = self._ledger.heard
         body = Acknowledged(answer="denied", reason=f"not sent: {why}", heard=heard)
         self._note(body, ts, order.strategy_id, order.instrument_id, order.client_order_id)
+        if self.owes:
+            # Perhaps for this order, of which the engine will never say that it was sent.
+            self.settle()
 
     def answered(self, order: Order, update: OrderUpdate) -> None:
         """Write what became of an order, other than a fill."""

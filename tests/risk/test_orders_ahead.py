@@ -116,3 +116,32 @@ def test_journal_that_was_moved_away_is_missed_before_an_order_leaves(tmp_path: 
     assert len(desk.commands) == 1
     journal.close()
     assert verify(path).whole
+
+
+def test_order_that_was_written_ahead_and_taken_back_leaves_nothing_owed(tmp_path: Path) -> None:
+    """Such as one that waits for a market to open, and may not leave any more by then."""
+    path = tmp_path / "journal.sqlite"
+    desk, strategy, journal = dry_desk_with_journal(path)
+    opening = close_of(1) + 10**9
+    desk.context.heard_at[BTC] = lambda now: max(now, opening)
+    strategy.steps = {1: lambda _: [BUY]}
+    desk.bar(bar(1))
+    chronicle = desk.context.chronicle
+    assert (chronicle.owes, len(rows_of(path)), desk.commands) == (True, 1, [])
+    desk.context.guard.halt("no more", desk.now)
+    desk.move_on(opening)
+    assert desk.commands == []
+    assert not chronicle.owes
+    assert len(rows_of(path)) > 3  # SQLite has what was written ahead of it.
+    journal.close()
+    assert verify(path).whole
+
+
+def test_order_that_could_not_be_journalled_leaves_nothing_owed(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    desk, strategy, journal = dry_desk_with_journal(path)
+    strategy.steps = {1: lambda _: [BUY]}
+    journal.close()
+    desk.bar(bar(1))
+    assert [d.limit for d in strategy.refusals] == ["journal"]
+    assert (desk.commands, desk.context.chronicle.owes) == ([], False)
