@@ -39,6 +39,8 @@ __all__ = ["Leftovers", "bring_to_end"]
 _PATIENCE_NS: Final = 1_000_000_000
 _FIRST_WAIT_NS: Final = 500_000_000
 _LONGEST_WAIT_NS: Final = 4_000_000_000
+_LONGEST_REST_NS: Final = 60_000_000_000
+"""Between two questions for an order that nobody wants gone: its cancel was refused."""
 _LATE_NS: Final = 10_000_000_000
 _SURE: Final = 2
 """So often a venue must say that it knows no such order, one question after the other."""
@@ -156,6 +158,7 @@ class Leftovers:
             if one.ending and one.status == "ACCEPTED" and self._asking.may_ask(one.instrument_id):
                 case = _Case(one.instrument_id, now + _PATIENCE_NS)
                 self._cases.setdefault(one.client_order_id, case)
+                self._wish_again(self._cases[one.client_order_id], one, now)
         for name, case in list(self._cases.items()):
             order = orders.get(name)
             if not case.ended and (order is None or not order.is_open):
@@ -164,6 +167,12 @@ class Leftovers:
                 self._ask(name, case, order, now)
             elif case.asking.done():
                 self._take(name, case, order, now)
+
+    @staticmethod
+    def _wish_again(case: _Case, order: Order, now: int) -> None:
+        """Ask soon for an order that is cancelled once more, after that was refused."""
+        if order.is_ending and not case.began and case.ask_at > now + _PATIENCE_NS:
+            case.ask_at, case.wait_ns = now + _PATIENCE_NS, _FIRST_WAIT_NS
 
     def end(self, ended: Mapping[str, Any], now: int) -> None:
         """Cancel a last time what must not go on resting; say what could not be. It blocks.
@@ -232,7 +241,8 @@ class Leftovers:
         """Take what the venue has answered."""
         asking, case.asking = case.asking, None
         assert asking is not None  # noqa: S101 - only asked then
-        case.ask_at, case.wait_ns = now + case.wait_ns, min(2 * case.wait_ns, _LONGEST_WAIT_NS)
+        longest = _LONGEST_WAIT_NS if case.began else _LONGEST_REST_NS
+        case.ask_at, case.wait_ns = now + case.wait_ns, min(2 * case.wait_ns, longest)
         words = f"order {name} of {case.instrument_id}" if order is None else _words(order)
         try:
             found = asking.result()
