@@ -257,6 +257,16 @@ class Answers:
         elif update.status is not None:
             context.latencies.ended(update.client_order_id)
         self._heard("update", *astuple(update))
+        self._take_update(update, known=True)
+
+    def unknown(self, update: OrderUpdate) -> None:
+        """Take that a venue knows no such order, which has ended by that; answer it, once."""
+        self._context.latencies.ended(update.client_order_id)
+        self._heard("unknown", *astuple(update))
+        self._take_update(update, known=False)
+
+    def _take_update(self, update: OrderUpdate, *, known: bool) -> None:
+        context = self._context
         order = context.ledger.orders.get(update.client_order_id)
         if order is None or not context.ledger.is_news(update):
             return
@@ -266,7 +276,11 @@ class Answers:
         context.ledger.apply_update(update)
         if not order.is_open:
             context.guard.permits.let_go(order.client_order_id)
-        context.chronicle.answered(order, update)
+        if known:
+            context.chronicle.answered(order, update)
+        else:
+            who = order.strategy_id, order.instrument_id, order.client_order_id
+            context.chronicle.unknown(*who, update.reason, update.ts)
         self.calls.answer(partial(self._answer_update, order, update))
 
     def _answer_update(self, order: Order, update: OrderUpdate) -> None:

@@ -166,9 +166,10 @@ def unknown_update(order: Order, ts: int, reason: str = "") -> OrderUpdate:
     """Return what it means for an order that the venue does not know it.
 
     It cannot be filled any more: one that the venue took is gone, one that it did not take never
-    was there.
+    was there. Of an exit nobody says that it was refused: a stop that ended is put back, and one
+    that was refused closes the position.
     """
-    never = order.status == "SENT" and not order.filled
+    never = order.status == "SENT" and not order.filled and not order.is_exit
     status: OrderStatus = "REJECTED" if never else "CANCELED"
     return OrderUpdate(order.client_order_id, order.instrument_id, ts, status, reason=reason)
 

@@ -55,6 +55,7 @@ __all__ = [
 ]
 
 _DENIED = "the venue did not know it, asked until the timeout; it is not sent again"
+_NEVER = "it was decided and had not left, and the venue does not know it; it is not sent again"
 _SILENT = "the venue did not say what became of it until the timeout; it is not sent again"
 
 
@@ -189,6 +190,23 @@ class Recovery:
             return Finding(facts, f"order {client_order_id} ({question.line}): {why}")
         return Finding(facts, unknown_fee_of(fills, missed))
 
+    def never_left(self, client_order_id: str, now: int) -> Finding:
+        """Believe that an order never left, which the venue does not know, if it was only decided.
+
+        It is journalled as sent before it leaves, so that nothing of it can be on its way. Of every
+        other order nothing follows.
+
+        Parameters
+        ----------
+        now
+            ns UTC.
+        """
+        question = self._open.get(client_order_id)
+        if question is None or question.may_be_there or "submit" not in question.actions:
+            return Finding()
+        del self._open[client_order_id]
+        return Finding((Unknown(question, now, _NEVER),))
+
     def wait(self, now: int, silent: Collection[str] = ()) -> Finding:
         """Give up what is unanswered once the time is up.
 
@@ -286,13 +304,29 @@ def follow(finding: Finding, context: Context, answering: Mapping[str, Answers],
                 ledger.apply_update(fact)
                 chronicle.answered(order, fact)
             case Unknown(question=question, ts=ts, reason=reason):
-                _note(context, fact, now)
                 name = question.client_order_id
+                if _is_told_of_end(context, answering, fact, now):
+                    continue
+                _note(context, fact, now)
                 chronicle.unknown(question.strategy_id, question.instrument_id, name, reason, ts)
                 if name in ledger.orders:
                     ledger.apply_update(unknown_update(ledger.orders[name], ts, reason))
     if finding.halt:
         context.halt_from_node(finding.halt, now)
+
+
+def _is_told_of_end(
+    context: Context, answering: Mapping[str, Answers], fact: Unknown, now: int
+) -> bool:
+    """Tell the strategy of an open order that it has ended, if it answers; return whether."""
+    order = context.ledger.orders.get(fact.question.client_order_id)
+    if order is None or not order.is_open:
+        return False
+    strategy = _moved_on(answering, order.strategy_id, now)
+    if strategy is None:
+        return False
+    strategy.unknown(unknown_update(order, fact.ts, fact.reason))
+    return True
 
 
 def _note(context: Context, fact: Fill | OrderUpdate | Unknown, now: int) -> None:

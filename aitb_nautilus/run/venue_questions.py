@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -20,6 +21,8 @@ from aitb_nautilus.run.venue_look import Asker, Found
 __all__ = ["VenueQuestions", "is_older"]
 
 _AGAIN_NS = 500_000_000
+_SURE = 2
+"""So often a venue must say that it knows no order which had not left, as far as is known."""
 
 
 class VenueQuestions:
@@ -51,7 +54,7 @@ class VenueQuestions:
         self._recovery: Recovery | None = None
         self._asked: dict[str, tuple[Future[Found] | None, int]] = {}
         self._answers: dict[str, Found] = {}
-        self._unknown: set[str] = set()
+        self._unknown: Counter[str] = Counter()
         self._complaints: set[str] = set()
 
     def begin(self, commands: Sequence[Unresolved], now: int, timeout_ns: int) -> None:
@@ -86,9 +89,11 @@ class VenueQuestions:
                 self._asked[name] = (self._ask(name, question.instrument_id, cache), 0)
             if self._has_ended(name):
                 recovery.forget(name)
+            elif self._unknown[name] >= _SURE:
+                follow(recovery.never_left(name, now), self._context, answering, now)
         if all(q.client_order_id in self._answers for q in recovery.questions):
             self._follow_answers(recovery, answering, now)
-        silent = {q.client_order_id for q in recovery.questions} - self._unknown
+        silent = {q.client_order_id for q in recovery.questions} - self._unknown.keys()
         given_up = recovery.wait(now, silent)
         if given_up.remark:
             self._note("WARNING", given_up.remark)
@@ -112,7 +117,7 @@ class VenueQuestions:
                 self._note("WARNING", f"asked the venue for order {name}: {e}; asking again")
             return None
         if found is None:
-            self._unknown.add(name)
+            self._unknown[name] += 1
         return found
 
     def _has_ended(self, name: str) -> bool:

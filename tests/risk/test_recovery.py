@@ -566,3 +566,58 @@ def test_fee_of_a_fill_that_was_told_before_halts_nothing(tmp_path: Path) -> Non
     )
     assert finding.halt == ""
     assert crash.context.ledger.position("S-001", BTC).quantity == Decimal("0.010")
+
+
+def test_strategy_that_waits_for_an_order_is_told_that_the_venue_does_not_know_it(
+    tmp_path: Path,
+) -> None:
+    crash = Crash(tmp_path, lambda _: [LIMIT])
+    told: list[tuple[str, Any, str]] = []
+    crash.strategy.decide_on_order = lambda order, update: (  # type: ignore[method-assign]
+        told.append((order.client_order_id, update.status, update.reason)) or ()
+    )
+    crash.follow(crash.recovery.wait(NOW + 10 * SECOND))
+    name = crash.order().client_order_id
+    assert [row[:2] for row in told] == [(name, "REJECTED")]
+    assert "the venue did not know it" in told[0][2]
+    assert crash.context.ledger.rejected[-1].client_order_id == name
+    assert [(r.kind, r.body.answer) for r in crash.records() if r.kind == "acknowledged"] == [
+        ("acknowledged", "unknown")
+    ]
+    assert unresolved(crash.path) == []
+
+
+def test_stop_that_the_venue_does_not_know_has_ended_and_was_not_refused(tmp_path: Path) -> None:
+    """A strategy answers a refused stop by closing, and a missing one by putting it back."""
+    crash = held_with_a_stop(tmp_path)
+    told: list[Any] = []
+    crash.strategy.decide_on_order = lambda _, update: (  # type: ignore[method-assign]
+        told.append(update.status) or [STOP]
+    )
+    crash.follow(crash.recovery.wait(NOW + 10 * SECOND))
+    assert told == ["CANCELED"]
+    assert stop_of(crash).status == "CANCELED"
+    (again,) = crash.desk.commands
+    assert again.terms is not None
+    assert again.terms.kind == "STOP_MARKET"
+    crash.journal.close()
+    assert rebuild(crash.path, Ledger(100_000.0)).orders[stop_of(crash).client_order_id].status == (
+        "CANCELED"
+    )
+
+
+def test_only_an_order_that_was_decided_and_did_not_leave_is_believed_unknown(
+    tmp_path: Path,
+) -> None:
+    crash = Crash(tmp_path, lambda _: [LIMIT, BUY])
+    first, second = unresolved(crash.path)
+    recovery = Recovery(
+        [replace(first, stage="decided"), second], crash.context.ledger, NOW, 10 * SECOND
+    )
+    finding = recovery.never_left(first.client_order_id, NOW)
+    assert (len(finding.facts), finding.halt) == (1, "")
+    assert recovery.never_left(second.client_order_id, NOW) == Finding()
+    change_of_it = replace(second, action="modify", stage="decided")
+    other = Recovery([change_of_it], crash.context.ledger, NOW, 10 * SECOND)
+    assert other.never_left(second.client_order_id, NOW) == Finding()
+    assert [q.client_order_id for q in recovery.questions] == [second.client_order_id]

@@ -11,6 +11,7 @@ import pytest
 from aitb_nautilus.messages import OrderStatus, OrderUpdate
 from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.context import Context
+from aitb_nautilus.risk.journal_recovery import Unresolved
 from aitb_nautilus.risk.recovery import resting
 from aitb_nautilus.run.binance_rest import AskError
 from aitb_nautilus.run.venue_questions import VenueQuestions
@@ -26,10 +27,12 @@ class Asker:
 
     def __init__(self, *, answers: bool = True) -> None:
         self.answers = answers
+        self.names = {NAME}
         self.asked = 0
 
     def find(self, client_order_id: str, instrument_id: str) -> None:
-        assert (client_order_id, instrument_id) == (NAME, BTC)
+        assert client_order_id in self.names
+        assert instrument_id == BTC
         self.asked += 1
         if not self.answers:
             raise AskError("HTTP 503")
@@ -59,7 +62,10 @@ class Asking:
         )
         askers = {"BINANCE": asker}
         self._questions = VenueQuestions(context, askers, self._pool, lambda *_: None)  # type: ignore[arg-type]
-        self._questions.begin(resting(context.ledger, ()), T0, TIMEOUT)
+        self.begin(resting(context.ledger, ()))
+
+    def begin(self, commands: list[Unresolved]) -> None:
+        self._questions.begin(commands, T0, TIMEOUT)
 
     def go_on(self, seconds: float) -> bool:
         """Let time pass; return whether all is known."""
@@ -139,3 +145,15 @@ def test_order_that_rests_and_that_the_venue_does_not_know_ends_at_the_timeout(
     assert asking.go_on(6)
     assert len(asking.context.guard.halts) == 1
     assert not asking.context.ledger.orders[NAME].is_open
+
+
+@pytest.mark.parametrize("asking", [True, False], indirect=True)
+def test_order_that_had_not_left_is_asked_for_twice_and_no_more(asking: Asking) -> None:
+    """The journal of a killed node says that it was decided, and not that it was sent."""
+    decided = Unresolved("o2", "S-001", BTC, "submit", "decided", 1, T0)
+    asking.context.ledger.withdraw_order(NAME)
+    asking.asker.names.add("o2")
+    asking.begin([decided])
+    assert asking.go_on(2) == asking.asker.answers
+    assert asking.asker.asked == (2 if asking.asker.answers else 4)
+    assert asking.context.guard.halts == []
