@@ -55,7 +55,8 @@ class OnnxInferenceSettings(Settings, frozen=True):
         How long the thread has for an answer, at most as long as a prediction holds. A later one is
         told as late and never traded.
     queue_size
-        How many rows may wait for the thread of a model. One more is late at once.
+        How many rows may wait for the thread of a model, each of another instrument: the next bar's
+        takes the place of one that still waits, which is told as late. One more is late at once.
     """
 
     models: Annotated[tuple[str, ...], Meta(min_length=1)]
@@ -169,7 +170,7 @@ class OnnxInferenceActor(GuardedActor):
                     if now >= model.expiry(ts):
                         continue
                     self.context.latencies.begins("inference", key)
-                    if not self._workers.ask(model.place, key, taken.row, now):
+                    if not self._workers.ask(model.place, key[1], key, taken.row, now):
                         self._give_up(key, self._workers.allowed_ns)
                 self._look_soon(self._workers)
 

@@ -164,6 +164,9 @@ class Prediction(msgspec.Struct, frozen=True, gc=False):
 class LatePrediction(msgspec.Struct, frozen=True, gc=False):
     """An answer that was not there in time. It is told, and never traded.
 
+    Its deadline has passed, or it still waited for the model's thread when the next bar of its
+    instrument closed: that one is answered in its place.
+
     Attributes
     ----------
     ts_event

@@ -14,7 +14,7 @@ __all__ = ["Outcome", "RecalledWorkers", "TimedWorkers"]
 
 
 class Outcome[K](NamedTuple):
-    """What became of a row; no answer: it was late."""
+    """What became of a row; no answer: it was late, or a newer row overtook it."""
 
     key: K
     answer: Answer | None
@@ -25,7 +25,10 @@ type Note = Callable[[str, Any], Any]
 
 
 class TimedWorkers[K]:
-    """Ask one worker a model, and give up what is not answered in time.
+    """Ask one worker a model, and give up what is not answered in time, or overtaken.
+
+    A row that still waits when the next one of its instrument comes is overtaken: the newer one is
+    answered in its place, and it is given up at the next look.
 
     The time is the caller's, so that a simulated clock decides in the same way.
 
@@ -34,7 +37,7 @@ class TimedWorkers[K]:
     bundles
         Of the models.
     queue_size
-        How many rows may wait for each, >= 1.
+        How many rows may wait for each, every one of another instrument, >= 1.
     allowed_ns
         How long an answer may take, >= 1.
     note
@@ -69,13 +72,15 @@ class TimedWorkers[K]:
         """The earliest deadline of an outstanding row, ns UTC."""
         return next((asked[1] for asked in self._asked.values()), None)
 
-    def ask(self, model: int, key: K, row: Row, now: int) -> bool:
+    def ask(self, model: int, instrument_id: str, key: K, row: Row, now: int) -> bool:
         """Let a model answer a row; return False if too many are waiting for it.
 
         Parameters
         ----------
         model
             Place among the bundles.
+        instrument_id
+            Whose row it is.
         key
             Comes back with the answer.
         row
@@ -84,13 +89,13 @@ class TimedWorkers[K]:
             ns UTC, not before that of the last call.
         """
         self._count += 1
-        if self._note("full", not self._workers[model].submit(self._count, row)):
+        if self._note("full", not self._workers[model].submit(instrument_id, self._count, row)):
             return False
         self._asked[self._count] = key, now + self.allowed_ns, model
         return True
 
     def collect(self, now: int) -> list[Outcome[K]]:
-        """Return what was answered by now, and what should have been.
+        """Return what was answered by now, what should have been, and what was overtaken.
 
         Raises
         ------
@@ -100,10 +105,10 @@ class TimedWorkers[K]:
         outcomes, told = [], []
         for number, answer in self._drain():
             key, deadline, _ = self._asked.get(number, (None, 0, 0))
-            if key is not None and now <= deadline:
+            if key is not None and (answer is None or now <= deadline):
                 del self._asked[number]
                 outcomes.append(Outcome(key, answer))
-                told.append((number, False))
+                told.append((number, answer is None))
         for number, (key, deadline, model) in tuple(self._asked.items()):
             if now < deadline:
                 break  # all have as long, so the rest was asked later
@@ -127,7 +132,7 @@ class TimedWorkers[K]:
         self._asked.clear()
         self._drain()
 
-    def _drain(self) -> list[tuple[int, Answer]]:
+    def _drain(self) -> list[tuple[int, Answer | None]]:
         answers = []
         for worker in self._workers:
             for number, answer in worker.drain():
@@ -162,8 +167,9 @@ class RecalledWorkers[K]:
         """The earliest deadline of an outstanding row, ns UTC."""
         return next((asked[1] for asked in self._asked.values()), None)
 
-    def ask(self, model: int, key: K, row: Row, now: int) -> bool:
+    def ask(self, model: int, instrument_id: str, key: K, row: Row, now: int) -> bool:
         """Keep a row until it is recalled; return False if there was no room for it."""
+        del instrument_id  # what was overtaken is recalled as well
         self._count += 1
         if self._recall("full", False):
             return False

@@ -117,7 +117,7 @@ class PredictionFigures(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     rows, resolved, late
         Predictions; those whose horizon has ended, on which all other figures rest; answers that
-        came too late and were dropped.
+        came too late, or were overtaken by a newer bar's, and were dropped.
     first, last
         Bars that the first and the last prediction answer, ISO 8601 UTC; None without predictions.
     mean_probability, up_share

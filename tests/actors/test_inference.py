@@ -282,39 +282,82 @@ def test_answer_that_misses_its_deadline_is_told_as_late_and_never_as_prediction
     ]
 
 
-def test_row_for_which_the_queue_has_no_room_is_late_at_once(
-    registry: Registry, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    context, actor, ear = threaded(registry, queue_size=1, deadline_ms=50.0)
-    # The thread has its first row in hand from then until the last bar has been told.
-    taken, told, predict = threading.Event(), threading.Event(), ModelSession.predict_row
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[threading.Event, threading.Event]]:
+    """Hold a worker's thread in its answers; the events tell that one was begun, and let it go."""
+    begun, go_on, predict = threading.Event(), threading.Event(), ModelSession.predict_row
 
     def wait_and_predict(self: ModelSession, row: Any) -> Any:
         if threading.current_thread() is not threading.main_thread():
-            taken.set()
-            assert told.wait(60)
+            begun.set()
+            assert go_on.wait(60)
         return predict(self, row)
 
-    steps = iter([partial(taken.wait, 60), told.set])
+    monkeypatch.setattr(ModelSession, "predict_row", wait_and_predict)
+    yield begun, go_on
+    go_on.set()
+
+
+def test_row_for_which_the_queue_has_no_room_is_late_at_once(
+    registry: Registry, held: tuple[threading.Event, threading.Event]
+) -> None:
+    put_for(registry, "m", RETURN, (BTC, ETH))
+    context = make_context()
+    actor = actor_of("m", context=context, inference="worker", queue_size=1, deadline_ms=50.0)
+    ear = Ear(Settings(), context, "ear-001")
+    begun, told = held
+    btc, eth = (bars_of({name: frame(100, 1, 30_000.0)}) for name in (BTC, ETH))
+    # The thread has BTC's first row in hand from then until the last bar has been told.
+    n = RETURN.warmup
+    both = [bar for pair in zip(btc[n:], eth[n:], strict=True) for bar in pair]
+    steps = iter([partial(begun.wait, 60), told.set])
 
     def go_on() -> None:
         next(steps)()
 
-    monkeypatch.setattr(ModelSession, "predict_row", wait_and_predict)
-    bars = bars_of({BTC: frame(100, 1, 30_000.0)})
-    run(
-        context,
-        [bars[: RETURN.warmup], bars[RETURN.warmup :]],
-        [actor, ear],
-        go_on,
-    )
+    run(context, [[*eth[: n - 1], *btc[:n]], both], [actor, ear], go_on)
     assert context.run_state.failures == []
-    assert ear.heard == []
-    assert {late.deadline_ns for late in ear.late} == {50_000_000}
-    rows = [bar.ts_event for bar in bars][RETURN.warmup - 1 :]
-    # One is in the thread, and one in the queue.
-    late = [(late.ts_event, late.ts - late.ts_event) for late in ear.late]
-    assert sorted(late) == [*((ts, 50_000_000) for ts in rows[:2]), *((ts, 0) for ts in rows[2:])]
+    late = [(it.instrument_id, it.ts_event, it.ts - it.ts_event) for it in ear.late]
+    rows = [bar.ts_event for bar in btc]
+    # BTC's row waits each time, and ETH's finds no room.
+    assert sorted(late) == sorted(
+        [
+            *((BTC, ts, 50_000_000) for ts in rows[n - 1 : -1]),
+            *((ETH, ts, 0) for ts in rows[n:]),
+        ]
+    )
+    assert {it.deadline_ns for it in ear.late} == {50_000_000}
+
+
+def test_row_that_the_next_bar_overtakes_is_told_late_and_the_newest_is_answered(
+    registry: Registry, held: tuple[threading.Event, threading.Event]
+) -> None:
+    patient = {"valid_bars": 50, "deadline_ms": 50 * MINUTE.ns / 1e6}
+    context, actor, ear = threaded(registry, **patient)
+    begun, free = held
+    bars, n = bars_of({BTC: frame(12, 1, 30_000.0)}), RETURN.warmup
+
+    def answered() -> None:
+        free.set()
+        end = time.monotonic() + 60
+        workers = actor._workers
+        while len(workers._workers[0]._answers) < len(workers) and time.monotonic() < end:
+            time.sleep(0.001)
+
+    steps = iter([partial(begun.wait, 60), answered, lambda: None])
+
+    def go_on() -> None:
+        next(steps)()
+
+    run(context, [bars[:n], bars[n:10], bars[10:]], [actor, ear], go_on)
+    assert context.run_state.failures == []
+    rows = [bar.ts_event for bar in bars]
+    # The first was in hand; of the others that came meanwhile only the last is of use.
+    assert [it.ts_event for it in ear.late][: 9 - n] == rows[n:9]
+    for it in ear.late:
+        assert it.ts_event + MINUTE.ns <= it.ts <= it.ts_event + 2 * MINUTE.ns
+        assert it.deadline_ns == 50 * MINUTE.ns
+    assert [told.ts_event for told in ear.heard][:2] == [rows[n - 1], rows[9]]
 
 
 def linear(model: ModelProto) -> None:

@@ -52,8 +52,9 @@ def record(
         "models": ["up"],
         "registry": str(lab.folder / "models"),
         "inference": inference,
-        "valid_bars": 1 if inference != "worker" else 50,
     }
+    if inference == "worker":
+        params |= {"valid_bars": 50, "deadline_ms": 50 * 60_000.0}
     actor = {"class": "actors.inference:OnnxInferenceActor", "id": "model", "params": params}
     threshold = {
         "class": "strategies.threshold:Threshold",
