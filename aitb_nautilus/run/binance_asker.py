@@ -13,16 +13,19 @@ engine's adapter writes a client order id was read off the orders that it sends.
 
 from __future__ import annotations
 
+import time
 import uuid
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from aitb_nautilus.messages import OrderKind, OrderStatus, Side
+from aitb_nautilus.risk.book import ZERO
 from aitb_nautilus.risk.fees import unknown_fee
 from aitb_nautilus.risk.venue_facts import VenueFill, VenueOrder
-from aitb_nautilus.run.binance_rest import BinanceRest, symbol_of, understood
+from aitb_nautilus.run.binance_rest import AskError, BinanceRest, symbol_of, understood
 from aitb_nautilus.run.config import VenueSettings
 
 __all__ = [
@@ -63,6 +66,10 @@ _KIND: dict[str, OrderKind] = {
 }
 
 
+_LISTED_S: Final = 3.0
+"""So long trades of an order may be missing; less than an order is asked for after a restart."""
+
+
 class BinanceAsker:
     """Ask by HTTP; a call blocks for seconds at most, so it belongs onto a thread of its own.
 
@@ -74,6 +81,7 @@ class BinanceAsker:
 
     def __init__(self, venue: VenueSettings) -> None:
         self._rest = BinanceRest(venue)
+        self._unlisted: dict[str, float] = {}
 
     def find(
         self, client_order_id: str, instrument_id: str
@@ -83,7 +91,8 @@ class BinanceAsker:
         Raises
         ------
         AskError
-            If there was no answer, or one that is no answer to this.
+            If there was no answer, or one that is no answer to this, such as where trades of the
+            order are not listed yet.
         """
         symbol = symbol_of(instrument_id)
         name = venue_name_of(client_order_id)
@@ -119,7 +128,23 @@ class BinanceAsker:
             rows = self.get("/fapi/v1/userTrades", **of) or ()
             worth = {pair: self._worth(*pair) for pair in {_fee_pair(row) for row in rows}}
             fills = [_fill(row, worth[_fee_pair(row)]) for row in rows]
+        self._wait_for_trades(client_order_id, filled, fills)
         return plain_order(order, client_order_id, instrument_id), fills
+
+    def _wait_for_trades(
+        self, client_order_id: str, filled: Decimal, fills: Sequence[VenueFill]
+    ) -> None:
+        """Give no answer yet where trades are not listed: they come a moment later, with the fee.
+
+        After a while the order is all that there is, such as of trades that are listed no more.
+        """
+        listed = sum((fill.quantity for fill in fills), ZERO)
+        if listed >= filled:
+            self._unlisted.pop(client_order_id, None)
+            return
+        since = self._unlisted.setdefault(client_order_id, time.monotonic())
+        if time.monotonic() - since < _LISTED_S:
+            raise AskError(f"it says trades of {listed} alone, and that {filled} is filled")
 
     def _worth(self, coin: str, quote: str) -> float | None:
         """Return what a coin is worth, quote currency; None: nobody knows."""

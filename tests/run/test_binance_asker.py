@@ -81,6 +81,34 @@ def test_fee_in_another_coin_is_not_taken_for_one_in_quote_currency(
     assert {(f.fee_elsewhere, bool(f.unknown_fee)) for f in found[1]} == {(True, price is None)}
 
 
+def test_trades_that_are_not_listed_yet_are_waited_for_and_not_for_ever(
+    lab: NodeLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, asks = "c" * 32, asker(lab, monkeypatch)
+    place(lab, ours, side="BUY", type="MARKET", quantity="0.010")
+    ask, late = asks._rest.ask, True
+
+    def slowly(method: Any, path: str, params: Any) -> Any:
+        return [] if late and path.endswith("userTrades") else ask(method, path, params)
+
+    monkeypatch.setattr(asks._rest, "ask", slowly)
+    for _ in range(2):
+        with pytest.raises(AskError, match=r"trades of 0 alone, and that 0\.010 is filled"):
+            asks.find(ours, BTC)
+    late = False
+    found = asks.find(ours, BTC)
+    assert found is not None
+    assert sum(fill.fee for fill in found[1]) > 0
+    late = True
+    with pytest.raises(AskError, match="trades of 0 alone"):
+        asks.find(ours, BTC)
+    now = time.monotonic()
+    monkeypatch.setattr("aitb_nautilus.run.binance_asker.time.monotonic", lambda: now + 3.1)
+    found = asks.find(ours, BTC)
+    assert found is not None
+    assert (found[0].filled, found[1]) == (Decimal("0.010"), [])
+
+
 def test_resting_and_conditional_orders_are_found(
     lab: NodeLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
