@@ -32,6 +32,7 @@ __all__ = [
     "concluded_end",
     "filled_of",
     "find_order",
+    "has_made_up_fill",
     "let_catch_up",
     "let_engine_find",
     "venue_facts",
@@ -139,6 +140,13 @@ def concluded_end(cache: Cache, client_order_id: str) -> OrderUpdate | None:
     order = cache.order(ClientOrderId(client_order_id))
     events = [] if order is None else order.events()
     return made_up_end(events[-1]) if events else None
+
+
+def has_made_up_fill(cache: Cache, client_order_id: str) -> bool:
+    """Return whether the engine has found a fill that it was not told of, perhaps without a fee."""
+    order = cache.order(ClientOrderId(client_order_id))
+    events = [] if order is None else order.events()
+    return any(type(one).__name__ == "OrderFilled" and one.reconciliation for one in events)
 
 
 def venue_facts(cache: Cache, venues: Sequence[str]) -> VenueFacts:

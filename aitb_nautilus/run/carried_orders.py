@@ -7,6 +7,7 @@ trade one, none does; the journal knows whose each order is.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from nautilus_trader.model import ClientOrderId
@@ -14,7 +15,7 @@ from nautilus_trader.model import ClientOrderId
 from aitb_nautilus.risk.answers import Answers
 from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.context import Context
-from aitb_nautilus.risk.engine_venue import concluded_end, find_order
+from aitb_nautilus.risk.engine_venue import concluded_end, find_order, has_made_up_fill
 from aitb_nautilus.risk.recovery import finding_of, follow
 from aitb_nautilus.risk.venue_facts import VenueOrder
 
@@ -35,6 +36,7 @@ class CarriedOrders:
     def __init__(self, context: Context, cache: Any) -> None:
         self._context = context
         self._cache = cache
+        self._asked: dict[str, Decimal] = {}
         self._names = [o.client_order_id for o in context.ledger.every_open_order()]
 
     def follow(self, answering: Mapping[str, Answers], now: int) -> None:
@@ -59,10 +61,23 @@ class CarriedOrders:
             found = find_order(self._cache, name)
             if found is None or not has_news(found[0], known):
                 continue
+            if has_made_up_fill(self._cache, name) and self._is_asked_for(name, found[0].filled):
+                continue
             end = concluded_end(self._cache, name)
             if end is not None and self._context.doubt_end(end):
                 continue
             follow(finding_of(ledger, name, found, now), self._context, answering, now)
+
+    def _is_asked_for(self, client_order_id: str, filled: Decimal) -> bool:
+        """Ask the venue itself for what the engine has made up, once for each amount of it.
+
+        A fill that is made up has no fee; on a spot market more would be held than there is.
+        """
+        if self._asked.get(client_order_id) != filled:
+            if not self._context.ask_venue(client_order_id):
+                return False
+            self._asked[client_order_id] = filled
+        return True
 
 
 def has_news(order: VenueOrder, known: Order) -> bool:
