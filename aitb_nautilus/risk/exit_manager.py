@@ -13,7 +13,7 @@ a part.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
 from aitb_nautilus.messages import (
@@ -29,7 +29,7 @@ from aitb_nautilus.messages import (
 from aitb_nautilus.risk.book import ZERO, Order, Position
 from aitb_nautilus.risk.exit_fitting import bring_to, cancel_again
 from aitb_nautilus.risk.exit_levels import ExitLevels, ExitState, Rung
-from aitb_nautilus.risk.exit_retries import ExitRetries
+from aitb_nautilus.risk.exit_retries import ExitRetries, GiveUp
 from aitb_nautilus.risk.exit_settings import Exits
 from aitb_nautilus.risk.guard import LotRules
 from aitb_nautilus.risk.view import View
@@ -56,7 +56,7 @@ class ExitManager:
     lots
         Steps of quantities.
     halt
-        Told once the venue takes neither stop nor close.
+        Told where the venue takes neither stop nor close; see `ExitRetries`.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class ExitManager:
         tick: float,
         lots: LotRules,
         *,
-        halt: Callable[[Order, OrderUpdate], None],
+        halt: GiveUp,
     ) -> None:
         self._exits = exits
         self._view = view

@@ -9,7 +9,7 @@ became of it, the halt follows.
 Nothing is put off by that. While the venue is asked, the position is closed once a second, as it
 would be under the halt, and nothing opens. Only where another strategy has the same instrument no
 close is sent before the venue has answered: a position that is gone takes none, and the close would
-sell what the other one holds.
+sell what the other one holds. It is sent once more where the venue holds what both of them have.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import msgspec
 from aitb_nautilus.market.instruments import venue_name
 from aitb_nautilus.messages import CloseIntent
 from aitb_nautilus.risk.book import ZERO, Order
+from aitb_nautilus.risk.shared import is_shared
 from aitb_nautilus.risk.taking_over import bind
 from aitb_nautilus.risk.trading_states import Halt
 from aitb_nautilus.risk.venue_facts import VenueFacts, VenueOrder
@@ -45,7 +46,15 @@ type _Answer = tuple[VenueFacts, dict[str, Found]]
 
 
 class _Case(msgspec.Struct):
-    """A position that nothing closes; times in ns UTC."""
+    """A position that nothing closes; times in ns UTC.
+
+    Attributes
+    ----------
+    is_there
+        The venue has said that it holds it, beside what other strategies hold.
+    is_tried
+        It was closed once more since.
+    """
 
     strategy_id: str
     instrument_id: str
@@ -54,6 +63,8 @@ class _Case(msgspec.Struct):
     until: int = 0
     close_at: int = 0
     ask_at: int = 0
+    is_there: bool = False
+    is_tried: bool = False
     asking: Future[_Answer] | None = None
 
 
@@ -162,6 +173,11 @@ class RefusedCloses:
         ]
         is_filled = any(one[0].filled > ledger.orders[order].filled for order, one in news)
         if not is_filled and self._is_there(case, facts):
+            if self._is_shared(case) and not case.is_tried:
+                case.is_there = True
+                return False
+            if case.is_tried and self._is_closing(case):
+                return False
             bind(self._context, case.halt)
             return True
         # Those that have ended without a fill come first, as after a restart.
@@ -194,18 +210,19 @@ class RefusedCloses:
         return (left if ours > 0 else -left) >= self._context.guard.lots[name].lot
 
     def _is_shared(self, case: _Case) -> bool:
-        """Return whether another strategy holds the instrument as well, or is about to."""
-        name, ledger = case.instrument_id, self._context.ledger
-        holders = [who for who, position in ledger.holders(name).items() if position.quantity]
-        opening = [one.strategy_id for one in ledger.open_orders(name) if not one.is_exit]
-        return any(who != case.strategy_id for who in (*holders, *opening))
+        return is_shared(self._context.ledger, case.strategy_id, case.instrument_id)
+
+    def _is_closing(self, case: _Case) -> bool:
+        return any(o.kind == "MARKET" for o in self._exits(case))
 
     def _close(self, case: _Case, now: int) -> None:
         """Close once more, unless that is on its way, or would be at another one's cost."""
-        if now < case.close_at or any(o.kind == "MARKET" for o in self._exits(case)):
+        if now < case.close_at or self._is_closing(case):
             return
         if self._is_shared(case):
-            return
+            if case.is_tried or not case.is_there:
+                return
+            case.is_tried = True
         case.close_at = now + _AGAIN_NS
         answers = self._asking.answering()[case.strategy_id]
         answers.move_on(now)

@@ -47,8 +47,10 @@ class Desk:
         self.now = 0
         self.sent: list[Intent] = []
 
-    def halt(self, order: Order, update: OrderUpdate) -> None:
-        self.halts.append((order.purpose, update.reason))
+    def halt(self, order: Order, update: OrderUpdate, is_last: bool) -> bool:
+        if is_last:
+            self.halts.append((order.purpose, update.reason))
+        return False
 
     def carry_out(self, intents: Iterable[Intent]) -> None:
         for intent in intents:

@@ -144,11 +144,29 @@ def test_stop_that_has_filled_halts_nobody_though_another_strategy_holds_the_ins
     assert len(desk.dry.commands) == desk.sent
 
 
+def test_position_that_the_venue_holds_beside_that_of_another_strategy_is_closed_once_more(
+    pool: ThreadPoolExecutor,
+) -> None:
+    desk = Desk(pool, Venue(holds=ONE + TWO))
+    desk.go_on(3)
+    (close,) = desk.dry.commands[desk.sent :]
+    assert (close.strategy_id, desk.context.guard.halts) == ("one-001", [])
+    desk.dry.fill(close.client_order_id, price=29_900.0)
+    desk.go_on(3)
+    assert desk.context.guard.halts == []
+    assert REFUSED_CLOSE not in desk.context.guard.withheld
+    assert (desk.held("one-001"), desk.held("two-002")) == (0, TWO)
+
+
 def test_position_that_the_venue_holds_beside_that_of_another_strategy_brings_the_halt(
     pool: ThreadPoolExecutor,
 ) -> None:
     desk = Desk(pool, Venue(holds=ONE + TWO))
-    desk.go_on(4)
+    desk.go_on(3)
+    (close,) = desk.dry.commands[desk.sent :]
+    desk.dry.update(close.client_order_id, "REJECTED")
+    desk.go_on(1.8)
+    assert len(desk.dry.commands) == desk.sent + 1
     (halt,) = desk.context.guard.halts
     assert halt.reason == "no close is taken"
     assert (desk.held("one-001"), desk.held("two-002")) == (ONE, TWO)
