@@ -93,7 +93,13 @@ def span(ns: int) -> str:
 
 
 def days(value: float) -> str:
-    """Return a length of time in a market: ``365 days``, ``2.5 days``, ``5.0 hours``."""
+    """Return a length of time in a market: ``2.5 days``, ``5.0 hours``, ``5 minutes``.
+
+    No unit is larger than the time itself.
+    """
+    minutes = round(value * 24 * 60)
+    if minutes < 60:
+        return f"{minutes} minute" if minutes == 1 else f"{minutes} minutes"
     if value < 1:
         return f"{value * 24:.1f} hours"
     if value < 10 and round(value, 1) % 1:

@@ -25,7 +25,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from aitb_nautilus.observe.formats import small_percent
+from aitb_nautilus.observe.formats import days as length, small_percent
 from aitb_nautilus.observe.returns import MIN_DAYS
 
 __all__ = ["Bootstrap", "Verdict", "block_bootstrap", "judge"]
@@ -127,7 +127,7 @@ def judge(
     *,
     total_return: float,
     trades: int,
-    days: int,
+    days: float,
     simulated: bool,
     seen_by: Sequence[str] = (),
 ) -> Verdict:
@@ -142,7 +142,7 @@ def judge(
     trades
         Round trips, open ones included.
     days
-        UTC days of the run.
+        Length of the run in days of 24 hours.
     simulated
         True adds that simulated data say nothing about a real market.
     seen_by
@@ -162,8 +162,8 @@ def judge(
         return Verdict("in_sample", sentence, f"{detail} {simulation}" if simulated else detail)
     if bootstrap is None:
         sentence = (
-            f"The run covers {days} {'day' if days == 1 else 'days'}; at least {MIN_DAYS} are "
-            "needed before a result can be told from luck."
+            f"The run covers {length(days)}; at least {MIN_DAYS} days are needed before a "
+            "result can be told from luck."
         )
         return Verdict("short", sentence, simulation if simulated else "")
     bound = f"lower 95% bound of the mean daily net return {small_percent(bootstrap.lower_95)}"

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from aitb_nautilus.errors import DataError
 from aitb_nautilus.market.times import iso
-from aitb_nautilus.observe import returns, trades
+from aitb_nautilus.observe import formats, returns, trades
 from aitb_nautilus.observe.luck import Bootstrap, block_bootstrap
 from aitb_nautilus.observe.run_tables import ended
 
@@ -197,18 +197,19 @@ def compute_stats(
             daily_returns=len(daily.returns),
             monthly_returns=returns.monthly_returns(daily),
             bootstrap=block_bootstrap(daily.returns, seed),
-            notes=_notes(daily, positions.num_rows - len(pnl)),
+            notes=_notes(daily, days, positions.num_rows - len(pnl)),
         )
     )
 
 
-def _notes(daily: returns.DailyEquity, open_trades: int) -> list[str]:
+def _notes(daily: returns.DailyEquity, days: float, open_trades: int) -> list[str]:
     notes = []
-    days = len(daily.returns)
-    if days < returns.MIN_DAYS:
+    touched = len(daily.returns)
+    if touched < returns.MIN_DAYS:
         notes.append(
-            f"The run covers {days} UTC {'day' if days == 1 else 'days'}, fewer than "
-            f"{returns.MIN_DAYS}: yearly figures and ratios of so short a run mean little."
+            f"The run covers {formats.days(days)}, on {touched} UTC "
+            f"{'day' if touched == 1 else 'days'}, fewer than {returns.MIN_DAYS}: yearly figures "
+            f"and ratios of so short a run mean little."
         )
     if daily.ruined:
         notes.append("Equity fell to zero or below: figures after that time have no meaning.")

@@ -25,7 +25,7 @@ def verdict_of(record: RunRecord) -> Verdict:
         stats.bootstrap,
         total_return=stats.total_return,
         trades=stats.trades + stats.open_trades,
-        days=stats.daily_returns,
+        days=stats.days,
         simulated=record.simulated,
         seen_by=[model.reference for model in record.models if model.sample == "in"],
     )

@@ -60,7 +60,15 @@ def read_entries(path: Path) -> Iterator[Entry]:
     """
     try:
         with path.open("rb") as file:
-            if file.read(len(_MAGIC)) != _MAGIC:
+            magic = file.read(len(_MAGIC))
+            if len(magic) < len(_MAGIC) and _MAGIC.startswith(magic):
+                raise DataError(
+                    str(path),
+                    "is empty: the run ended before the first second of it was written",
+                    "must hold what reached the run's decisions, or they cannot be taken again",
+                    f"What its journal holds: aitb audit show {path.parent}",
+                )
+            if magic != _MAGIC:
                 raise DataError(str(path), "is no recording of this version of the program")
             size = path.stat().st_size
             while head := file.read(_HEAD.size):

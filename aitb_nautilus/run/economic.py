@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from itertools import islice
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from aitb_nautilus.market.bars import VALUE_COLUMNS, BarFrame, Interval
 from aitb_nautilus.market.times import iso
 from aitb_nautilus.messages import BarClosed
 from aitb_nautilus.observe.economics import Economics, attribute
-from aitb_nautilus.observe.run_folder import Run
+from aitb_nautilus.observe.run_folder import Run, texts
 from aitb_nautilus.risk.tape_file import INPUTS_NAME
 from aitb_nautilus.run.backtest import backtest
 from aitb_nautilus.run.config import DeskConfig, VenueSettings
@@ -24,6 +25,8 @@ from aitb_nautilus.run.recorded_run import RecordedRun
 from aitb_nautilus.run.replay import header_of, with_models
 
 __all__ = ["economic", "economic_against"]
+
+_FEWEST_BARS = 2
 
 
 def economic_against(path: Path, against: Path) -> Economics:
@@ -60,11 +63,14 @@ def economic(path: Path) -> Economics:
 
     Raises
     ------
+    DataError
+        If the run had too few bars to be run again.
     AitbError
         As of `backtest` and `economic_against`.
     """
     recorded = RecordedRun(path)
     folder = recorded.run.path
+    _refuse_short(recorded.run)
     header = header_of(folder / INPUTS_NAME)
     desk = with_models(load_config(folder / "config.toml"), header.sources)
     with tempfile.TemporaryDirectory(prefix="aitb-economic-") as place:
@@ -84,6 +90,22 @@ def economic(path: Path) -> Economics:
         )
         record = backtest(replace(desk, path=Path("economic.toml"), config=config))
     return economic_against(folder, Path(record.run_dir))
+
+
+def _refuse_short(run: Run) -> None:
+    """Refuse a run in which a back-test could fill nothing."""
+    bars = Counter(texts(run.bars, "instrument_id"))
+    for instrument_id in run.record.instruments:
+        if bars[instrument_id] < _FEWEST_BARS:
+            some = {0: "no bar", 1: "one bar"}[bars[instrument_id]]
+            raise DataError(
+                str(run.path),
+                f"has {some} of {instrument_id}",
+                f"must have at least {_FEWEST_BARS}: in a back-test what is decided on a bar fills "
+                f"when the next one opens, so that there is nothing to compare before",
+                f"What was decided can be taken again, and what was traded be shown: aitb replay "
+                f"{run.path}, aitb report {run.path}",
+            )
 
 
 def _elsewhere(venue: VenueSettings, config: DeskConfig) -> VenueSettings:

@@ -84,6 +84,11 @@ def test_bounds_lie_around_within_the_range_of_days(days: int, seed: int) -> Non
     assert series.min() <= found.lower_95 <= found.upper_95 <= series.max()
 
 
+def test_length_of_a_short_run_is_told_as_it_is() -> None:
+    found = judge(None, total_return=0.4, trades=9, days=5 / 1440, simulated=False)
+    assert found.sentence.startswith("The run covers 5 minutes; at least 30 days are needed")
+
+
 CASES = {
     "positive": judge(
         bounds(0.0002, 0.001, 0.002), total_return=0.4, trades=9, days=365, simulated=False

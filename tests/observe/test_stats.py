@@ -18,6 +18,7 @@ from aitb_nautilus.observe.stats import Stats, compute_stats
 
 T0 = 19_358 * DAY_NS
 HOUR = DAY_NS // 24
+MINUTE = HOUR // 60
 FIRST_KEYS = [
     "total_return",
     "market_return",
@@ -123,7 +124,9 @@ def test_one_bar_is_enough_for_stats() -> None:
 
 
 def test_short_run_is_noted() -> None:
-    assert "29 UTC days, fewer than 30" in figures([100.0] * 29)["notes"][0]
+    assert "29 days, on 29 UTC days, fewer than 30" in figures([100.0] * 29)["notes"][0]
+    minutes = figures([100.0] * 5, step=MINUTE)["notes"][0]
+    assert minutes.startswith("The run covers 5 minutes, on 1 UTC day, fewer than 30")
     assert figures([100.0] * 30)["notes"] == []
 
 

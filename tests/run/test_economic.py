@@ -6,6 +6,7 @@ import json
 import random
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from aitb_nautilus.errors import DataError
@@ -179,6 +180,20 @@ def test_recorded_back_test_earns_the_same_again(lab: Lab) -> None:
     assert (found.difference, found.only, found.only_against, found.trades) == (0.0, 0, 0, [])
     assert found.matched > 20
     assert (Path(record.run_dir) / "economic" / found.against_id / "report.html").exists()
+
+
+def test_run_of_one_bar_says_how_many_are_wanted_and_why(lab: Lab) -> None:
+    lab.bars(ROWS)
+    config = lab.config(lab.strategy(BUY_AND_SELL))
+    folder = Path(backtest(config, record=True).run_dir)
+    path = folder / "bars.parquet"
+    pq.write_table(pq.read_table(path).slice(0, 1), path)
+    with pytest.raises(DataError, match="has one bar of AAA") as raised:
+        economic(folder)
+    said = raised.value.paragraph()
+    assert "at least 2: in a back-test what is decided on a bar fills when the next one" in said
+    assert f"aitb replay {folder}" in said
+    assert not (folder / "economic").exists()
 
 
 def test_run_without_results_is_refused(lab: Lab) -> None:

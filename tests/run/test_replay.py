@@ -234,6 +234,17 @@ def test_damaged_recording_is_refused(done: Outcome, tmp_path: Path) -> None:
         replay(folder)
 
 
+@pytest.mark.parametrize("start", [b"", b"AITB"])
+def test_recording_without_an_entry_is_said_to_be_empty(
+    done: Outcome, tmp_path: Path, start: bytes
+) -> None:
+    folder = copy_of(done.folder, tmp_path)
+    (folder / INPUTS_NAME).write_bytes(start)
+    with pytest.raises(DataError, match="is empty") as raised:
+        replay(folder)
+    assert f"aitb audit show {folder}" in raised.value.paragraph()
+
+
 def test_recording_is_small(done: Outcome) -> None:
     size = os.path.getsize(done.folder / INPUTS_NAME)
     assert size < 200 * done.record.bars
