@@ -2,7 +2,8 @@
 
 A settings struct is frozen, takes keywords only, and refuses keys that it does not know. Units
 stand in the field's name (``max_drawdown_frac``, ``fee_bps``, ``horizon_ns``). ``None`` means
-absent.
+absent. A pattern says in its ``description`` what it wants, and gives an example: the user reads
+these and never the pattern.
 """
 
 from __future__ import annotations
@@ -265,6 +266,8 @@ def _explain(
         )
     if expected := _EXPECTED.match(what):
         wanted = expected["wanted"].replace("`", "").replace(" | null", "")
+        if "matching regex" in wanted:
+            wanted = _in_words(_hint_at(type_, data, steps)) or wanted
         return ConfigError(here, f"was {_value_at(data, steps)!r}", f"must be {wanted}")
     return ConfigError(here, what[:1].lower() + what[1:])
 
@@ -291,8 +294,23 @@ def _value_at(data: Any, steps: Sequence[str | int]) -> Any:
     return data
 
 
+def _in_words(hint: Any) -> str:
+    """Return what a pattern's description and examples say is wanted, or nothing."""
+    for meta in getattr(hint, "__metadata__", ()):
+        if isinstance(meta, msgspec.Meta) and meta.pattern and meta.description:
+            example = f", such as {meta.examples[0]!r}" if meta.examples else ""
+            return f"{meta.description}{example}"
+    return next(filter(None, map(_in_words, typing.get_args(hint))), "")
+
+
 def _type_at(type_: Any, data: Any, steps: Sequence[str | int]) -> Any:
     """Return the type that is wanted at a path; where several are, the one that the data name."""
+    at = _value_at(data, steps) if steps else data
+    return _member(_hint_at(type_, data, steps), at)
+
+
+def _hint_at(type_: Any, data: Any, steps: Sequence[str | int]) -> Any:
+    """Return what the field at a path is annotated with."""
     for step in steps:
         type_ = _member(type_, data)
         origin = typing.get_origin(type_)
@@ -305,7 +323,7 @@ def _type_at(type_: Any, data: Any, steps: Sequence[str | int]) -> Any:
         elif origin in (list, tuple):
             type_ = typing.get_args(type_)[0]
         data = _value_at(data, [step])
-    return _member(type_, data)
+    return type_
 
 
 def _member(type_: Any, data: Any) -> Any:

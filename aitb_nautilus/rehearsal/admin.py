@@ -74,7 +74,7 @@ class Admin:
         return {"armed": len(self._told.exchange.faults.armed())}
 
     def _clear(self, _body: bytes) -> Any:
-        self._told.exchange.faults.clear()
+        self._told.clear_faults()
         return {"armed": 0}
 
     def _advance(self, body: bytes) -> Any:

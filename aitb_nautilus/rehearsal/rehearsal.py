@@ -46,8 +46,10 @@ class Rehearsal:
         self.settings = settings
         self.clock: Clock = clock or WallClock()
         self.exchange, self._events, self.timeline = build(settings, sources, self.clock)
+        self._own_skew_ns = 0
         if isinstance(self.clock, WallClock):
             self.exchange.signing_clock = self.clock  # one clock, so that a skew moves all of it
+            self._own_skew_ns = self.clock.skew_ns
         self.server = Server(self.exchange, settings.host, settings.port)
         self.server.admin = Admin(self).answer
         self.finished = False
@@ -145,6 +147,12 @@ class Rehearsal:
                 what = self.exchange.listen_key or "none"
                 self.exchange.end_listen_key(expired=True)
         self.exchange.faults.note(fault, self.exchange.signing_ms(), what)
+
+    def clear_faults(self) -> None:
+        """Disarm all faults, and end what still lasts: silences, and a skew that one has set."""
+        self.exchange.faults.clear()
+        if isinstance(self.clock, WallClock):
+            self.clock.skew_ns = self._own_skew_ns
 
     def plan(self, faults: Iterable[PlannedFault]) -> None:
         """Inject faults at their times from now on."""

@@ -42,6 +42,9 @@ class Told(Protocol):
     def address(self) -> dict[str, str | int]:
         """Return what a client needs to reach the exchange."""
 
+    def clear_faults(self) -> None:
+        """Disarm all faults, and end what still lasts."""
+
     def inject(self, fault: Fault) -> None:
         """Let a fault happen, or wait for what it fits."""
 

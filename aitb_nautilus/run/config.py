@@ -40,7 +40,21 @@ __all__ = [
     "WarmUpSettings",
 ]
 
-_CODE = "^[A-Z][A-Z0-9_]*$"
+_TRADER = msgspec.Meta(
+    pattern="^[A-Z][A-Z0-9_]*-[0-9]{3}$",
+    description="a name of capitals, digits and underscores, a hyphen and three digits",
+    examples=["AITB-001"],
+)
+_CURRENCY = msgspec.Meta(
+    pattern="^[A-Z][A-Z0-9_]*$",
+    description="a currency's code in capitals",
+    examples=["USDT"],
+)
+_COMPONENT = msgspec.Meta(
+    pattern="^[A-Za-z][A-Za-z0-9_]{0,30}$",
+    description="a letter and up to 30 more letters, digits and underscores",
+    examples=["ema_cross"],
+)
 
 
 class TraderSettings(Settings, frozen=True):
@@ -58,8 +72,8 @@ class TraderSettings(Settings, frozen=True):
         back-test does not look at it.
     """
 
-    id: Annotated[str, msgspec.Meta(pattern="^[A-Z][A-Z0-9_]*-[0-9]{3}$")] = "AITB-001"
-    currency: Annotated[str, msgspec.Meta(pattern=_CODE)] = "USDT"
+    id: Annotated[str, _TRADER] = "AITB-001"
+    currency: Annotated[str, _CURRENCY] = "USDT"
     state: Annotated[str, msgspec.Meta(min_length=1)] = "state"
 
 
@@ -89,7 +103,7 @@ class ComponentSettings(Settings, frozen=True, rename={"path": "class"}):
     """
 
     path: str
-    id: Annotated[str, msgspec.Meta(pattern="^[A-Za-z][A-Za-z0-9_]{0,30}$")]
+    id: Annotated[str, _COMPONENT]
     params: dict[str, Any] = msgspec.field(default_factory=dict)
 
 

@@ -17,7 +17,28 @@ _MAX_BALANCE = 10**12  # the engine's money ends at 1.7e13
 _CODE = "^[A-Z][A-Z0-9_]*$"
 Bps = Annotated[float, msgspec.Meta(ge=0, le=_MAX_BPS)]
 FeeBps = Annotated[float, msgspec.Meta(ge=-100, le=_MAX_BPS)]
-Url = Annotated[str, msgspec.Meta(pattern="^(https?|wss?)://")]
+_NAME = msgspec.Meta(
+    pattern=_CODE,
+    description="a venue's name in capitals, digits and underscores",
+    examples=["BINANCE"],
+)
+_RUN = msgspec.Meta(
+    pattern="^run:.+$",
+    description="run: and the id of a run, or its folder",
+    examples=["run:20240301-101530-my_desk"],
+)
+_HTTP = msgspec.Meta(
+    pattern=r"^https?://[^\s/]+",
+    description="an address that begins with https:// or http://",
+    examples=["https://fapi.binance.com"],
+)
+_WS = msgspec.Meta(
+    pattern=r"^wss?://[^\s/]+",
+    description="an address that begins with wss:// or ws://",
+    examples=["wss://fstream.binance.com/ws"],
+)
+HttpUrl = Annotated[str, _HTTP]
+WsUrl = Annotated[str, _WS]
 
 AdapterName = Literal["binance", "bybit", "okx", "coinbase", "kraken"]
 
@@ -70,23 +91,23 @@ class VenueSettings(Settings, frozen=True):
         public.
     """
 
-    name: Annotated[str, msgspec.Meta(pattern=_CODE)]
+    name: Annotated[str, _NAME]
     starting_balance: str
     maker_fee_bps: FeeBps
     taker_fee_bps: FeeBps
     account: Literal["cash", "margin"] = "margin"
     leverage: Annotated[float, msgspec.Meta(ge=1, le=150)] = 1.0
     latency_ms: Annotated[float, msgspec.Meta(ge=0.001, le=600_000)] = 50.0
-    latency: Annotated[str, msgspec.Meta(pattern="^run:.+$")] | None = None
+    latency: Annotated[str, _RUN] | None = None
     slippage_bps: Bps = 1.0
     limit_fill: Literal["through", "touch"] = "through"
     adapter: AdapterName | None = None
     environment: Literal["live", "testnet", "demo"] = "live"
-    base_url_http: Url | None = None
-    base_url_ws: Url | None = None
-    base_url_ws_private: Url | None = None
-    base_url_ws_business: Url | None = None
-    base_url_ws_trading: Url | None = None
+    base_url_http: HttpUrl | None = None
+    base_url_ws: WsUrl | None = None
+    base_url_ws_private: WsUrl | None = None
+    base_url_ws_business: WsUrl | None = None
+    base_url_ws_trading: WsUrl | None = None
     api_key: Secret | None = None
     api_secret: Secret | None = None
     api_passphrase: Secret | None = None

@@ -321,6 +321,33 @@ def test_a_skewed_clock_refuses_what_was_signed_just_now() -> None:
     run(scene, clock=clock)
 
 
+def test_clearing_faults_mends_the_clock_that_one_has_skewed() -> None:
+    clock = WallClock()
+
+    async def scene(client: Client) -> None:
+        await arm(client, "skew", skew_ms=-7_000)
+        await arm(client, "refuse", match="/time")
+        url = f"{client.rehearsal.url_http}/rehearsal/faults"
+        async with client.session.delete(url) as answer:
+            assert await answer.json() == {"armed": 0}
+        _, told = await client.ask("GET", "/fapi/v1/time")
+        assert told["serverTime"] / 1_000 - time.time() == pytest.approx(0, abs=1)
+        assert (await client.sign("GET", "/fapi/v2/balance"))[0] == 200
+
+    run(scene, clock=clock)
+
+
+def test_clearing_faults_leaves_the_clock_that_the_rehearsal_began_with() -> None:
+    clock = WallClock(skew_ns=2_000_000_000)
+
+    async def scene(client: Client) -> None:
+        await arm(client, "skew", skew_ms=9_000)
+        async with client.session.delete(f"{client.rehearsal.url_http}/rehearsal/faults"):
+            assert clock.skew_ns == 2_000_000_000
+
+    run(scene, clock=clock)
+
+
 def test_a_rehearsal_is_told_over_http() -> None:
     async def scene(client: Client) -> None:
         base = f"{client.rehearsal.url_http}/rehearsal"

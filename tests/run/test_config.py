@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import msgspec
@@ -88,9 +89,19 @@ def refusal(lab: Lab, path: str, value: Any) -> str:
         ),
         ("risk.max_orders_per_minute", 0, ["risk.max_orders_per_minute: was 0"]),
         ("risk.price_band_frac", 1.5, ["risk.price_band_frac: was 1.5", "<= 1"]),
-        ("trader.id", "desk", ["trader.id: was 'desk'"]),
-        ("trader.currency", "usdt", ["trader.currency: was 'usdt'"]),
-        ("strategies.0.id", "1st", ["strategies[0].id: was '1st'"]),
+        ("trader.id", "desk", ["trader.id: was 'desk', must be a name", "such as 'AITB-001'."]),
+        ("trader.currency", "usdt", ["currency: was 'usdt'", "in capitals, such as 'USDT'."]),
+        ("strategies.0.id", "1st", ["strategies[0].id: was '1st', must be a letter and up to"]),
+        (
+            "venues.0.base_url_http",
+            "fapi.binance.com",
+            ["base_url_http: was 'fapi.binance.com', must be an", "as 'https://fapi.binance.com'."],
+        ),
+        ("venues.0.base_url_http", "https://", ["must be an address"]),
+        ("venues.0.base_url_http", "wss://fapi.binance.com", ["begins with https:// or http://"]),
+        ("venues.0.base_url_ws", "https://a.b", ["must be an address that begins with wss:// or"]),
+        ("venues.0.base_url_ws_trading", "ws:a.b", ["begins with wss:// or ws://, such as 'wss:"]),
+        ("venues.0.latency", "20240301", ["latency: was '20240301', must be run: and the id of"]),
         ("backtest.ambiguous_bars", "best", ["ambiguous_bars: was 'best'", "stop_first"]),
         ("instruments.0.tick_size", "0", ["instruments[0]", "tick_size was '0'", "above 0"]),
         # money
@@ -128,6 +139,21 @@ def test_config_says_where_what_was_found_and_what_is_wanted(
     for word in words:
         assert word in text
     assert "\n" not in text
+    assert "regex" not in text
+
+
+def test_every_pattern_of_a_config_says_in_words_what_it_wants() -> None:
+    def patterns(part: Any) -> list[dict[str, Any]]:
+        inner = part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
+        found = [one for value in inner for one in patterns(value)]
+        return [part, *found] if isinstance(part, dict) and "pattern" in part else found
+
+    told = [one for one in patterns(schema(DeskConfig)) if "env:" not in one["pattern"]]
+    assert len(told) >= 10
+    for one in told:
+        assert one["description"], one
+        assert all(re.search(one["pattern"], text) for text in one["examples"])
+        assert one["examples"]
 
 
 def test_end_must_come_after_start(lab: Lab) -> None:
