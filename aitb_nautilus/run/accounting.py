@@ -24,6 +24,7 @@ __all__ = [
     "held_at",
     "last_at",
     "signed_cash",
+    "standing_still",
 ]
 
 
@@ -135,6 +136,33 @@ def from_before(frame: BarFrame, past: BarFrame | None) -> BarFrame:
     return BarFrame(
         *(np.concatenate([getattr(past, name)[-1:], getattr(frame, name)]) for name in names)
     )
+
+
+def standing_still(
+    fills: Sequence[Fill], frames: Mapping[str, BarFrame], past: Mapping[str, BarFrame]
+) -> dict[str, BarFrame]:
+    """Return a bar for each instrument that was traded, or carried over, and has none yet.
+
+    It stands at the first close of all, and where the last bar before the run has left the price:
+    what is held of an instrument of long bars has a value until its first one has closed.
+
+    Parameters
+    ----------
+    fills
+        In the order of time.
+    frames, past
+        Bars of the run, at least of one instrument, and those before it, by instrument id.
+    """
+    first = np.array([min(int(frame.ts_close[0]) for frame in frames.values())], np.int64)
+    still = {}
+    for fill in fills:
+        name = fill.instrument_id
+        if name not in frames:
+            before = past.get(name)
+            price = fill.price if before is None or not len(before) else before.close[-1]
+            at = np.array([price], np.float64)
+            still[name] = BarFrame(first, at, at, at, at, np.zeros(1))
+    return still
 
 
 def equity_curve(

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from aitb_nautilus.errors import RunError
-from aitb_nautilus.market.bars import RAW_SCALE, BarFrame
+from aitb_nautilus.market.bars import RAW_SCALE, BarFrame, Interval
 from aitb_nautilus.market.instruments import venue_name
 from aitb_nautilus.messages import Fill
 from aitb_nautilus.observe.latency_record import latency_table
@@ -27,6 +27,7 @@ from aitb_nautilus.run.accounting import (
     from_before,
     funding_payments,
     signed_cash,
+    standing_still,
 )
 from aitb_nautilus.run.limit_usage import Facts
 from aitb_nautilus.run.preparation import Preparation
@@ -95,7 +96,9 @@ def collect(preparation: Preparation, traded: Traded, put: Put) -> Results:
         tick_offset_ns={str(s.instrument_id): s.tick_offset_ns for s in preparation.series},
         until=until,
     )
-    curve = equity_curve(preparation.starting_equity, fills, payments, preparation.frames, until)
+    still = standing_still(fills, preparation.frames, preparation.past)
+    worth = {**preparation.frames, **still}
+    curve = equity_curve(preparation.starting_equity, fills, payments, worth, until)
     frames = {i: f.between(None, int(curve.ts[-1])) for i, f in preparation.frames.items()}
     paid = float(sum(p.amount for p in payments)) if traded.settles_funding else 0.0
     _reconcile(preparation, traded, paid)
@@ -107,8 +110,8 @@ def collect(preparation: Preparation, traded: Traded, put: Put) -> Results:
         payments,
         slippage=slippage,
         purposes=purposes,
-        last_prices={i: float(f.close[-1]) for i, f in frames.items() if len(f)},
-        interval_ns=interval_ns,
+        last_prices={i: float(f.close[-1]) for i, f in (frames | still).items() if len(f)},
+        interval_ns=_lengths(preparation) | interval_ns,
         end=int(curve.ts[-1]),
         dust=preparation.context.ledger.dust,
         carried_funding={
@@ -150,7 +153,7 @@ def collect(preparation: Preparation, traded: Traded, put: Put) -> Results:
     )
     risk = measure_risk(
         preparation.desk.config.risk,
-        _facts(curve, traded, preparation, min(interval_ns.values())),
+        _facts(curve, traded, preparation, worth, min(interval_ns.values())),
         preparation.context.guard.refusals,
         positions,
         starting_equity=preparation.starting_equity,
@@ -173,6 +176,12 @@ def collect(preparation: Preparation, traded: Traded, put: Put) -> Results:
     )
 
 
+def _lengths(preparation: Preparation) -> dict[str, int]:
+    """Return how long the bars are, ns, also of an instrument that has none yet."""
+    of = Interval.instrument_of_bar_type
+    return {of(one): Interval.of_bar_type(one).ns for one in preparation.bar_types}
+
+
 def _bars_table(
     preparation: Preparation, frames: Mapping[str, BarFrame], interval_ns: Mapping[str, int]
 ) -> pa.Table:
@@ -186,7 +195,13 @@ def _bars_table(
     return heard_in_turn([thin(frame, i, interval_ns[i]) for i, frame in there.items()])
 
 
-def _facts(curve: Curve, traded: Traded, preparation: Preparation, interval_ns: int) -> Facts:
+def _facts(
+    curve: Curve,
+    traded: Traded,
+    preparation: Preparation,
+    frames: Mapping[str, BarFrame],
+    interval_ns: int,
+) -> Facts:
     """Return what risk is measured by."""
     span = int(curve.ts[-1]) - preparation.first_open_ns
     known = preparation.context.ledger.orders
@@ -199,7 +214,7 @@ def _facts(curve: Curve, traded: Traded, preparation: Preparation, interval_ns: 
         curve.equity,
         traded.fills,
         [(order, ts if ts > 0 else order.ts_sent) for order, ts in heard if order is not None],
-        preparation.frames,
+        frames,
     )
 
 

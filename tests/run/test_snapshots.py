@@ -7,16 +7,20 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from msgspec.structs import replace
 
 from aitb_nautilus.errors import RunError
 from aitb_nautilus.messages import Fill
 from aitb_nautilus.risk.book import Order
+from aitb_nautilus.risk.capture import RunState
+from aitb_nautilus.run.load import load_config
+from aitb_nautilus.run.node_preparation import prepare_node
 from aitb_nautilus.run.prediction_recorder import PredictionRecorder
 from aitb_nautilus.run.preparation import Preparation
 from aitb_nautilus.run.run_writer import RunWriter
 from aitb_nautilus.run.snapshots import Facts, Snapshots, stand
 from aitb_nautilus.settings import Settings
-from tests.run.desk_lab import MINUTE, A, Lab, flat
+from tests.run.desk_lab import MINUTE, A, B, Lab, flat
 from tests.run.test_node_preparation import NOW, prepared
 
 CARRIED_AT = NOW - 5 * MINUTE
@@ -81,6 +85,27 @@ def test_fill_from_before_the_run_counts_as_one_of_its_beginning(
     tables: dict[str, pa.Table] = {}
     stand(run, facts, tables.__setitem__)
     assert tables["fills"].column("ts").cast(pa.int64()).to_pylist() == [NOW]
+
+
+def test_position_is_worth_what_the_past_says_until_its_first_bar_has_closed(
+    lab: Lab, facts: Facts
+) -> None:
+    rows = lab.bars(flat(110, 12), B)
+    lab.bars(flat(100, 12))
+    config = lab.config(lab.strategy({}, instruments=(A, B)), warm_up={"bars": 6})
+    run = prepare_node(load_config(config), RunState(), "paper", NOW).run
+    carried = replace(facts.fills[0], instrument_id=B, client_order_id="O-2", trade_id="T-2")
+    facts = replace(facts, past={B: rows}, fills=[*facts.fills, carried])
+    tables: dict[str, pa.Table] = {}
+    results = stand(run, facts, tables.__setitem__).results
+    assert results is not None
+    # Of B nothing was told yet: what was bought at 100 is worth 110.
+    assert results.final_equity == pytest.approx(10_000 + 2 * (110 - 100) - 2 * 0.1)
+    open_now = {row["instrument_id"]: row for row in tables["positions"].to_pylist()}
+    assert (open_now[B]["close_price"], open_now[B]["ts_close"]) == (110.0, None)
+    assert open_now[B]["pnl"] == pytest.approx(20 - 0.1)
+    assert set(tables["bars"].column("instrument_id").to_pylist()) == {A}
+    assert results.bars == len(facts.told[A])
 
 
 def test_next_one_is_written_when_there_is_room_again(
