@@ -17,6 +17,7 @@ from aitb_nautilus.observe.report import write_report
 from aitb_nautilus.observe.run_folder import Run
 from aitb_nautilus.observe.summary import print_comparison, print_summary
 from aitb_nautilus.observe.verdict import verdict_of
+from aitb_nautilus.run.killed import finish_killed
 
 __all__ = ["command"]
 
@@ -34,8 +35,11 @@ def command(runs: tuple[Path, ...], output: Path | None, as_json: bool) -> None:
     """Show one run, or compare several with the first of them.
 
     RUN is a run folder, such as runs/20240301-101530-btc. Writes a page that opens in any browser
-    without network, and prints the same figures.
+    without network, and prints the same figures. Of a run on paper or live that was killed, tables
+    and figures are made first, of what it had written.
     """
+    for path in runs:
+        finish_killed(path)
     opened = [Run(path) for path in runs]
     if len(opened) == 1:
         run = opened[0]

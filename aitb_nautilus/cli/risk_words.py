@@ -30,6 +30,11 @@ def print_what_if(record: WhatIfRecord, console: Console, first: int) -> None:
     console.print(
         Text(f"{again} taken again with the run's own limits: all as they were.", style="green")
     )
+    if record.not_asked:
+        lost = _count(record.not_asked, "decision")
+        console.print(
+            Text(f"{lost} not: the run was killed before its last bars were kept.", style="yellow")
+        )
     if not record.changes:
         console.print(
             "No limit was changed. Try: aitb risk RUN --set risk.max_order_notional=1000",

@@ -242,7 +242,9 @@ def _read_record(path: Path, *, may_run: bool) -> RunRecord:
             str(path),
             "the run has not finished",
             "only a finished run can be shown",
-            "If nothing is running, it was killed; run it again",
+            "If nothing is running, it was killed; run it again"
+            if record.mode == "backtest"
+            else f"If its node was killed: aitb report {path} makes what can be made of it",
         )
     if record.status == "complete":
         needed = ("seconds", "stats", "period", "final_equity", "costs", "ambiguous")

@@ -308,6 +308,9 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     `warm_up_bars` is the number of bars before the run that warmed it up, of all instruments.
     `latency` has a stage only where something was measured.
 
+    `killed_at` is the time of the last record of a node's run that was killed, ISO 8601 UTC: what
+    came after it is not known.
+
     A complete run has everything. One that failed or was interrupted may lack what None allows.
     """
 
@@ -349,3 +352,4 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     journal: JournalRecord | None = None
     warm_up_bars: int = 0
     latency: list[StageLatency] = []
+    killed_at: str | None = None

@@ -19,6 +19,8 @@ def verdict_of(record: RunRecord) -> Verdict:
     stats = record.stats
     if record.status != "complete" or stats is None:
         ending = _ENDINGS.get(record.status, "The run has not ended")
+        if record.killed_at is not None:
+            ending = "The run was killed"
         what = "there are no figures" if stats is None else "figures end there and are not judged"
         return Verdict("broken", f"{ending}: {what}.", record.error or "")
     return judge(

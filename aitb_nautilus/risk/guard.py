@@ -136,7 +136,7 @@ class Guard:
         except Exception as e:
             decision = self._failed(e, intent, strategy_id, ts)
         if decision.line or not decision.quantity:
-            self._record(decision)
+            self.note(decision)
         return decision
 
     def judge_whole(self, intent: OrderIntent, strategy_id: str, ts: int) -> Decision:
@@ -147,7 +147,7 @@ class Guard:
             decision = self._failed(e, intent, strategy_id, ts)
         decision = replace(decision, whole=True)
         if not decision.allowed:
-            self._record(decision)
+            self.note(decision)
         return decision
 
     def refuse(
@@ -156,7 +156,7 @@ class Guard:
         """Refuse a wish for a reason that lies outside the limits, and record it."""
         refusal = self._refuse(strategy_id, instrument_id, ts, limit, line)
         decision = replace(refusal, outside=True)
-        self._record(decision)
+        self.note(decision)
         return decision
 
     def judge_modify(self, intent: ModifyIntent, order: Order, ts: int) -> Decision:
@@ -174,7 +174,7 @@ class Guard:
             same = OrderIntent(instrument_id=order.instrument_id, side=order.side, quantity=wanted)
             decision = self._failed(e, same, order.strategy_id, ts)
         if not decision.allowed:
-            self._record(decision)
+            self.note(decision)
         return decision
 
     def standing_objection(self, strategy_id: str, instrument_id: str) -> tuple[str, str]:
@@ -372,7 +372,7 @@ class Guard:
         asked = self._asked[key] = {one.check: one for one in every}, counting
         return asked
 
-    def _record(self, decision: Decision) -> None:
+    def note(self, decision: Decision) -> None:
         """Count what was not wished in the past or for a try; keep the first ones, to be read."""
         if decision.limit == WARM_UP or self._weighing:
             return

@@ -19,6 +19,7 @@ from aitb_nautilus.observe.run_folder import Run, texts
 from aitb_nautilus.risk.tape_file import INPUTS_NAME
 from aitb_nautilus.run.backtest import backtest
 from aitb_nautilus.run.config import DeskConfig, VenueSettings
+from aitb_nautilus.run.killed import finish_killed
 from aitb_nautilus.run.load import load_config, resolve
 from aitb_nautilus.run.paid_latency import run_of
 from aitb_nautilus.run.recorded_run import RecordedRun
@@ -39,6 +40,8 @@ def economic_against(path: Path, against: Path) -> Economics:
     ConfigError
         If the runs are in different currencies.
     """
+    for folder in (path, against):
+        finish_killed(folder)
     run, other = Run(path), Run(against)
     for one in (run, other):
         if one.record.costs is None:
@@ -68,6 +71,7 @@ def economic(path: Path) -> Economics:
     AitbError
         As of `backtest` and `economic_against`.
     """
+    finish_killed(path)
     recorded = RecordedRun(path)
     folder = recorded.run.path
     _refuse_short(recorded.run)

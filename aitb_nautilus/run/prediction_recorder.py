@@ -22,7 +22,7 @@ from aitb_nautilus.risk.capture import capture_fact
 from aitb_nautilus.risk.context import Context
 from aitb_nautilus.settings import Settings
 
-__all__ = ["PredictionRecorder"]
+__all__ = ["PredictionRecorder", "PredictionRows"]
 
 _BLOCK = 16_384
 _ROWS = 256
@@ -57,8 +57,7 @@ class PredictionRecorder(GuardedActor):
 
     def __init__(self, settings: Settings, context: Context, component_id: str) -> None:
         super().__init__(settings, context, component_id)
-        self._blocks: list[pa.Table] = []
-        self._columns = _Columns()
+        self._rows = PredictionRows()
         self.late: Counter[str] = Counter()
         """Answers that were not there in time, by model."""
 
@@ -74,22 +73,37 @@ class PredictionRecorder(GuardedActor):
 
     def table(self) -> pa.Table:
         """Return all predictions, in the order in which they were published."""
-        # What is not a whole block yet stays as it is: each block, however short, weighs 10 kB, and
-        # a node is asked for all of it once a minute.
-        blocks = [_SCHEMA.empty_table(), *self._blocks, self._columns.block()]
-        return pa.concat_tables(blocks).unify_dictionaries()
+        return self._rows.table()
 
     def _keep(self, prediction: Prediction) -> None:
-        if self.context.warming.ts:
-            return  # An answer to a bar of the past, which the run has not.
+        if not self.context.warming.ts:  # An answer to a bar of the past, which the run has not.
+            self._rows.add(prediction)
+
+    def _hear_late(self, message: object) -> None:
+        assert isinstance(message, LatePrediction)  # noqa: S101 - the topic carries nothing else
+        self.late[message.model] += 1
+
+
+class PredictionRows:
+    """Predictions in the order in which they came, block by block as Arrow has them."""
+
+    def __init__(self) -> None:
+        self._blocks: list[pa.Table] = []
+        self._columns = _Columns()
+
+    def add(self, prediction: Prediction) -> None:
+        """Take the next one."""
         self._columns.add(prediction)
         if len(self._columns) == _BLOCK:
             self._blocks.append(self._columns.block())
             self._columns = _Columns()
 
-    def _hear_late(self, message: object) -> None:
-        assert isinstance(message, LatePrediction)  # noqa: S101 - the topic carries nothing else
-        self.late[message.model] += 1
+    def table(self) -> pa.Table:
+        """Return all of them, without what became of them."""
+        # What is not a whole block yet stays as it is: each block, however short, weighs 10 kB, and
+        # a node is asked for all of it once a minute.
+        blocks = [_SCHEMA.empty_table(), *self._blocks, self._columns.block()]
+        return pa.concat_tables(blocks).unify_dictionaries()
 
 
 class _Columns:

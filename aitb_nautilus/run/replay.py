@@ -34,7 +34,7 @@ from aitb_nautilus.run.recorded_run import RecordedRun
 from aitb_nautilus.run.recording import HEADER
 from aitb_nautilus.run.replay_bars import BarCheck
 
-__all__ = ["Header", "ReplayRecord", "header_of", "replay", "with_models"]
+__all__ = ["Header", "ReplayRecord", "check_models", "header_of", "replay", "with_models"]
 
 
 class ReplayRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,7 +109,7 @@ def replay(path: Path) -> ReplayRecord:
     context = assembly.context
     everybody: list[GuardedStrategy | GuardedActor] = [*assembly.strategies, *assembly.actors]
     components: dict[str, Any] = {one.component_id: one for one in everybody}
-    _check_models(context.sources, header.sources, folder)
+    check_models(context.sources, header.sources, folder)
     context.ledger.starting_equity = header.equity
     context.brought.update(assembly.bar_types)
     context.heard_at.update(dict.fromkeys(context.instruments, lambda now: now))
@@ -197,7 +197,23 @@ def with_models(desk: Desk, sources: Sequence[tuple[str, str, str]]) -> Desk:
     return replace(desk, actors=[pinned(one) for one in desk.actors])
 
 
-def _check_models(known: Any, sources: Sequence[tuple[str, str, str]], folder: Path) -> None:
+def check_models(known: Any, sources: Sequence[tuple[str, str, str]], folder: Path) -> None:
+    """Refuse models that are not those of the run.
+
+    Parameters
+    ----------
+    known
+        Sources of predictions by model.
+    sources
+        Of the recording.
+    folder
+        Of the run.
+
+    Raises
+    ------
+    ModelError
+        If one is missing, or another one.
+    """
     for model, version, sha256 in sources:
         found = known.get(model)
         if found is None or found.sha256 != sha256:

@@ -20,6 +20,7 @@ from aitb_nautilus.risk.limits import RiskSettings, refuse_unknown_scopes
 from aitb_nautilus.risk.recorded import Wish, opened, steps
 from aitb_nautilus.risk.trips import Affected
 from aitb_nautilus.risk.what_if import WhatIf
+from aitb_nautilus.run.killed import finish_killed
 from aitb_nautilus.run.other_limits import (
     LimitChange,
     changed_limits,
@@ -120,6 +121,8 @@ class WhatIfRecord(msgspec.Struct, frozen=True):
         PnL effect that belongs to no single order: what was closed early, and whole lots.
     limits, orders
         By limit, the largest effect first, and all orders in the order of time.
+    not_asked
+        Decisions of a run that was killed on bars of which nothing was kept.
     """
 
     run_id: str
@@ -138,6 +141,7 @@ class WhatIfRecord(msgspec.Struct, frozen=True):
     limits: list[LimitEffect]
     orders: list[AffectedOrder]
     seconds: float
+    not_asked: int = 0
 
 
 def what_if(path: Path, config: Path | None = None, changes: Sequence[str] = ()) -> WhatIfRecord:
@@ -160,6 +164,7 @@ def what_if(path: Path, config: Path | None = None, changes: Sequence[str] = ())
         If the run had a limit in force that this program does not know.
     """
     began = time.perf_counter()
+    finish_killed(path)
     recorded = RecordedRun(path)
     record = recorded.run.record
     journal = opened(recorded.run.path)
@@ -181,7 +186,7 @@ def what_if(path: Path, config: Path | None = None, changes: Sequence[str] = ())
     for branch in (own, other):
         branch.go_on(journal.account, journal.remembered)
     course = WhatIf(own, other, recorded.lots, recorded.close_cost)
-    _follow(recorded, course, journal.listens)
+    not_asked = _follow(recorded, course, journal.listens)
     return WhatIfRecord(
         record.run_id,
         str(recorded.run.path),
@@ -199,6 +204,7 @@ def what_if(path: Path, config: Path | None = None, changes: Sequence[str] = ())
         _by_limit(course),
         [_order(course, one) for one in course.affected],
         round(time.perf_counter() - began, 3),
+        not_asked,
     )
 
 
@@ -214,13 +220,13 @@ def _refuse_unheard(own: RiskSettings, other: RiskSettings, traded: Sequence[str
             )
 
 
-def _follow(recorded: RecordedRun, course: WhatIf, listens: _Listens) -> None:
-    """Tell all facts in the order in which the run heard them."""
+def _follow(recorded: RecordedRun, course: WhatIf, listens: _Listens) -> int:
+    """Tell all facts in the order in which the run heard them; return how many wishes it cannot."""
     for strategy_id, sources in listens.items():
         course.expect_predictions(strategy_id, sources)
     bars, rates = recorded.bars(), deque(recorded.rates())
     predictions = deque(recorded.predictions(listens))
-    heard, foretold, past = 0, 0, recorded.run.past.num_rows
+    heard, foretold, past, lost = 0, 0, recorded.run.past.num_rows, 0
     carried: Carried | None = None
 
     def settle(ts: int) -> None:
@@ -234,7 +240,8 @@ def _follow(recorded: RecordedRun, course: WhatIf, listens: _Listens) -> None:
             course.take(carried)
             carried = None
 
-    for count, step in steps(recorded.run.path):
+    walk = steps(recorded.run.path)
+    for count, step in walk:
         if isinstance(step, Carried):
             carried = step
             continue
@@ -243,6 +250,9 @@ def _follow(recorded: RecordedRun, course: WhatIf, listens: _Listens) -> None:
             settle(bar.ts)
             course.hear_bar(bar, past=heard < past)
             heard += 1
+        if heard < count and recorded.run.record.killed_at is not None:
+            lost = isinstance(step, Wish) + sum(isinstance(one, Wish) for _, one in walk)
+            break
         if heard < count:
             raise RunError(
                 str(recorded.run.path),
@@ -263,6 +273,7 @@ def _follow(recorded: RecordedRun, course: WhatIf, listens: _Listens) -> None:
         course.hear_bar(bar, past=heard < past)
         heard += 1
     course.end()
+    return lost
 
 
 def _course(branch: Branch) -> Course:

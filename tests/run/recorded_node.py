@@ -20,8 +20,10 @@ BARS = 45
 LIVE = ("--run", "--live-orders")
 
 
-def record_node(lab: NodeLab, mode: str, secret: str, bars: int = BARS) -> Path:
-    """Let a node trade so many bars, and return its run folder.
+def record_node(
+    lab: NodeLab, mode: str, secret: str, bars: int = BARS, *, is_killed: bool = False
+) -> Path:
+    """Let a node trade so many bars, end it, and return its run folder.
 
     Its orders are of all kinds: entries, some of them shrunk or refused, stops and targets that
     rest, are moved and cancelled, closes.
@@ -70,6 +72,10 @@ def record_node(lab: NodeLab, mode: str, secret: str, bars: int = BARS) -> Path:
     lab.play()
     for number in range(5, bars + 5, 5):  # each of them within the lab's limit
         lab.wait_until(number)
+    if is_killed:
+        node.kill()
+        lab.pause()
+        return lab.last().folder
     code, _, _ = node.stop(signal.SIGTERM)
     lab.pause()
     assert code == 0, node.said
