@@ -257,15 +257,27 @@ class Answers:
         elif update.status is not None:
             context.latencies.ended(update.client_order_id)
         self._heard("update", *astuple(update))
-        self._take_update(update, known=True)
+        self._take_update(update, self._answer_update)
 
     def unknown(self, update: OrderUpdate) -> None:
         """Take that a venue knows no such order, which has ended by that; answer it, once."""
         self._context.latencies.ended(update.client_order_id)
         self._heard("unknown", *astuple(update))
-        self._take_update(update, known=False)
+        self._take_update(update, self._answer_update, known=False)
 
-    def _take_update(self, update: OrderUpdate, *, known: bool) -> None:
+    def again(self, update: OrderUpdate) -> None:
+        """Take that the engine has denied a sale whose coins are free by now, and send it again."""
+        self._context.latencies.ended(update.client_order_id)
+        self._heard("again", *astuple(update))
+        self._take_update(update, self._send_again)
+
+    def _take_update(
+        self,
+        update: OrderUpdate,
+        answer: Callable[[Order, OrderUpdate], None],
+        *,
+        known: bool = True,
+    ) -> None:
         context = self._context
         order = context.ledger.orders.get(update.client_order_id)
         if order is None or not context.ledger.is_news(update):
@@ -281,11 +293,27 @@ class Answers:
         else:
             who = order.strategy_id, order.instrument_id, order.client_order_id
             context.chronicle.unknown(*who, update.reason, update.ts)
-        self.calls.answer(partial(self._answer_update, order, update))
+        self.calls.answer(partial(answer, order, update))
 
     def _answer_update(self, order: Order, update: OrderUpdate) -> None:
         self._giving_up.hear(order, update)
         self._answer(update, self._decider.decide_on_order(order, update))
+        self._go_on(order.instrument_id)
+
+    def _send_again(self, order: Order, _: OrderUpdate) -> None:
+        held = self._context.ledger.position(self._id, order.instrument_id).quantity
+        if held > 0:
+            wish = OrderIntent(
+                instrument_id=order.instrument_id,
+                side=order.side,
+                kind=order.kind,
+                quantity=min(order.leaves, held),
+                price=order.price,
+                trigger_price=order.trigger_price,
+                reduce_only=True,
+                purpose=order.purpose,
+            )
+            self.act([wish])
         self._go_on(order.instrument_id)
 
     def _go_on(self, instrument_id: str) -> None:

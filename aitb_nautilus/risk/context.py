@@ -99,6 +99,9 @@ class Context(msgspec.Struct, frozen=True):
     doubt_end
         Asks the venue itself whether an order has ended as the engine makes up, and returns whether
         it does so: then nobody is told before it has answered.
+    hold_denial
+        Holds back that the engine has denied an order, and returns whether it does so: it is sent
+        again once the venue has said what is free.
     caught_up
         What the engine knows to be filled, by the id of an order whose fills the venue itself has
         told: the engine, which had missed them, makes up others when it finds out.
@@ -139,6 +142,7 @@ class Context(msgspec.Struct, frozen=True):
     ask_held: Callable[[Order, Halt], bool] = lambda *_: False
     coin_prices: dict[tuple[str, str], float] = msgspec.field(default_factory=dict)
     doubt_end: Callable[[OrderUpdate], bool] = lambda _: False
+    hold_denial: Callable[[OrderUpdate], bool] = lambda _: False
     caught_up: dict[str, Callable[[], Decimal]] = msgspec.field(default_factory=dict)
     locks: Locks | None = None
     turns: Turns | None = None

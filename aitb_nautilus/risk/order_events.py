@@ -71,7 +71,8 @@ def tell_order_event(event: Any, answering: Answers, context: Context, strategy_
             context.halt_from_node(why, event.ts_event, strategy_id, client_order_id)
     else:
         update = update_fact(event)
-        if update is not None:
+        is_denial = update is not None and update.status == "DENIED"
+        if update is not None and not (is_denial and context.hold_denial(update)):
             answering.update(update)
 
 

@@ -330,8 +330,8 @@ class RecordingPlayer:
                 answering.fill(_fact(Fill, what))
             case "update":
                 answering.update(_fact(OrderUpdate, what))
-            case "unknown":
-                answering.unknown(_fact(OrderUpdate, what))
+            case "unknown" | "again":
+                getattr(answering, entry.kind)(_fact(OrderUpdate, what))
             case "created":
                 id_, instrument_id, side, quantity, reduce_only = what
                 permit = Permit(instrument_id, side, Decimal(quantity), reduce_only)

@@ -1,9 +1,8 @@
 """All that asks the venues while a live node runs.
 
-Whether they hold what they refuse to close, and whether orders rest that should not, from the
-moment on at which the node is connected; once
-it has recovered, also what became of orders that they owe an answer, and what they hold otherwise
-than we know.
+From the moment on at which the node is connected, whether they hold what they refuse to close, what
+is free of the coins of a sale, and whether orders rest that should not; once it has recovered, also
+what became of orders that they owe an answer, and what they hold otherwise than we know.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ import msgspec
 from aitb_nautilus.risk.firewall import Explained, Unexplained
 from aitb_nautilus.risk.venue_facts import VenueFacts
 from aitb_nautilus.run.asking import Asking
+from aitb_nautilus.run.denied_sales import DeniedSales
 from aitb_nautilus.run.engine_log import EngineLog
 from aitb_nautilus.run.leftovers import Leftovers
 from aitb_nautilus.run.preparation import Preparation
@@ -79,6 +79,7 @@ class VenueWatch:
         asking = Asking(context, run.strategies, askers, cache, pool, note)
         self._refused = RefusedCloses(asking, look)
         self.leftovers = Leftovers(asking)
+        self._denied = DeniedSales(asking)
         self._unanswered = Unanswered(asking, self._log)
         self._check = VenueCheck(
             asking,
@@ -92,6 +93,7 @@ class VenueWatch:
         )
         self._has_begun = False
         msgspec.structs.force_setattr(context, "ask_held", self._refused.ask)
+        msgspec.structs.force_setattr(context, "hold_denial", self._denied.take)
         msgspec.structs.force_setattr(context, "doubt_end", self.leftovers.doubt)
 
     def begin(self, rows: Sequence[Unexplained], now: int) -> None:
@@ -108,6 +110,7 @@ class VenueWatch:
         now
             ns UTC.
         """
+        self._denied.go_on(now)
         self._refused.go_on(now)
         if self._has_begun:
             self._log.read()

@@ -302,3 +302,31 @@ def least(lab: NodeLab, value: str) -> None:
     """Let the exchange take no order of less value."""
     market = lab.running.call(lambda r: r.exchange.venue.markets["BTCUSDT"])
     lab.running.call(lambda _: market.rules.__dict__.update(min_notional=Decimal(value)))
+
+
+def test_close_waits_for_the_venues_word_on_coins_that_the_engine_takes_for_locked(
+    tmp_path: Path,
+) -> None:
+    """After a kill the engine knows no position, and denies what is not free as it was told."""
+    with node_lab(tmp_path, product="spot", api_secret=SECRET, balances={"USDT": "50000"}) as lab:
+        config = config_of(lab, {"stop_frac": 0.05})
+        node = started(lab, config)
+        lab.play()
+        node.wait_for("(entry)")
+        lab.pause()
+        assert is_true_soon(lambda: len(resting(lab)) == 1)
+        node.process.send_signal(signal.SIGKILL)
+        node.end()
+        node = started(lab, config)
+        inject(lab, "delay_event", "outboundAccountPosition", delay_ms=1_500, times=1_000)
+        lab.play()
+        node.wait_for("(exit:signal)")
+        assert node.stop(signal.SIGTERM)[0] == 0, node.said
+        last = lab.last()
+        assert last.record.halts == []
+        assert "waits for the venue's word on its coins" in node.said
+        # No stop was sent in vain, and no second close.
+        assert [o["purpose"] for o in last.table("orders") if o["status"] == "DENIED"] == [
+            "exit:signal"
+        ]
+        comes_out_again(lab)
