@@ -25,6 +25,7 @@ from aitb_nautilus.risk.stage import Stage
 from aitb_nautilus.risk.tape import Tape
 from aitb_nautilus.risk.trading_states import Halt
 from aitb_nautilus.risk.turns import Turns
+from aitb_nautilus.risk.unpriced import Unpriced
 from aitb_nautilus.risk.warming import Warming
 from aitb_nautilus.settings import nearest
 
@@ -96,6 +97,8 @@ class Context(msgspec.Struct, frozen=True):
     coin_prices
         What venues have said of coins that the run does not trade, by coin and quote currency: fees
         may be paid with one.
+    unpriced
+        Holds fills back until the coin in which their fee was paid has a price.
     doubt_end
         Asks the venue itself whether an order has ended as the engine makes up, and returns whether
         it does so: then nobody is told before it has answered.
@@ -141,6 +144,7 @@ class Context(msgspec.Struct, frozen=True):
     ask_venue: Callable[[str], bool] = lambda _: False
     ask_held: Callable[[Order, Halt], bool] = lambda *_: False
     coin_prices: dict[tuple[str, str], float] = msgspec.field(default_factory=dict)
+    unpriced: Unpriced = msgspec.field(default_factory=Unpriced)
     doubt_end: Callable[[OrderUpdate], bool] = lambda _: False
     hold_denial: Callable[[OrderUpdate], bool] = lambda _: False
     caught_up: dict[str, Callable[[], Decimal]] = msgspec.field(default_factory=dict)

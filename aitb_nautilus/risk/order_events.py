@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from nautilus_trader.model import TriggerType
@@ -42,6 +43,10 @@ def tell_order_event(event: Any, answering: Answers, context: Context, strategy_
     client_order_id = str(event.client_order_id)
     if _is_no_news(event, kind, client_order_id, context):
         return
+    if context.unpriced.held and context.unpriced.follow(
+        client_order_id, partial(tell_order_event, event, answering, context, strategy_id)
+    ):
+        return
     if kind == "OrderInitialized":
         # The engine holds the strategy while it says this; no method of it may be called.
         answering.created(client_order_id, permit_of(event))
@@ -60,20 +65,29 @@ def tell_order_event(event: Any, answering: Answers, context: Context, strategy_
     elif kind == "OrderPendingUpdate":
         answering.changing(client_order_id)
     elif kind == "OrderFilled":
-        instruments, marks = context.instruments, context.ledger.marks
-        instrument = instruments[str(event.instrument_id)]
-        fee = fee_fact(event, instrument, instruments, marks, context.coin_prices)
-        answering.fill(fill_fact(event, fee))
-        if fee.unknown:
-            # After the fill: what it opened gets its exits all the same.
-            quote = instrument.quote_currency.code
-            why = unknown_fee(event.trade_id, event.commission, fee.unknown, quote)
-            context.halt_from_node(why, event.ts_event, strategy_id, client_order_id)
+        _tell_fill(event, answering, context, strategy_id)
     else:
         update = update_fact(event)
         is_denial = update is not None and update.status == "DENIED"
         if update is not None and not (is_denial and context.hold_denial(update)):
             answering.update(update)
+
+
+def _tell_fill(event: Any, answering: Answers, context: Context, strategy_id: str) -> None:
+    """Let the strategy answer a fill, once it is known what its fee was worth."""
+    instruments, marks = context.instruments, context.ledger.marks
+    client_order_id, instrument_id = str(event.client_order_id), str(event.instrument_id)
+    instrument = instruments[instrument_id]
+    fee = fee_fact(event, instrument, instruments, marks, context.coin_prices)
+    pair = fee.unknown, instrument.quote_currency.code
+    again = partial(tell_order_event, event, answering, context, strategy_id)
+    if fee.unknown and context.unpriced.take(client_order_id, instrument_id, pair, again):
+        return
+    answering.fill(fill_fact(event, fee))
+    if fee.unknown:
+        # After the fill: what it opened gets its exits all the same.
+        why = unknown_fee(event.trade_id, event.commission, *pair)
+        context.halt_from_node(why, event.ts_event, strategy_id, client_order_id)
 
 
 def _is_no_news(event: Any, kind: str, client_order_id: str, context: Context) -> bool:

@@ -126,7 +126,7 @@ class BinanceAsker:
         if filled:
             of = {"symbol": order["symbol"], "orderId": order["orderId"]}
             rows = self.get("/fapi/v1/userTrades", **of) or ()
-            worth = {pair: self._worth(*pair) for pair in {_fee_pair(row) for row in rows}}
+            worth = {pair: self.price(*pair) for pair in {_fee_pair(row) for row in rows}}
             fills = [_fill(row, worth[_fee_pair(row)]) for row in rows]
         self._wait_for_trades(client_order_id, filled, fills)
         return plain_order(order, client_order_id, instrument_id), fills
@@ -146,12 +146,19 @@ class BinanceAsker:
         if time.monotonic() - since < _LISTED_S:
             raise AskError(f"it says trades of {listed} alone, and that {filled} is filled")
 
-    def _worth(self, coin: str, quote: str) -> float | None:
-        """Return what a coin is worth, quote currency; None: nobody knows."""
+    def price(self, coin: str, quote: str) -> float | None:
+        """Return what a coin is worth, quote currency; None: nobody knows.
+
+        Raises
+        ------
+        AskError
+            If there was no answer, or one that is not understood.
+        """
         if coin == quote:
             return 1.0
         told = self._rest.look_up("/fapi/v1/ticker/price", {"symbol": f"{coin}{quote}"})
-        return None if told is None else float(told["price"])
+        with understood():
+            return None if told is None else float(told["price"])
 
     def _conditional(
         self, algo: dict[str, Any], symbol: str, client_order_id: str, instrument_id: str

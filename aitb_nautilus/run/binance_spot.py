@@ -157,12 +157,20 @@ class SpotAsker:
         ours = [i for name, i in self._instruments.items() if name.endswith(f".{venue}")]
         quotes = {instrument.quote_currency.code for instrument in ours} - {_FEE_COIN}
         for quote in sorted(quotes):
-            self._ask_price(_FEE_COIN, quote)
+            self.price(_FEE_COIN, quote)
 
-    def _ask_price(self, coin: str, quote: str) -> float | None:
+    def price(self, coin: str, quote: str) -> float | None:
+        """Return what a coin is worth, quote currency; None: nobody knows.
+
+        Raises
+        ------
+        AskError
+            If there was no answer, or one that is not understood.
+        """
         told = self._rest.look_up("/api/v3/ticker/price", {"symbol": f"{coin}{quote}"})
-        if told is not None:
-            self._prices[coin, quote] = float(told["price"])
+        with understood():
+            if told is not None:
+                self._prices[coin, quote] = float(told["price"])
         return self._prices.get((coin, quote))
 
     def _order(self, row: dict[str, Any], client_order_id: str, instrument_id: str) -> VenueOrder:
@@ -191,7 +199,7 @@ class SpotAsker:
         worth = coin_price(coin, quote, self._instruments, self._ledger.marks, self._prices)
         if worth is None and coin not in (instrument.base_currency.code, quote):
             # After a restart what has filled is asked for before the books are.
-            worth = self._ask_price(coin, quote)
+            worth = self.price(coin, quote)
         price = float(row["price"])
         fee = fee_of(Decimal(row["commission"]), coin, price, instrument, worth)
         paid = f"{row['commission']} {coin}"

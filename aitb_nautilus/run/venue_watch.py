@@ -17,6 +17,7 @@ import msgspec
 from aitb_nautilus.risk.firewall import Explained, Unexplained
 from aitb_nautilus.risk.venue_facts import VenueFacts
 from aitb_nautilus.run.asking import Asking
+from aitb_nautilus.run.coin_prices import CoinPrices
 from aitb_nautilus.run.denied_sales import DeniedSales
 from aitb_nautilus.run.engine_log import EngineLog
 from aitb_nautilus.run.leftovers import Leftovers
@@ -80,6 +81,7 @@ class VenueWatch:
         self._refused = RefusedCloses(asking, look)
         self.leftovers = Leftovers(asking)
         self._denied = DeniedSales(asking)
+        self._prices = CoinPrices(asking)
         self._unanswered = Unanswered(asking, self._log)
         self._check = VenueCheck(
             asking,
@@ -111,6 +113,7 @@ class VenueWatch:
             ns UTC.
         """
         self._denied.go_on(now)
+        self._prices.go_on(now)
         self._refused.go_on(now)
         if self._has_begun:
             self._log.read()

@@ -42,15 +42,15 @@ def pair(instrument_id: str) -> Any:
 INSTRUMENTS = {BTC: pair(BTC)}
 
 
-def filled(commission: str | None) -> OrderFilled:
+def filled(commission: str | None, order: str = "c", trade: str = "t") -> OrderFilled:
     return OrderFilled(
         TraderId("AITB-001"),
         StrategyId("S-001"),
         InstrumentId.from_str(BTC),
-        ClientOrderId("c"),
+        ClientOrderId(order),
         VenueOrderId("v"),
         AccountId("BINANCE-001"),
-        TradeId("t"),
+        TradeId(trade),
         OrderSide.BUY,
         OrderType.MARKET,
         Quantity.from_str("1"),

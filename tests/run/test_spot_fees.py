@@ -18,7 +18,7 @@ from aitb_nautilus.run import binance_spot
 from aitb_nautilus.run.binance_rest import AskError
 from aitb_nautilus.run.binance_spot import SpotAsker
 from tests.run.asked_venue import asked_venue
-from tests.run.node_lab import NodeLab, node_lab
+from tests.run.node_lab import Node, NodeLab, node_lab
 from tests.run.test_live import SECRET
 from tests.run.test_recovery_of_a_node import comes_out_again, is_true_soon
 from tests.run.test_spot_orders import (
@@ -174,12 +174,34 @@ def test_fees_in_bnb_are_counted_over_a_kill_and_nothing_halts(lab: NodeLab) -> 
     comes_out_again(lab)
 
 
-@pytest.mark.long
-def test_fill_with_a_fee_that_nobody_can_value_keeps_its_stop_and_halts(lab: NodeLab) -> None:
-    # The account gets its BNB after the venue was asked what it holds, and so for no price of it.
+def node_that_knows_no_price(lab: NodeLab) -> Node:
+    """Start one whose account gets its BNB after the venue was asked what it holds."""
     lab.running.call(lambda r: r.exchange.venue.wallet().update(BNB=Decimal(0)))
     node = started(lab, config_of(lab, {"stop_frac": 0.05}))
     lab.running.call(lambda r: r.exchange.venue.wallet().update(BNB=BNB))
+    return node
+
+
+def test_fee_that_comes_before_its_coin_has_a_price_waits_for_it_and_halts_nothing(
+    lab: NodeLab,
+) -> None:
+    node = node_that_knows_no_price(lab)
+    lab.play()
+    node.wait_for("(entry)")
+    lab.pause()
+    assert is_true_soon(lambda: protected(lab) == bought(lab))
+    assert node.stop(signal.SIGTERM)[0] == 0, node.said
+    assert "a fee was paid in BNB: asking what it is worth in USDT" in node.said
+    told = fills(lab)
+    assert sum(f.fee or 0.0 for f in told) == pytest.approx(float(paid(lab)) * 600, abs=1e-4)
+    assert lab.last().record.halts == []
+    comes_out_again(lab)
+
+
+@pytest.mark.long
+def test_fill_with_a_fee_that_nobody_can_value_keeps_its_stop_and_halts(lab: NodeLab) -> None:
+    node = node_that_knows_no_price(lab)
+    inject(lab, "refuse", "GET /api/v3/ticker/price", status=503, times=1_000)
     lab.play()
     node.wait_for("halted: the fee of trade")
     lab.pause()
