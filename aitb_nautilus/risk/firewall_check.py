@@ -8,13 +8,14 @@ firewall`) and resumed. Each row and each answer is a record of the journal.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Protocol
 
 from msgspec import to_builtins
 
 from aitb_nautilus.messages import Fill, Side
+from aitb_nautilus.risk.answers import Answers
 from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.firewall import Explained, Unexplained, spell_rows, unexplained
 from aitb_nautilus.risk.firewall_file import Answer, FirewallFile, Settled, Table
@@ -54,6 +55,10 @@ class VenueHands(Protocol):
 
     def close(self, instrument_id: str, side: Side, quantity: Decimal) -> None:
         """Send a reduce-only order at the market that belongs to no strategy."""
+        ...
+
+    def answering(self) -> Mapping[str, Answers]:
+        """Return who answers facts, by strategy id."""
         ...
 
 
@@ -186,7 +191,8 @@ class Firewall:
         question = Question(
             ours.client_order_id, ours.strategy_id, ours.instrument_id, (), True, row.line
         )
-        follow(Finding((Unknown(question, now, reason),)), self._context, {}, now)
+        finding = Finding((Unknown(question, now, reason),))
+        follow(finding, self._context, self._hands.answering(), now)
 
     def _bring_up(self, order: VenueOrder, now: int) -> None:
         """Take fills and terms of an order of ours as the venue has them."""

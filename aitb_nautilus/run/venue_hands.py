@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from aitb_nautilus.messages import Side
+from aitb_nautilus.risk.answers import Answers
 from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.engine_port import EnginePort
 from aitb_nautilus.risk.order_port import OrderTerms
@@ -32,6 +33,7 @@ class EngineHands:
 
     def __init__(self, context: Context, strategies: Sequence[GuardedStrategy]) -> None:
         self._context = context
+        self._strategies = strategies
         first, guard = strategies[0], context.guard
         tell = first.answering.update
         self._port = EnginePort(first, context.instruments, guard, tell, context.tagged)
@@ -47,6 +49,10 @@ class EngineHands:
     def close(self, instrument_id: str, side: Side, quantity: Decimal) -> None:
         """Send a reduce-only order at the market that belongs to no strategy."""
         self.send(instrument_id, side, quantity, reduce_only=True)
+
+    def answering(self) -> Mapping[str, Answers]:
+        """Return who answers facts, by strategy id."""
+        return {one.component_id: one.answering for one in self._strategies}
 
     def send(self, instrument_id: str, side: Side, quantity: Decimal, *, reduce_only: bool) -> str:
         """Send an order at the market that no strategy is told of; return its id."""

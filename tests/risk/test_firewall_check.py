@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from msgspec.structs import replace
 
 from aitb_nautilus.errors import DataError
 from aitb_nautilus.messages import BarClosed, OrderIntent, Side
+from aitb_nautilus.risk.answers import Answers
 from aitb_nautilus.risk.firewall import Choice, Explained, expected_balance
 from aitb_nautilus.risk.firewall_check import Firewall
 from aitb_nautilus.risk.firewall_file import Answer, FirewallFile
@@ -54,6 +56,7 @@ class Hands:
         self.cancelled: list[str] = []
         self.closed: list[tuple[str, Side, Decimal]] = []
         self.unknown: set[str] = set()
+        self.listening: dict[str, Answers] = {}
 
     def knows(self, order: VenueOrder) -> bool:
         return order.venue_order_id not in self.unknown
@@ -63,6 +66,9 @@ class Hands:
 
     def close(self, instrument_id: str, side: Side, quantity: Decimal) -> None:
         self.closed.append((instrument_id, side, quantity))
+
+    def answering(self) -> Mapping[str, Answers]:
+        return self.listening
 
 
 class Desk:
@@ -267,10 +273,16 @@ def test_order_that_is_gone_is_taken_as_ended(desk: Desk) -> None:
     desk.dry.bar(BarClosed(BTC, close_of(2), *(30_000.0,) * 4, 5.0))
     name = desk.dry.commands[0].client_order_id
     desk.dry.update(name, "ACCEPTED")
+    told: list[tuple[str, Any]] = []
+    desk.strategy.decide_on_order = lambda order, update: (  # type: ignore[method-assign]
+        told.append((order.client_order_id, update.status)) or ()
+    )
+    desk.hands.listening = desk.dry.answering
     assert desk.check(QUIET) == [f"order:{name}"]
     desk.answer(f"order:{name}", "adopt", strategy="")
     assert desk.check(QUIET) == []
     assert desk.context.ledger.orders[name].status == "CANCELED"
+    assert told == [(name, "CANCELED")]
     assert [a.answer for a in desk.told("acknowledged")] == ["accepted", "unknown"]
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from aitb_nautilus.messages import BarClosed, Fill, OrderUpdate, Side
+from aitb_nautilus.risk.answers import Answers
 from aitb_nautilus.risk.firewall import Explained
 from aitb_nautilus.risk.firewall_check import Firewall
 from aitb_nautilus.risk.firewall_file import FirewallFile
@@ -40,6 +41,9 @@ class _NoHands:
         raise Found("nobody has answered")
 
     def close(self, instrument_id: str, side: Side, quantity: Decimal) -> None:
+        raise Found("nobody has answered")
+
+    def answering(self) -> Mapping[str, Answers]:
         raise Found("nobody has answered")
 
 
