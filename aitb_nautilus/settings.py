@@ -74,8 +74,8 @@ class Secret:
     Parameters
     ----------
     reference
-        ``env:`` and the name of an environment variable, or ``file:`` and the path of a file that
-        holds the secret and nothing else; blanks and line ends around it do not count.
+        ``env:`` and the name of an environment variable, or ``file:`` and the path of a file; it
+        holds the secret and nothing else, blanks and line ends around it do not count.
 
     Raises
     ------
@@ -102,16 +102,16 @@ class Secret:
         Raises
         ------
         ConfigError
-            If the environment variable is not set, or the file cannot be read or is empty.
+            If the environment variable is not set or empty, or the file cannot be read or is empty.
         """
         kind, _, name = self.reference.partition(":")
         if kind == "file":
             return self._read(Path(name).expanduser())
-        value = os.environ.get(name)
+        value = os.environ.get(name, "").strip()
         if not value:
             raise ConfigError(
                 f"secret {self.reference}",
-                f"the environment variable {name} is not set",
+                f"the environment variable {name} is not set, or empty",
                 "must hold the secret",
                 f"Set it before the start: export {name}=VALUE",
             )

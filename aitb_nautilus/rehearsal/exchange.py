@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from aitb_nautilus.rehearsal.answers import VenueError
@@ -16,6 +17,7 @@ from aitb_nautilus.rehearsal.venue import Venue
 
 __all__ = ["LISTEN_KEY_MS", "Exchange"]
 
+_KEY = re.compile(r"[A-Za-z0-9]{64}")
 LISTEN_KEY_MS = 60 * 60_000
 """Validity of a listen key after its last keep-alive, ms."""
 
@@ -61,12 +63,10 @@ class Exchange[V: Venue]:
         return self.signing_clock.now_ns() // MS
 
     def key(self, name: str | None) -> ApiKey:
-        """Return a known key, or refuse with -2014 or -2015."""
-        if not name:
-            raise VenueError.of(-2014)
-        if name not in self.keys:
-            raise VenueError.of(-2015)
-        return self.keys[name]
+        """Return a known key; refuse what has not the form of one with -2014, others with -2015."""
+        if name in self.keys:
+            return self.keys[name]
+        raise VenueError.of(-2015 if name and _KEY.fullmatch(name) else -2014)
 
     def open_listen_key(self) -> str:
         """Return the active listen key, or a new one, valid for an hour from now."""

@@ -52,7 +52,19 @@ which the engine's adapter sends as well)."""
 
 
 class AskError(Exception):
-    """The venue did not answer, or refused what it was asked."""
+    """The venue did not answer, or refused what it was asked.
+
+    Attributes
+    ----------
+    status, code, words
+        HTTP status, and the venue's own number and words of a refusal; 0 and empty if it gave none.
+    """
+
+    def __init__(self, line: str, status: int = 0, code: int = 0, words: str = "") -> None:
+        self.status = status
+        self.code = code
+        self.words = words
+        super().__init__(line)
 
 
 @contextmanager
@@ -151,11 +163,13 @@ class BinanceRest:
                 return msgspec.json.decode(answer.read())
         except HTTPError as e:
             body = e.read().decode(errors="replace")
-            if _number(body) in unknown:
+            code, words = _refusal(body)
+            if code in unknown:
                 return None
             if e.code in _BUSY:
                 self._leave_alone(e.headers.get("Retry-After", ""))
-            raise AskError(f"HTTP {e.code} for {path}: {body[:200]}") from e
+            line = f"HTTP {e.code} for {path}: {body[:200]}"
+            raise AskError(line, e.code, code, words) from e
         except (URLError, HTTPException, TimeoutError, OSError, msgspec.MsgspecError) as e:
             raise AskError(f"{path}: {e}") from e
 
@@ -177,8 +191,10 @@ def symbol_of(instrument_id: str) -> str:
     return instrument_id.partition(".")[0].removesuffix("-PERP")
 
 
-def _number(body: str) -> int:
+def _refusal(body: str) -> tuple[int, str]:
+    """Return the venue's number and words; 0 and what there is if it is no answer of the venue."""
     try:
-        return int(msgspec.json.decode(body)["code"])
+        told = msgspec.json.decode(body)
+        return int(told["code"]), str(told["msg"])
     except (msgspec.MsgspecError, KeyError, TypeError, ValueError):
-        return 0
+        return 0, body[:200]

@@ -46,6 +46,7 @@ from aitb_nautilus.run.run_writer import RunWriter, new_run_dir
 from aitb_nautilus.run.snapshots import Facts, Snapshots, Standing, stand
 from aitb_nautilus.run.state_place import StatePlace
 from aitb_nautilus.run.venue_clock import refuse_wrong_clocks
+from aitb_nautilus.run.venue_keys import refuse_wrong_keys
 
 __all__ = ["run_node"]
 
@@ -71,7 +72,8 @@ def run_node(
     Raises
     ------
     ConfigError, DataError, ModelError
-        Before anything is connected, if config, catalog, models or Redis do not allow it.
+        Before anything is connected, if config, catalog, models or Redis do not allow it, or a
+        venue does not take the keys.
     RunError
         If a component raised, or the engine could not start; the folder says so. Before that and
         without a folder, if a venue would refuse all commands for this machine's clock.
@@ -90,6 +92,7 @@ def run_node(
     last_run = LastRunFile(StatePlace.of(desk.path, desk.config.trader), mode, venues)
     clients = clients_of(prepared.run)
     refuse_wrong_clocks(prepared.run)
+    refuse_wrong_keys(prepared.run)
     redis = node_redis(prepared.run)
     with EarlyStop(desk.config.live.stop_secs) as early:
         folder = new_run_dir(Path(desk.config.backtest.runs), desk.name)

@@ -58,6 +58,7 @@ from aitb_nautilus.market.binance_klines import INTERVALS_MS, interval_name
 from aitb_nautilus.market.intervals import Interval
 from aitb_nautilus.run.config import VenueSettings
 from aitb_nautilus.run.preparation import Preparation
+from aitb_nautilus.run.venue_keys import refuse_missing_keys
 
 __all__ = ["Client", "Clients", "clients_of", "data_client", "execution_client"]
 
@@ -136,14 +137,7 @@ def execution_client(venue: VenueSettings, instrument_ids: list[str], where: str
         As `data_client`; also if a key is missing or cannot be read.
     """
     adapter = _adapter(venue, where)
-    for key in ("api_key", "api_secret", *(["api_passphrase"] if adapter == "okx" else [])):
-        if getattr(venue, key) is None:
-            raise ConfigError(
-                f"{where}: venues {venue.name}.{key}",
-                "is missing",
-                "must be a reference to a secret: live trading needs an account",
-                f'Write {key} = "env:{venue.name}_{key.upper()}" and set that variable',
-            )
+    refuse_missing_keys(venue, adapter, where)
     return _EXECUTION[adapter](venue, instrument_ids, where)
 
 

@@ -12,18 +12,17 @@ second or more ahead of the server's time, or more than ``recvWindow`` before it
 
 from __future__ import annotations
 
-import time
 from typing import Final
 
 from aitb_nautilus.errors import RunError
-from aitb_nautilus.run.binance_rest import BINANCE_WINDOW_NS, AskError, BinanceRest
+from aitb_nautilus.run.binance_rest import BINANCE_WINDOW_NS, BinanceRest
 from aitb_nautilus.run.config import VenueSettings
 from aitb_nautilus.run.preparation import Preparation
+from aitb_nautilus.run.venue_patience import asked_patiently
 
 __all__ = ["refuse_wrong_clocks"]
 
 _AHEAD_NS: Final = 1_000_000_000
-_AGAIN_S: Final = 1.0
 
 
 def refuse_wrong_clocks(run: Preparation) -> None:
@@ -45,7 +44,10 @@ def refuse_wrong_clocks(run: Preparation) -> None:
 
 
 def _refuse_wrong_clock(venue: VenueSettings, patience_s: float) -> None:
-    ahead_ns, unsure_ns = _asked(venue, patience_s)
+    rest = BinanceRest(venue)
+    ahead_ns, unsure_ns = asked_patiently(
+        venue, rest.clock_ahead, "did not tell its time", patience_s
+    )
     if -_AHEAD_NS - unsure_ns < ahead_ns < BINANCE_WINDOW_NS + unsure_ns:
         return
     off = "behind" if ahead_ns > 0 else "ahead of"
@@ -57,20 +59,3 @@ def _refuse_wrong_clock(venue: VenueSettings, patience_s: float) -> None:
         "Let the system keep its time (timedatectl set-ntp true, or chronyc makestep), and start "
         "again; what is held stays as it is until then, with the stops that rest",
     )
-
-
-def _asked(venue: VenueSettings, patience_s: float) -> tuple[int, int]:
-    """Return by how much a venue's clock is ahead of ours, and how unsure that is; ns."""
-    rest, until = BinanceRest(venue), time.monotonic() + patience_s
-    while True:
-        try:
-            return rest.clock_ahead()
-        except AskError as e:
-            if time.monotonic() + _AGAIN_S > until:
-                raise RunError(
-                    f"venue {venue.name}",
-                    f"did not tell its time: {e}",
-                    f"must answer within live.connect_secs, {patience_s:g} s",
-                    "Look at the connection, and at the venue's addresses in the config",
-                ) from e
-        time.sleep(_AGAIN_S)

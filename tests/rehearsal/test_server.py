@@ -160,7 +160,8 @@ def test_an_unsigned_or_badly_signed_request_is_refused() -> None:
         early = client.signed({"timestamp": "9999999999999"})
         for query, headers, status, code in (
             (good, {}, 401, -2014),
-            (good, {"X-MBX-APIKEY": "stolen"}, 401, -2015),
+            (good, {"X-MBX-APIKEY": "stolen"}, 401, -2014),
+            (good, {"X-MBX-APIKEY": "s" * 64}, 401, -2015),
             (good[:-1] + "0", key, 400, -1022),
             ("symbol=BTCUSDT&" + good, key, 400, -1022),
             (late, key, 400, -1021),
