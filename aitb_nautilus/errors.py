@@ -9,7 +9,8 @@ The command line prints the paragraph to stderr and leaves with the error's exit
     |-- ConfigError           3   the config file, or something it names
     |-- DataError             4   the catalog, or a file given to it
     |-- ModelError            5   a model bundle
-    `-- HaltedError           6   the guard halted trading
+    |-- HaltedError           6   the guard halted trading
+    `-- StoppedError        130   Ctrl-C before a run had begun; 128 + 2, as shells have it
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ __all__ = [
     "HaltedError",
     "ModelError",
     "RunError",
+    "StoppedError",
     "UsageError",
 ]
 
@@ -101,3 +103,14 @@ class HaltedError(AitbError):
     """The guard halted trading."""
 
     exit_code = 6
+
+
+class StoppedError(AitbError):
+    """The user stopped the command before a run had begun."""
+
+    exit_code = 130
+
+    @classmethod
+    def at_once(cls) -> StoppedError:
+        """Return what is said of a command that has left nothing behind."""
+        return cls("aitb", "interrupted", todo="Run the same command again to start over")

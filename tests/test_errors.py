@@ -45,6 +45,7 @@ def test_each_kind_has_the_exit_code_of_the_design() -> None:
         "DataError": 4,
         "ModelError": 5,
         "HaltedError": 6,
+        "StoppedError": 130,
     }
 
 

@@ -96,7 +96,8 @@ class VerbGroup(click.Group):
     subcommand_metavar="VERB [ARGUMENTS]",
     epilog=(
         "Every verb has --help, and --json for one JSON object on stdout.\n\n"
-        "Exit codes: 0 done, 1 failed, 2 usage, 3 config, 4 data, 5 model, 6 halted by risk.\n\n"
+        "Exit codes: 0 done, 1 failed, 2 usage, 3 config, 4 data, 5 model, 6 halted by risk, "
+        "130 stopped by Ctrl-C before a run had begun.\n\n"
         "Start with: aitb quickstart"
     ),
 )
@@ -126,6 +127,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 done, 1 failed, 2 usage, 3 config, 4 data, 5 model, 6 halted by risk.
+        0 done, 1 failed, 2 usage, 3 config, 4 data, 5 model, 6 halted by risk, 130 stopped by
+        Ctrl-C before a run had begun.
     """
     return run(aitb, argv)

@@ -20,7 +20,7 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from aitb_nautilus.errors import AitbError, RunError, UsageError
+from aitb_nautilus.errors import AitbError, StoppedError, UsageError
 from aitb_nautilus.settings import nearest
 
 __all__ = ["console", "emit", "json_option", "progress_console", "run"]
@@ -98,8 +98,9 @@ def run(group: click.Group, argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 done, 1 failed, 2 usage, 3 config, 4 data, 5 model, 6 halted by risk. A verb that returns
-        an int, or leaves with ``ctx.exit(n)``, chooses its own.
+        0 done, 1 failed, 2 usage, 3 config, 4 data, 5 model, 6 halted by risk, 130 stopped by
+        Ctrl-C before a run had begun. A verb that returns an int, or leaves with ``ctx.exit(n)``,
+        chooses its own.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     end = words.index("--") if "--" in words else len(words)
@@ -152,7 +153,7 @@ def _known(error: Exception) -> AitbError:  # noqa: PLR0911 - one answer a kind 
         case AitbError():
             return error
         case click.Abort():
-            return RunError("aitb", "interrupted", todo="Run the same command again to start over")
+            return StoppedError.at_once()
         case click.ClickException():
             if isinstance(error, click.UsageError):
                 return _usage(error)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import importlib
 import json
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -135,11 +137,46 @@ def test_full_disk_names_the_file_and_is_no_defect(capsys: pytest.CaptureFixture
     assert "defect" not in err
 
 
-def test_ctrl_c_says_interrupted_and_leaves_with_one(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(raising(KeyboardInterrupt()), ["work", "--json"]) == 1
+def test_ctrl_c_says_interrupted_and_leaves_as_shells_have_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(raising(KeyboardInterrupt()), ["work", "--json"]) == 130
     out, err = capsys.readouterr()
     assert json.loads(out)["error"]["found"] == "interrupted"
     assert "error: aitb: interrupted." in err
+
+
+@pytest.mark.parametrize("place", ["click", "rich/console", "aitb_nautilus_desk_part"])
+def test_ctrl_c_while_something_is_imported_says_one_line(place: str, tmp_path: Path) -> None:
+    """The command line itself, a part of it, or a module that a config names."""
+    begun = tmp_path / "begun"
+    slow = tmp_path / f"{place}.py"
+    slow.parent.mkdir(exist_ok=True)
+    (slow.parent / "__init__.py").touch()
+    slow.write_text(f"import pathlib, time\npathlib.Path({str(begun)!r}).touch()\ntime.sleep(60)\n")
+    (tmp_path / "desk.toml").write_text(
+        "[risk]\nmax_order_notional = 1\nmax_position_notional = 1\nprice_band_frac = 0.1\n"
+        "[[venues]]\nname = 'SIM'\nstarting_balance = '1 USDT'\nmaker_fee_bps = 0\n"
+        "taker_fee_bps = 0\n[[strategies]]\nclass = 'aitb_nautilus_desk_part:A'\nid = 'a'\n"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-m", "aitb_nautilus", "live", "desk.toml"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        env={"PATH": "", "PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[2]}"},
+    )
+    until = time.monotonic() + 60
+    while not begun.exists():
+        assert child.poll() is None
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    child.send_signal(signal.SIGINT)
+    out, err = child.communicate(timeout=60)
+    assert child.returncode == 130, err
+    assert err.strip() == "error: aitb: interrupted. Run the same command again to start over."
+    assert out == ""
 
 
 @pytest.mark.parametrize(
