@@ -7,6 +7,8 @@ from typing import Any, cast
 
 import click
 import msgspec
+from rich.columns import Columns
+from rich.padding import Padding
 from rich.syntax import Syntax
 from rich.table import Table
 
@@ -15,7 +17,7 @@ from aitb_nautilus.errors import UsageError
 from aitb_nautilus.observe.formats import span
 from aitb_nautilus.observe.run_record import Mode, PaidRecord
 from aitb_nautilus.run.load import Desk, load_config
-from aitb_nautilus.run.modes import mode_differences
+from aitb_nautilus.run.modes import Difference, mode_differences, of_one_mode
 from aitb_nautilus.run.paid_latency import paid_latencies
 from aitb_nautilus.run.schema import desk_schema
 
@@ -45,7 +47,8 @@ def command(
     never act, since another one is met first, and say what was measured by a run that a venue's
     latency names. With --schema: the JSON schema that lets an editor complete and check a config,
     with the settings of all shipped components, and of those that CONFIG names. With --diff
-    backtest live: what is not the same when the desk runs live.
+    backtest live: what is not the same when the desk runs live: data, execution, clock, and the
+    sections that only a live node has.
     """
     if show_schema:
         whole = desk_schema(None if config is None else load_config(config))
@@ -83,6 +86,7 @@ def _latency(paid: PaidRecord) -> str:
 
 def _show_difference(desk: Desk, modes: tuple[Mode, Mode], as_json: bool) -> None:
     differences, same = mode_differences(desk, *modes)
+    alone = of_one_mode(differences)
 
     def human() -> None:
         table = Table(box=None, padding=(0, 2, 0, 0))
@@ -90,14 +94,28 @@ def _show_difference(desk: Desk, modes: tuple[Mode, Mode], as_json: bool) -> Non
         for mode in modes:
             table.add_column(mode, overflow="fold")
         for one in differences:
-            table.add_row(one.key, _spelled(one.left), _spelled(one.right))
+            if one.key.partition(".")[0] not in alone:
+                table.add_row(one.key, _spelled(one.left), _spelled(one.right))
         screen = console()
         if differences:
             screen.print(table)
+        for section, rows in alone.items():
+            mode = modes[1 if rows[0].left is None else 0]
+            screen.print(f"\nOnly in {mode}: \\[{section}]")
+            told = (f"{_key(row)} = {_value(row)}" for row in rows)
+            screen.print(Padding(Columns(told, padding=(0, 3)), (0, 0, 0, 2)))
         screen.print(f"\nThe same in both: {', '.join(same)}", soft_wrap=True)
 
     told = msgspec.to_builtins(differences)
     emit({"left": modes[0], "right": modes[1], "differences": told, "same": same}, as_json, human)
+
+
+def _key(row: Difference) -> str:
+    return row.key.partition(".")[2]
+
+
+def _value(row: Difference) -> str:
+    return _spelled(row.right if row.left is None else row.left)
 
 
 def _spelled(value: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -11,10 +11,12 @@ from aitb_nautilus.observe.run_record import Mode
 from aitb_nautilus.run.config import VenueSettings
 from aitb_nautilus.run.load import Desk
 
-__all__ = ["Difference", "mode_differences", "mode_view"]
+__all__ = ["Difference", "mode_differences", "mode_view", "of_one_mode"]
 
-_OF_ONE_MODE = ("backtest", "paper", "live", "venues")
-"""Sections that say what differs; all the others are the same desk in every mode."""
+_TOLD_ELSEWHERE = ("backtest", "paper", "venues")
+"""Sections that say what data and execution are like, and are shown as these."""
+_OF_A_NODE = ("live", "redis")
+"""Sections that paper and live have, and a back-test has not."""
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -28,7 +30,8 @@ class Difference(msgspec.Struct, frozen=True):
 def mode_view(desk: Desk, mode: Mode) -> dict[str, Any]:
     """Return a desk as it runs in a mode, as plain data: what brings data, what fills, the rest."""
     config = desk.config
-    shared = {k: v for k, v in desk.plain().items() if k not in _OF_ONE_MODE}
+    left_out = _TOLD_ELSEWHERE + (_OF_A_NODE if mode == "backtest" else ())
+    sections = {k: v for k, v in desk.plain().items() if k not in left_out}
     if mode == "backtest":
         data: dict[str, Any] = {
             "client": "catalog",
@@ -40,7 +43,8 @@ def mode_view(desk: Desk, mode: Mode) -> dict[str, Any]:
         data = {venue.name: {"client": _client(venue), **_place(venue)} for venue in config.venues}
         clock = "the clock of this machine"
     execution = {venue.name: _execution(desk, venue, mode) for venue in config.venues}
-    return {"data": data, "execution": execution, "clock": clock, **shared}
+    seen = {"data": data, "execution": execution, "clock": clock}
+    return {**seen, "runs": config.backtest.runs, **sections}
 
 
 def mode_differences(desk: Desk, left: Mode, right: Mode) -> tuple[list[Difference], list[str]]:
@@ -61,6 +65,25 @@ def mode_differences(desk: Desk, left: Mode, right: Mode) -> tuple[list[Differen
     return differences, [name for name in one if one[name] == other.get(name)]
 
 
+def of_one_mode(differences: Sequence[Difference]) -> dict[str, list[Difference]]:
+    """Return the sections that one of two modes has not at all, by name.
+
+    Examples
+    --------
+    >>> rows = [Difference("clock", "bars", "own"), Difference("live.on_stop", None, "hold")]
+    >>> list(of_one_mode(rows))
+    ['live']
+    """
+    sections: dict[str, list[Difference]] = {}
+    for one in differences:
+        sections.setdefault(one.key.partition(".")[0], []).append(one)
+    return {
+        name: rows
+        for name, rows in sections.items()
+        if all(row.left is None for row in rows) or all(row.right is None for row in rows)
+    }
+
+
 def _execution(desk: Desk, venue: VenueSettings, mode: Mode) -> dict[str, Any]:
     costs = {
         "starting_balance": venue.starting_balance,
@@ -69,7 +92,9 @@ def _execution(desk: Desk, venue: VenueSettings, mode: Mode) -> dict[str, Any]:
         "latency_ms": venue.latency_ms,
     }
     if mode == "backtest":
-        paid = {} if venue.latency is None else {"latency_ms": venue.latency}
+        seed = desk.config.backtest.latency_seed
+        drawn = {"latency_ms": venue.latency, "latency_seed": seed}
+        paid = {} if venue.latency is None else drawn
         return {
             "client": "simulated exchange",
             **_simulated_fills(desk, venue),
