@@ -12,15 +12,16 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from decimal import Decimal
+from difflib import SequenceMatcher
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from aitb_nautilus.errors import ConfigError
-from aitb_nautilus.settings import Settings, decode, nearest
+from aitb_nautilus.settings import Settings, decode
 
 __all__ = [
     "InstrumentKind",
@@ -30,6 +31,8 @@ __all__ = [
     "find_symbol",
     "instrument_block",
     "known_instruments",
+    "likely_instrument",
+    "named_instruments",
     "plain_symbol",
     "venue_name",
 ]
@@ -37,6 +40,8 @@ __all__ = [
 type InstrumentKind = Literal["spot", "perpetual"]
 
 MAX_PRECISION = 16
+_ALIKE = 0.9
+"""One letter more or less in six is that near; another coin of three letters is not."""
 _DECIMAL = re.compile(r"\d+(\.\d+)?")
 _ID = re.compile(r"[^\s.]+(\.[^\s.]+)*\.[A-Z0-9_]+")
 
@@ -179,7 +184,8 @@ def find_instrument(
     known = known_instruments(extra)
     if instrument_id in known:
         return known[instrument_id]
-    close = nearest(instrument_id, list(known))
+    there = [one for one in known if venue_name(one) == venue_name(instrument_id)]
+    close = likely_instrument(instrument_id, [spec.id for spec in extra], there or known)
     raise ConfigError(
         f"instrument {instrument_id}",
         "is not known",
@@ -187,6 +193,43 @@ def find_instrument(
         f"To add it, put this into the config:\n{instrument_block(instrument_id)}"
         "with the venue's own steps and currencies",
     )
+
+
+def likely_instrument(misspelt: str, *groups: Iterable[str]) -> str | None:
+    """Return the instrument that somebody may have meant, or None if none is close.
+
+    Venue and mark of the kind are left aside, since they are much of an id and alike in all.
+
+    Parameters
+    ----------
+    groups
+        Ids; the first group that has one like it is the one that counts.
+
+    Examples
+    --------
+    >>> likely_instrument("BTCUSD-PERP.BINANCE", ["BTCUSDT-PERP.BINANCE", "LTCUSDT-PERP.BINANCE"])
+    'BTCUSDT-PERP.BINANCE'
+    >>> likely_instrument("BTCUSD-PERP.BINANCE", ["LTCUSDT-PERP.BINANCE"])
+    """
+    symbol = _bare(misspelt)
+    for group in groups:
+        alike = {one: SequenceMatcher(None, symbol, _bare(one)).ratio() for one in group}
+        close = [one for one, ratio in alike.items() if ratio >= _ALIKE]
+        if close:
+            whole = {one: SequenceMatcher(None, misspelt, one).ratio() for one in close}
+            venue = venue_name(misspelt)
+            return max(close, key=lambda one: (alike[one], venue_name(one) == venue, whole[one]))
+    return None
+
+
+def named_instruments(data: Any, known: Container[str]) -> list[str]:
+    """Return the known instruments that plain data name anywhere, a config's say, each once."""
+    if isinstance(data, str):
+        return [data] if data in known else []
+    inner = data.values() if isinstance(data, Mapping) else data
+    if not isinstance(inner, Iterable):
+        return []
+    return list(dict.fromkeys(name for one in inner for name in named_instruments(one, known)))
 
 
 def find_symbol(
@@ -208,6 +251,11 @@ def find_symbol(
         ):
             return spec
     return None
+
+
+def _bare(instrument_id: str) -> str:
+    symbol = instrument_id.rpartition(".")[0] or instrument_id
+    return plain_symbol(re.sub(r"-(PERP|LINEAR|SWAP|SPOT)$", "", symbol))
 
 
 def plain_symbol(symbol: str) -> str:

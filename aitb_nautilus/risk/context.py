@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, cast
 
@@ -10,6 +10,7 @@ import msgspec
 
 from aitb_nautilus.errors import ConfigError
 from aitb_nautilus.latency import Latencies
+from aitb_nautilus.market.instruments import likely_instrument
 from aitb_nautilus.messages import OrderUpdate
 from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.capture import RunState
@@ -27,7 +28,6 @@ from aitb_nautilus.risk.trading_states import Halt
 from aitb_nautilus.risk.turns import Turns
 from aitb_nautilus.risk.unpriced import Unpriced
 from aitb_nautilus.risk.warming import Warming
-from aitb_nautilus.settings import nearest
 
 __all__ = ["Context"]
 
@@ -50,6 +50,9 @@ class Context(msgspec.Struct, frozen=True):
     begins_ns
         When the run begins, ns UTC: a model must not have expired by then. 0 if the config does not
         say; it is then asked again once the data are known.
+    likely
+        Ids of instruments that a misspelt one may mean: those of the config, then others; absent:
+        all.
     audiences
         Who listens to a bar type, by the engine's bar type.
     brought
@@ -124,6 +127,7 @@ class Context(msgspec.Struct, frozen=True):
     instruments: Mapping[str, Any]
     trader: str = ""
     begins_ns: int = 0
+    likely: Sequence[Sequence[str]] = ()
     audiences: dict[Any, Any] = msgspec.field(default_factory=dict)
     brought: set[str] = msgspec.field(default_factory=set)
     warming: Warming = msgspec.field(default_factory=Warming)
@@ -215,10 +219,13 @@ class Context(msgspec.Struct, frozen=True):
         """
         instrument = self.instruments.get(instrument_id)
         if instrument is None:
-            close = nearest(instrument_id, list(self.instruments))
+            likely = self.likely or (list(self.instruments),)
+            close = likely_instrument(instrument_id, *likely)
+            own = f"the config has {', '.join(likely[0])}" if likely[0] else ""
             raise ConfigError(
                 f"instrument {instrument_id}",
-                "is not part of this run",
-                f"did you mean {close}?" if close else f"the run has {', '.join(self.instruments)}",
+                "is not known",
+                f"did you mean {close}?" if close else own,
+                "" if close else "One of your own needs a block [[instruments]] in the config",
             )
         return float(instrument.price_increment.as_decimal())

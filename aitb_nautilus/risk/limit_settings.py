@@ -7,13 +7,13 @@ count only that. The tightest holds: no rule lifts a limit of ``[risk]``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 import msgspec
 
 from aitb_nautilus.errors import ConfigError
-from aitb_nautilus.market.instruments import venue_name
+from aitb_nautilus.market.instruments import likely_instrument, venue_name
 from aitb_nautilus.risk.limit_blocks import (
     BookSettings,
     CorrelationSettings,
@@ -209,6 +209,7 @@ def refuse_unknown_scopes(
     venues: Iterable[str],
     strategies: Iterable[str],
     instruments: Iterable[str] | None,
+    likely: Sequence[Sequence[str]] = (),
 ) -> None:
     """Refuse rules for what the desk does not have: they would never act.
 
@@ -220,6 +221,8 @@ def refuse_unknown_scopes(
         Ids as the config names them.
     instruments
         All that the desk could trade; None: not known yet, and not looked at.
+    likely
+        Those of them that a misspelt one may mean, as of `likely_instrument`; absent: all.
 
     Raises
     ------
@@ -237,9 +240,12 @@ def refuse_unknown_scopes(
             name = value_at(rule, key)
             if name is None or name in choices:
                 continue
-            close = nearest(name, choices)
+            close, named = nearest(name, choices), choices
+            if key.endswith(".instrument"):
+                groups = likely or (choices,)
+                close, named = likely_instrument(name, *groups), list(groups[0])
             raise ConfigError(
                 f"{where}: risk.rules[{i}].{key}",
                 f"was {name!r}",
-                f"did you mean {close!r}?" if close else f"must be one of {', '.join(choices)}",
+                f"did you mean {close!r}?" if close else f"must be one of {', '.join(named)}",
             )

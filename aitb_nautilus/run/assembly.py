@@ -11,7 +11,13 @@ import msgspec
 from aitb_nautilus.errors import AitbError, ConfigError
 from aitb_nautilus.market.bars import Interval
 from aitb_nautilus.market.engine_instruments import engine_instrument
-from aitb_nautilus.market.instruments import InstrumentSettings, find_instrument, known_instruments
+from aitb_nautilus.market.instruments import (
+    InstrumentSettings,
+    find_instrument,
+    known_instruments,
+    named_instruments,
+    venue_name,
+)
 from aitb_nautilus.risk.actor import GuardedActor
 from aitb_nautilus.risk.capture import RunState
 from aitb_nautilus.risk.context import Context
@@ -130,18 +136,24 @@ def _context(
     balance = sum(float(v.balance()[0]) for v in desk.config.venues)
     lots = lot_rules(specs.values(), desk.config.venues)
     ledger = Ledger(balance, lots)
+    at_venues = {venue.name for venue in desk.config.venues}
+    likely = (
+        named_instruments(desk.plain(), specs),
+        [name for name in specs if venue_name(name) in at_venues],
+    )
     refuse_unknown_scopes(
         desk.config.risk,
         str(desk.path),
         venues=[v.name for v in desk.config.venues],
         strategies=[s.id for s in desk.config.strategies],
         instruments=list(specs),
+        likely=likely,
     )
     guard = Guard(ledger, limits, lots)
     instruments = {spec.id: engine_instrument(spec) for spec in specs.values()}
     trader = desk.config.trader.id
     if stage is None:
-        return Context(run_state, ledger, guard, instruments, trader, begins_ns)
+        return Context(run_state, ledger, guard, instruments, trader, begins_ns, likely)
     return Context(
         run_state,
         ledger,
@@ -149,6 +161,7 @@ def _context(
         instruments,
         trader,
         begins_ns,
+        likely,
         port_of=lambda strategy_id: DryPort(stage, strategy_id, instruments),
         stage=stage,
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from aitb_nautilus.errors import ConfigError, RunError
-from aitb_nautilus.market.instruments import known_instruments
+from aitb_nautilus.market.instruments import known_instruments, likely_instrument, named_instruments
 from aitb_nautilus.risk.state_file import Change, StateFile
 from aitb_nautilus.risk.state_lock import StateLock
 from aitb_nautilus.risk.trading_states import StateError, StateScope, TradingStates
@@ -27,7 +27,7 @@ from aitb_nautilus.run.config import DeskConfig
 from aitb_nautilus.run.load import read_toml, resolve
 from aitb_nautilus.run.node_status import scope_states
 from aitb_nautilus.run.state_place import StatePlace
-from aitb_nautilus.settings import decode, nearest
+from aitb_nautilus.settings import decode, encode, nearest
 
 __all__ = ["Kept", "give", "kept", "status_of"]
 
@@ -224,17 +224,22 @@ def _refuse_unknown(place: StatePlace, scope: StateScope) -> None:
         return
     config = decode(read_toml(place.config), DeskConfig, str(place.config))
     known = [s.id for s in config.strategies]
+    likely = known
     if scope.kind == "instrument":
         recorded = resolve("catalog.instruments:catalog_instruments", "catalog")
         extra = [*recorded(Path(config.catalog.path)), *config.instruments]
         known = list(known_instruments(extra))
+        likely = named_instruments(encode(config), known)
     if scope.id in known:
         return
-    close = nearest(scope.id, known)
+    if scope.kind == "instrument":
+        close = likely_instrument(scope.id, likely, known)
+    else:
+        close = nearest(scope.id, known)
     raise ConfigError(
         f"{place.config}: --{scope.kind}",
         f"was {scope.id!r}",
-        f"did you mean {close}?" if close else f"must be one of {', '.join(known)}",
+        f"did you mean {close}?" if close else f"must be one of {', '.join(likely or known)}",
     )
 
 

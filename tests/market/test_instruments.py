@@ -15,6 +15,8 @@ from aitb_nautilus.market.instruments import (
     find_symbol,
     instrument_block,
     known_instruments,
+    likely_instrument,
+    named_instruments,
 )
 from aitb_nautilus.settings import decode
 from catalog.decimals import decimals_wanted
@@ -84,6 +86,33 @@ def test_unknown_instrument_names_the_nearest_and_the_block_to_add() -> None:
     assert added["id"] == "BTCUSD-PERP.BINANCE"
     assert added["kind"] == "perpetual"
     decode(added, InstrumentSettings, "block")
+
+
+@pytest.mark.parametrize(
+    ("misspelt", "groups", "meant"),
+    [
+        # the config's own come first, though another is spelt more alike
+        ("ETHUSD.BINANCE", [["ETHUSDT-PERP.BINANCE"], ["ETHUSDT.BINANCE"]], "ETHUSDT-PERP.BINANCE"),
+        # another coin is not what was meant, however alike the rest of the id is
+        ("BTCUST-PERP.BINANCE", [["ETHUSDT-PERP.BINANCE", "LTCUSDT-PERP.BINANCE"]], None),
+        ("BTCUST-PERP.BINANCE", [["ETHUSDT-PERP.BINANCE"], ["BTCUSDT-PERP.BINANCE"]], "BTCUSDT-P"),
+        ("BTCUSDT.BINANC", [["BTCUSDT-PERP.BINANCE", "BTCUSDT.BINANCE"]], "BTCUSDT.BINANCE"),
+        ("BTCUSDT", [["BTCUSDT.BINANCE"]], "BTCUSDT.BINANCE"),
+        ("BTC-USD.OKX", [["BTC-USDT.OKX"]], "BTC-USDT.OKX"),
+        ("anything", [[], []], None),
+    ],
+)
+def test_misspelt_instrument_is_one_of_the_first_group_that_has_one_like_it(
+    misspelt: str, groups: list[list[str]], meant: str | None
+) -> None:
+    found = likely_instrument(misspelt, *groups)
+    assert found is None if meant is None else str(found).startswith(meant)
+
+
+def test_instruments_are_found_wherever_they_stand_in_a_config() -> None:
+    known = ["A.X", "B.X", "C.X", "D.X"]
+    data = {"a": {"instruments": ["B.X", "Z.X"], "n": 3}, "b": [{"id": "A.X"}, "B.X"], "c": None}
+    assert named_instruments(data, known) == ["B.X", "A.X"]
 
 
 @pytest.mark.parametrize(

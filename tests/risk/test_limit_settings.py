@@ -211,6 +211,22 @@ def test_reference_that_the_desk_does_not_know_is_refused() -> None:
     assert "did you mean 'ETHUSDT.BINANCE'?" in str(caught.value)
 
 
+def test_rule_for_an_instrument_is_held_against_those_of_the_config_first() -> None:
+    risk = read(rules=[{"scope": {"instrument": "SOLUSD.BINANCE"}, "max_gross_notional": 1.0}])
+    every = ["SOLUSDT.BINANCE", "BTCUSDT-PERP.BINANCE", "SOLUSDT-PERP.BINANCE"]
+
+    def said(*likely: list[str]) -> str:
+        with pytest.raises(ConfigError) as caught:
+            refuse_unknown_scopes(
+                risk, "a.toml", venues=[], strategies=[], instruments=every, likely=likely
+            )
+        return caught.value.wanted
+
+    assert said(every[1:], every) == "did you mean 'SOLUSDT-PERP.BINANCE'?"
+    assert said(every[1:2]) == "must be one of BTCUSDT-PERP.BINANCE"
+    assert said() == "did you mean 'SOLUSDT.BINANCE'?"
+
+
 def test_order_of_limits_is_refusing_first_and_the_ladder_before_what_else_shrinks() -> None:
     limits = build_limits(
         read(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import numpy as np
 import pytest
@@ -37,6 +39,23 @@ def test_unknown_instrument_names_the_nearest_and_the_block_that_adds_it(lab: La
     text = refused(lab, lab.strategy({}, instruments=("AAUSDT-PERP.SIM",)))
     assert "instrument AAUSDT-PERP.SIM: is not known, did you mean 'AAAUSDT-PERP.SIM'?" in text
     assert "[[instruments]]" in text
+
+
+def test_misspelt_instrument_of_a_shipped_strategy_is_held_against_the_config_first(
+    lab: Lab,
+) -> None:
+    def ema(id_: str, *instruments: str) -> dict[str, Any]:
+        params = {"instruments": instruments, "interval": "1m", "fast": 2, "slow": 4}
+        params["sizing"] = {"method": "equity_fraction", "fraction": 0.5}
+        return {"class": "strategies.ema_cross:EmaCross", "id": id_, "params": params}
+
+    text = refused(lab, ema("one", A), ema("two", "AAUSDT.SIM"))
+    assert text == f"instrument AAUSDT.SIM: is not known, did you mean {A}?"
+    # The package knows this one, at a venue that the config has not: that would not run either.
+    text = refused(lab, ema("one", A), ema("two", "BTCUSD-PERP.SIM"))
+    assert text.startswith("instrument BTCUSD-PERP.SIM: is not known, the config has ")
+    assert A in text
+    assert "BTCUSDT" not in text
 
 
 def test_bars_that_the_catalog_lacks_are_a_data_error_with_the_command(lab: Lab) -> None:

@@ -422,5 +422,5 @@ def test_impossible_settings_are_refused(changes: dict[str, Any], paragraph: str
 
 
 def test_unknown_instrument_is_refused_when_the_strategy_is_built() -> None:
-    with pytest.raises(ConfigError, match=r"instrument BTCUSD-PERP.BINANCE: is not part of this"):
+    with pytest.raises(ConfigError, match=r"instrument BTCUSD-PERP.BINANCE: is not known"):
         EmaCross(settings(instruments=["BTCUSD-PERP.BINANCE"]), make_context(), "ema-001")
