@@ -13,6 +13,7 @@ import select
 import signal
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
@@ -102,6 +103,10 @@ class EarlyStop:
             if heard >= 0 and heard not in _SIGNALS:
                 continue
             if why:  # The time is over, or it is the second one.
-                give_up(why)
-                os._exit(1)
+                try:
+                    give_up(why)
+                except BaseException:
+                    traceback.print_exc()  # nobody else would: the process ends here
+                finally:
+                    os._exit(1)
             why, until = signal.Signals(heard).name, time.monotonic() + self._wait_s

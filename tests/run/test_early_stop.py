@@ -69,6 +69,22 @@ def test_second_signal_does_not_wait() -> None:
     assert process.returncode == 1
 
 
+def test_process_ends_and_says_why_though_giving_up_fails() -> None:
+    code = WAITING.format(wait=0.1, busy=60).replace('print("gave up", why, flush=True)', "1 / 0")
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "connecting\n"
+    process.send_signal(signal.SIGTERM)
+    try:
+        _, said = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == 1
+    assert "ZeroDivisionError" in said
+
+
 def test_who_connects_in_time_goes_on_by_itself() -> None:
     process = _waiting(600, 0.5)
     process.send_signal(signal.SIGTERM)
