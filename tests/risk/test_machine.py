@@ -105,6 +105,10 @@ def test_short_run_finds_nothing_and_reaches_what_matters() -> None:
         "restarts",
         "killed before sending",
         "killed after sending",
+        "killed in the log",
+        "killed with records ahead of SQLite",
+        "killed once SQLite had the log",
+        "written ahead",
         "fills recovered",
         "orders around the guard",
     ):
@@ -187,6 +191,7 @@ SOON = [
     "orders are sent twice",
     "the stop is forgotten",
     "the journal is written afterwards",
+    "the log ahead is thrown away",
 ]
 """Faults that are found within a second; ``long faults`` plants all."""
 

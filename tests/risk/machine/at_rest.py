@@ -40,6 +40,7 @@ def disobeyed(world: World) -> list[str]:
             f"{held} {instrument_id} is held in spite of {halt.reason}"
             for (strategy_id, instrument_id), held in world.venue.positions.items()
             if halt.flatten and held and covers(halt.scope, strategy_id, instrument_id)
+            if not world.history.is_dust(strategy_id, instrument_id)
         ]
     return left
 
@@ -110,7 +111,7 @@ def unprotected(world: World) -> list[str]:
 def compare(world: World) -> None:
     """Compare the node's ledger with the venue, now that nothing is on its way."""
     ledger = world.node.context.ledger
-    ours = {k: p.quantity for k, p in ledger.positions.items() if p.quantity}
+    ours = {k: p.held for k, p in ledger.positions.items() if p.held}
     theirs = {k: q for k, q in world.venue.positions.items() if q}
     if ours != theirs:
         raise Found(f"the ledger holds {ours}, the venue {theirs}")

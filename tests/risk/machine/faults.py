@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from aitb_nautilus.messages import Fill, Intent
 from aitb_nautilus.risk.holdings import EVERYTHING
+from aitb_nautilus.risk.journal_ahead import path_of
 from tests.risk.machine.node import RANDOM, THRESHOLD, Node
 
 __all__ = ["FAULTS", "LIMITS", "without"]
@@ -197,6 +198,16 @@ def _the_journal_is_written_afterwards(node: Node) -> None:
     chronicle.sent = changed  # type: ignore[method-assign]
 
 
+def _the_log_ahead_is_thrown_away(node: Node) -> None:
+    begin = node.begin
+
+    def changed(past: Any) -> Any:
+        path_of(node._path).unlink(missing_ok=True)
+        return begin(past)
+
+    node.begin = changed  # type: ignore[method-assign]
+
+
 def _opening_orders_leave_without_the_journal(node: Node) -> None:
     chronicle = node.context.chronicle
     sent = chronicle.sent
@@ -297,5 +308,6 @@ FAULTS: dict[str, Callable[[Node], None]] = {
     "the stop is forgotten": _the_stop_is_forgotten,
     "the stop is not made larger": _the_stop_is_not_made_larger,
     "the journal is written afterwards": _the_journal_is_written_afterwards,
+    "the log ahead is thrown away": _the_log_ahead_is_thrown_away,
     "opening orders leave without the journal": _opening_orders_leave_without_the_journal,
 }

@@ -20,6 +20,7 @@ import numpy as np
 
 from aitb_nautilus.market.instruments import venue_name
 from aitb_nautilus.messages import Prediction, Quote, Side
+from tests.risk.machine.desks import ETH
 from tests.risk.machine.venue import STOPS, Trade, VenueOrder
 
 __all__ = ["INVARIANTS", "Area", "Case", "History", "RoundTrip", "Seen", "broken", "only_reduces"]
@@ -29,6 +30,8 @@ MINUTE = 60 * 10**9
 YEAR = 365 * DAY
 SLACK = 1e-9
 """Of a limit: sums of float64 may come out differently in another order."""
+LEAST_SALE = 5.0
+"""Quote currency: the spot market takes no order for less."""
 ZERO = Decimal(0)
 LOOSE_CENT = 1e-7
 """A profit nearer to zero is neither gain nor loss here."""
@@ -93,6 +96,14 @@ class History:
         self.held: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
         self._paid: dict[tuple[str, str], float] = defaultdict(float)
         self._since_flat: dict[tuple[str, str], float] = defaultdict(float)
+        self._priced: dict[tuple[str, str], float] = {}
+
+    def is_dust(self, strategy_id: str, instrument_id: str) -> bool:
+        """Return whether a spot market takes no order for what its last trade has left."""
+        key = strategy_id, instrument_id
+        if instrument_id != ETH or key not in self._priced:
+            return False
+        return float(self.held[key]) * self._priced[key] < LEAST_SALE
 
     def after_a_restart(self, trades: Iterable[tuple[Trade, bool]]) -> History:
         """Return what a node knows that starts anew: all bars, and the trades of its journal.
@@ -154,6 +165,7 @@ class History:
         paid = float(signed) * trade.price
         self.trades.append(trade)
         self.held[key] = after
+        self._priced[key] = trade.price
         self._paid[key] += paid + trade.fee
         if before and (not after or (after > 0) != (before > 0)):
             through = float(after) * trade.price

@@ -6,6 +6,7 @@ only the engine is absent. What leaves by the port is handed to a world, which h
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
@@ -22,8 +23,10 @@ from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.capture import Failure, RunState
 from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.decision import LotRules
+from aitb_nautilus.risk.disk import OnDisk
 from aitb_nautilus.risk.guard import Guard
 from aitb_nautilus.risk.journal import Journal
+from aitb_nautilus.risk.journal_ahead import AheadLog
 from aitb_nautilus.risk.journal_rebuild import rebuild
 from aitb_nautilus.risk.journal_records import Opened
 from aitb_nautilus.risk.journal_recovery import Unresolved, sent_ids, unresolved
@@ -93,6 +96,8 @@ class Outside(Protocol):
 
     def wishes(self, strategy_id: str) -> list[Intent]: ...
 
+    def writes_ahead(self, log: AheadLog, write: Callable[[], None]) -> None: ...
+
 
 class _Port:
     """What a strategy's commands leave by: it announces them first, as the engine does."""
@@ -111,6 +116,7 @@ class _Port:
         self._node.check_alive()
         permit = Permit(terms.instrument_id, terms.side, terms.quantity, terms.reduce_only)
         self._node.strategies[self._id].answering.created(terms.client_order_id, permit)
+        self._node.submitted.append((self._id, terms.client_order_id))
         self._node.outside.leaves(self._id, terms)
 
     def modify(
@@ -225,6 +231,8 @@ class Node:
         Where the journal lies, and goes on from.
     life
         How many there were before.
+    on_disk
+        As of the journal. With ``soon``, the world says when it looks where the journal is.
     """
 
     def __init__(
@@ -236,10 +244,12 @@ class Node:
         threshold: ThresholdSettings,
         listens: Sequence[tuple[str, str]],
         change: Callable[[Node], None],
+        on_disk: OnDisk,
     ) -> None:
         self.outside = outside
         self.life = life
         self.dead = False
+        self.submitted: list[tuple[str, str]] = []
         ledger = Ledger(EQUITY)
         guard = Guard(ledger, build_limits(risk), _RULES)
         self.strategies: dict[str, Any] = {}
@@ -249,6 +259,7 @@ class Node:
         opened = Opened(run_id="machine", config_sha256="", mode="paper")
         self._path = folder / "journal.sqlite"
         self._opened = opened
+        self._on_disk = on_disk
         self.states = StateFile(folder / "state.sqlite")
         guard.states.put_in_force(self.states.read())
         guard.states.keeper = self.states
@@ -277,7 +288,12 @@ class Node:
             guard.permits.remember_sent(sent_ids(self._path))
             asked = unresolved(self._path)
             unknown = [*asked, *resting(context.ledger, asked)]
-        self.journal = Journal(self._path, self._opened, self.outside.clock)
+        self.journal = journal = Journal(
+            self._path, self._opened, self.outside.clock, on_disk=self._on_disk
+        )
+        if journal._follower is not None and journal._ahead is not None:
+            journal._follower.close()
+            self._watch_log(journal._ahead)
         context.chronicle.journal = self.journal
         return unknown
 
@@ -330,6 +346,18 @@ class Node:
             )
         )
 
+    def look(self) -> None:
+        """Look where the journal is, as the thread of a live node does."""
+        follower = self.journal._follower
+        if follower is not None:
+            follower.astray = follower._looks()
+
+    def tell_submitted(self) -> None:
+        """Tell that orders have left, as the engine does once it has its loop back."""
+        left, self.submitted = self.submitted, []
+        for strategy_id, client_order_id in left:
+            self.strategies[strategy_id].answering.left(client_order_id)
+
     def obey(self) -> None:
         """Carry out halts, as the timer of a live node does."""
         for strategy in self.strategies.values():
@@ -344,6 +372,8 @@ class Node:
         if not self.dead:
             self.dead = True
             self.journal._database.close()
+            if self.journal._ahead is not None:
+                os.close(self.journal._ahead._handle)
             self.journal._lock.release()
             self.states.close()
 
@@ -359,6 +389,11 @@ class Node:
         self.context.guard.hearing.expect(id_, predictions)
         listening.start(lambda: self.outside.clock, strategy.bar_types(), predictions)
         return listening
+
+    def _watch_log(self, log: AheadLog) -> None:
+        """Let the world see each write ahead of SQLite, and end the process in the middle of it."""
+        write = log.write
+        log.write = lambda *what: self.outside.writes_ahead(log, lambda: write(*what))  # type: ignore[method-assign]
 
     def _watch_acts(self, id_: str, strategy: Any) -> None:
         """Let the world see each wish before and after it was carried out."""

@@ -13,6 +13,8 @@ from aitb_nautilus.risk.answers import Answers
 from aitb_nautilus.risk.firewall import Explained
 from aitb_nautilus.risk.firewall_check import Firewall
 from aitb_nautilus.risk.firewall_file import FirewallFile
+from aitb_nautilus.risk.journal_ahead import path_of
+from aitb_nautilus.risk.journal_file import open_for_writing, opened_for_reading
 from aitb_nautilus.risk.journal_recovery import Unresolved, sent_ids
 from aitb_nautilus.risk.recovery import Recovery, follow
 from aitb_nautilus.risk.venue_facts import VenueFacts, VenueFill, VenueOrder as KnownOrder
@@ -69,6 +71,7 @@ def start_once(world: World) -> None:
         world.threshold,
         [(MODEL, instrument_id) for instrument_id in world.listens],
         world.change,
+        ("before", "soon")[world.pick(2)],  # type: ignore[arg-type]
     )
     unknown = world.node.begin(past(world))
     ledger = world.node.context.ledger
@@ -235,6 +238,24 @@ def look_through_the_firewall(world: World) -> None:
     raise Ended
 
 
+def count_what_is_ahead(world: World) -> None:
+    """Count what only the log holds, and now and then kill a node that has just taken it in."""
+    path = world.folder / "journal.sqlite"
+    log = path_of(path)
+    if not log.exists():
+        return
+    with opened_for_reading(path) as database:
+        ahead = database.execute("SELECT count(*) FROM main.records").fetchone()
+        whole = database.execute("SELECT count(*) FROM records").fetchone()
+    world.tally["killed with records ahead of SQLite"] += whole != ahead
+    if world.pick(3):
+        return
+    held = log.read_bytes()
+    open_for_writing(path, durable=True, on_disk="soon").close()
+    log.write_bytes(held)
+    world.tally["killed once SQLite had the log"] += 1
+
+
 def die(world: World) -> None:
     """Kill the node, and let some time pass in which the market moves."""
     world.node.kill()
@@ -245,6 +266,7 @@ def die(world: World) -> None:
     world.wild = False
     if world.is_journal_broken:
         world.mend_journal()
+    count_what_is_ahead(world)
     world.venue.crash(world.pick)
     world.clock += world.pick(600) * SECOND
     world.venue.now = world.clock

@@ -15,6 +15,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from aitb_nautilus.messages import (
     BarClosed,
     CancelIntent,
@@ -27,6 +29,8 @@ from aitb_nautilus.messages import (
     Side,
     prediction_topic,
 )
+from aitb_nautilus.risk.journal_ahead import AheadLog, ahead_of
+from aitb_nautilus.risk.journal_records import Sent
 from aitb_nautilus.risk.limits import RiskSettings
 from aitb_nautilus.risk.order_port import OrderTerms
 from aitb_nautilus.risk.permits import Permit
@@ -150,12 +154,16 @@ class World:
         if name in _NEEDS and not _NEEDS[name](self):
             return
         self.trace.append(name)
+        if self.pick(2):
+            self.node.look()
         self.tally["steps"] += 1
         self.tally[f"did {name}"] += 1
         self.clock += 1_000_000 * (1 + self.pick(2_000))
         self.venue.now = self.clock
         with contextlib.suppress(Crash):
             ACTIONS[name](self)
+            if self.node.submitted and self.pick(2):
+                self.node.tell_submitted()
         while self.node.dead or self.node.context.run_state.stop_reason:
             self._look_at_failures()
             restart.die(self)  # A node ends at an error, and at an order around the guard.
@@ -210,9 +218,20 @@ class World:
         """End the node's process here, if it is to end."""
         if self.crash_at == when:
             self.note(f"  the node is killed {when} it has sent")
-            self.tally[f"killed {when} sending"] += 1
+            self.tally[f"killed {when}{' sending' if when != 'in the log' else ''}"] += 1
             self.node.kill()
             raise Crash
+
+    def writes_ahead(self, log: AheadLog, write: Callable[[], None]) -> None:
+        """See what the journal writes ahead of SQLite; the node may be killed in the middle."""
+        begin, before = log._end if log.waiting else 0, log.path.read_bytes()
+        write()
+        self.tally["written ahead"] += 1
+        if self.crash_at == "in the log":
+            # The operating system has a part of it; behind that is what was there before.
+            cut = begin + self.pick(log._end - begin)
+            log.path.write_bytes(log.path.read_bytes()[:cut] + before[cut:])
+            self._crash("in the log")
 
     def changes(
         self,
@@ -383,7 +402,8 @@ class World:
         """Return whether a wish only reduces, and must lead to a command."""
         match intent:
             case CloseIntent():
-                return bool(self.history.held[strategy_id, intent.instrument_id])
+                key = strategy_id, intent.instrument_id
+                return bool(self.history.held[key]) and not self.history.is_dust(*key)
             case CancelIntent():
                 order = self.venue.orders.get(intent.client_order_id)
                 return order is not None and order.known_leaves > 0
@@ -394,6 +414,8 @@ class World:
 
     def _must_leave(self, strategy_id: str, intent: OrderIntent) -> bool:
         instrument_id, wanted = intent.instrument_id, intent.quantity
+        if self.history.is_dust(strategy_id, instrument_id):
+            return False
         if wanted is None or not wanted.is_finite() or wanted < LOTS[instrument_id]:
             return False
         if intent.reduce_only and self._takes_anothers(strategy_id, instrument_id, intent.side):
@@ -437,6 +459,11 @@ class World:
             for seq, id_, what in self._read.execute(_LEAVING, (self._last_seq,)).fetchall():
                 self._last_seq = seq
                 self._journalled.add((id_, what))
+        # The log stays where it is when the journal is moved away.
+        for seq, _, kind, *_, id_, body, _ in ahead_of(self._read, self.folder / "journal.sqlite"):
+            if kind == Sent.kind and seq > self._last_seq:
+                self._last_seq = seq
+                self._journalled.add((id_, msgspec.json.decode(body)["action"]))
         if (order.client_order_id, action) in self._journalled:
             self._journalled.discard((order.client_order_id, action))
             order.journalled = True
@@ -672,7 +699,7 @@ class World:
 
     def crash(self) -> None:
         """Kill the node, now or at its next command."""
-        self.crash_at = ("now", "before", "after")[self.pick(3)]
+        self.crash_at = ("now", "before", "after", "in the log")[self.pick(4)]
         if self.crash_at == "now":
             self.tally["killed out of the blue"] += 1
             self.node.kill()
