@@ -10,6 +10,7 @@ import msgspec
 from aitb_nautilus.cli.plumbing import console, emit, json_option
 from aitb_nautilus.cli.status_show import show_kept, show_node
 from aitb_nautilus.run.command_client import kept, status_of
+from aitb_nautilus.run.last_left import last_left
 from aitb_nautilus.run.state_place import StatePlace
 
 __all__ = ["command"]
@@ -25,7 +26,7 @@ def command(config: Path, timeout: float, as_json: bool) -> None:
     """Show how the node of a config stands, and what holds it up.
 
     Trading states, positions, orders, equity, last bars, journal. If no node runs: what holds from
-    the next start, and the last halts and resumes.
+    the next start, what the last run still held by its journal, and the last halts and resumes.
     """
     place = StatePlace.read(config)
     node = status_of(place, timeout)
@@ -33,5 +34,9 @@ def command(config: Path, timeout: float, as_json: bool) -> None:
     if node is not None:
         emit(plain | msgspec.to_builtins(node), as_json, lambda: show_node(console(), node))
         return
-    found = kept(place)
-    emit(plain | msgspec.to_builtins(found), as_json, lambda: show_kept(console(), place, found))
+    found, left = kept(place), last_left(place)
+    emit(
+        plain | msgspec.to_builtins(found) | {"last_runs": msgspec.to_builtins(left)},
+        as_json,
+        lambda: show_kept(console(), place, found, left),
+    )

@@ -10,8 +10,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from aitb_nautilus.market.times import iso
+from aitb_nautilus.observe.left_words import left_sentences
 from aitb_nautilus.run.command_client import Kept
 from aitb_nautilus.run.command_messages import NodeStatus, ScopeState
+from aitb_nautilus.run.last_left import LastLeft
 from aitb_nautilus.run.state_place import StatePlace
 
 __all__ = ["show_kept", "show_node"]
@@ -43,12 +45,14 @@ def show_node(out: Console, node: NodeStatus) -> None:
     out.print(bars if node.bars else "no bar was heard yet")
 
 
-def show_kept(out: Console, place: StatePlace, kept: Kept) -> None:
-    """Print what holds from the next start, where no node runs."""
+def show_kept(out: Console, place: StatePlace, kept: Kept, last: Sequence[LastLeft]) -> None:
+    """Print what holds from the next start, and what the last runs left, where no node runs."""
     where = escape(str(place.folder))
     out.print(f"No node runs for [bold]{place.trader_id}[/] ({where}).", soft_wrap=True)
     out.print("From the next start:")
     out.print(_scopes(kept.scopes))
+    for one in last:
+        _show_left(out, one)
     if not kept.changes:
         return
     out.print("\nLast halts and resumes:")
@@ -60,6 +64,20 @@ def show_kept(out: Console, place: StatePlace, kept: Kept) -> None:
         who, why = escape(change.who), escape(change.reason)
         table.add_row(_second(change.ts), escape(change.scope.id or "the trader"), state, who, why)
     out.print(table)
+
+
+def _show_left(out: Console, last: LastLeft) -> None:
+    """Print what a run left, with the time of the record that says so."""
+    name = f"\nThe last {last.mode} run"
+    if last.left is None:
+        out.print(f"{name} {escape(last.run_id)}: what it left is not known.", soft_wrap=True)
+        out.print(escape(last.missing), style="yellow", soft_wrap=True)
+        return
+    how = "when it ended" if last.is_closed else "was killed: what came after that is not known"
+    out.print(f"{name}, [bold]{escape(last.run_id)}[/], at {last.left.ts} ({how}):", soft_wrap=True)
+    lines = left_sentences(last.left, last.mode) or ["Nothing was held, and no order was open."]
+    for line in lines:
+        out.print(f"- {escape(line)}", soft_wrap=True)
 
 
 def _scopes(scopes: Sequence[ScopeState]) -> Table:

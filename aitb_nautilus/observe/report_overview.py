@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aitb_nautilus.observe import figures, formats
+from aitb_nautilus.observe.left_words import left_sentences, left_title
 from aitb_nautilus.observe.report_html import Html, el
 from aitb_nautilus.observe.report_parts import card, luck_bar, tile, tone
 from aitb_nautilus.observe.run_record import RunRecord
@@ -67,6 +68,9 @@ def verdict_card(record: RunRecord) -> Html:
         lines.append(el("p", verdict.detail, class_="more"))
     if stats is not None:
         lines += [el("p", note, class_="more") for note in stats.notes]
+    if record.left is not None and (left := left_sentences(record.left, record.mode)):
+        lines.append(el("p", f"{left_title(record.left)}:", class_="more"))
+        lines += [el("p", sentence, class_="more") for sentence in left]
     shown = None
     if stats is not None and stats.bootstrap and verdict.kind in {"positive", "luck", "loss"}:
         shown = el(

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from aitb_nautilus.observe.latency_record import StageLatency
+from aitb_nautilus.observe.left_record import LeftRecord
 from aitb_nautilus.observe.risk_record import RiskRecord
 from aitb_nautilus.observe.stats import Stats
 
@@ -309,7 +310,8 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     `latency` has a stage only where something was measured.
 
     `killed_at` is the time of the last record of a node's run that was killed, ISO 8601 UTC: what
-    came after it is not known.
+    came after it is not known. `left` is what a node's run left; None of a back-test, and of a run
+    that ended before it knew what the one before it had left.
 
     A complete run has everything. One that failed or was interrupted may lack what None allows.
     """
@@ -353,3 +355,4 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     warm_up_bars: int = 0
     latency: list[StageLatency] = []
     killed_at: str | None = None
+    left: LeftRecord | None = None

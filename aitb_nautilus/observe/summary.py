@@ -23,6 +23,7 @@ from aitb_nautilus.observe.differences import (
 )
 from aitb_nautilus.observe.ladder_words import ladder_sentence
 from aitb_nautilus.observe.latency_words import print_latency
+from aitb_nautilus.observe.left_words import left_sentences, left_title
 from aitb_nautilus.observe.model_words import model_line
 from aitb_nautilus.observe.run_folder import Run
 from aitb_nautilus.observe.run_record import Costs, RunRecord
@@ -68,6 +69,7 @@ def print_summary(run: Run, console: Console, page: Path | None = None) -> None:
         console.print(_headline(record, stats))
         console.print()
     _print_verdict(record, stats, console)
+    _print_left(record, console)
     if stats is not None:
         decimals = formats.money_decimals(record.starting_equity)
         console.print(_figures(stats, decimals))
@@ -167,6 +169,16 @@ def _print_verdict(record: RunRecord, stats: Stats | None, console: Console) -> 
         console.print(Text(verdict.detail, style="dim"))
     for note in stats.notes if stats is not None else ():
         console.print(_bullet(note))
+    console.print()
+
+
+def _print_left(record: RunRecord, console: Console) -> None:
+    lines = [] if record.left is None else left_sentences(record.left, record.mode)
+    if record.left is None or not lines:
+        return
+    console.print(Text(left_title(record.left), style="bold yellow"))
+    for line in lines:
+        console.print(_bullet(line))
     console.print()
 
 

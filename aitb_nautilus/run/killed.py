@@ -43,6 +43,7 @@ from aitb_nautilus.run.record import run_record
 from aitb_nautilus.run.replay import Header, check_models, header_of, with_models
 from aitb_nautilus.run.run_writer import RunWriter
 from aitb_nautilus.run.snapshots import Facts, stand
+from aitb_nautilus.run.still_held import left_by
 from aitb_nautilus.run.told_bars import ToldBars
 
 __all__ = ["finish_killed"]
@@ -137,7 +138,7 @@ def _finish(run: Run) -> None:
             writer.table(name, table)
 
     standing = stand(preparation, facts, put)
-    until = iso(max(heard.at, last.ts))
+    until = max(heard.at, last.ts)
     made = run_record(
         standing.preparation,
         folder,
@@ -147,8 +148,9 @@ def _finish(run: Run) -> None:
         models=standing.models,
         bars=len(heard.told),
         results=standing.results,
-        error=_killed(run, heard, until),
+        error=_killed(run, heard, iso(until)),
         journal=None,
+        left=left_by(context.ledger, context.guard.states.in_force, until),
     )
     if Run(folder, may_run=True).record.status != "running":
         return  # It was ending, and has written its own.
@@ -159,7 +161,7 @@ def _finish(run: Run) -> None:
             config_sha256=was.config_sha256,
             venues=was.venues,
             versions=was.versions,
-            killed_at=until,
+            killed_at=iso(until),
         )
     )
 
@@ -170,7 +172,6 @@ def _killed(run: Run, heard: _Heard, until: str) -> RunError:
     return RunError(
         f"run {run.record.run_id}",
         f"was killed: {gap}its last record is of {until}, and what came after that is not known",
-        todo="What it held is taken over when its desk is started again",
     )
 
 

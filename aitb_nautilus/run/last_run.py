@@ -27,7 +27,7 @@ from aitb_nautilus.risk.own_trades import OwnTrades
 from aitb_nautilus.run.config import VenueSettings
 from aitb_nautilus.run.state_place import StatePlace
 
-__all__ = ["Funded", "History", "LastRun", "LastRunFile", "history_of"]
+__all__ = ["Funded", "History", "LastRun", "LastRunFile", "history_of", "read_last"]
 
 type ExitMemory = Mapping[str, Mapping[str, ExitState]]
 
@@ -122,18 +122,7 @@ class LastRunFile:
         DataError
             If it is damaged.
         """
-        try:
-            return msgspec.json.decode(self.path.read_bytes(), type=LastRun)
-        except FileNotFoundError:
-            return None
-        except (OSError, msgspec.MsgspecError) as e:
-            raise DataError(
-                str(self.path),
-                f"cannot be read ({e})",
-                "must name the trader's last run, so that what it holds is known",
-                "Bring it back from a backup, or move it away: then nothing of that run is known, "
-                "and what the venue holds is shown by aitb firewall",
-            ) from e
+        return read_last(self.path)
 
     def write(self, last: LastRun) -> None:
         """Replace it, whole.
@@ -153,6 +142,28 @@ class LastRunFile:
                 f"cannot be written: {e.strerror}",
                 "must be: after a crash the next run would not know what this one holds",
             ) from e
+
+
+def read_last(path: Path) -> LastRun | None:
+    """Return what such a file says; None if there is none.
+
+    Raises
+    ------
+    DataError
+        If it is damaged.
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=LastRun)
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.MsgspecError) as e:
+        raise DataError(
+            str(path),
+            f"cannot be read ({e})",
+            "must name the trader's last run, so that what it holds is known",
+            "Bring it back from a backup, or move it away: then nothing of that run is known, "
+            "and what the venue holds is shown by aitb firewall",
+        ) from e
 
 
 def history_of(

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from aitb_nautilus.errors import AitbError
+from aitb_nautilus.observe.left_record import LeftRecord
 from aitb_nautilus.observe.report import write_report
 from aitb_nautilus.observe.run_record import RunRecord, Seconds
 from aitb_nautilus.risk.capture import RunState
@@ -150,6 +151,7 @@ class _NodeRun:
         self._early = early
         self._dead_man = DeadMan(self._run, self._log.note, is_on=live_orders)
         self._recovery: NodeRecovery | None = None
+        self._left: LeftRecord | None = None
         self._built = build_node(
             self._run,
             prepared.plan,
@@ -224,6 +226,7 @@ class _NodeRun:
             standing = stand(self._run, facts, writer.table)
             if standing.results is None and error is None:
                 status, error = "interrupted", without_bars(writer.folder)
+            self._say_left()
             self._log.note("INFO", f"ended: {self._context.run_state.stop_reason or status}")
             writer.record(self._record(standing, status, error, engine_done))
             if standing.results is not None:
@@ -340,11 +343,17 @@ class _NodeRun:
         """Say in the folder why there are no results; a full disk may not take even that."""
         with suppress(AitbError):
             self._log.note("ERROR", error.paragraph(), "run")
+            self._say_left()
             gate = self._built.gate
             told, past = gate.told.frames(), gate.past.frames()
             run = with_bars(self._run, told, past, self._equity or 0.0)
             standing = Standing(run, None, [])
             self._writer.record(self._record(standing, "failed", error))
+
+    def _say_left(self) -> None:
+        """Say once what is left; before what the last run left is known, nobody can."""
+        if self._left is None and self._recovery is not None and self._recovery.is_done:
+            self._left = self._news.say_left(self._run.mode, time.time_ns())
 
     def _record(
         self,
@@ -376,6 +385,7 @@ class _NodeRun:
             results=standing.results,
             error=error,
             journal=self._journal.record,
+            left=self._left,
         )
 
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from aitb_nautilus.observe.left_record import LeftRecord
+from aitb_nautilus.observe.left_words import left_sentences
+from aitb_nautilus.observe.run_record import Mode
 from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.decision import Decision
 from aitb_nautilus.run.run_log import RunLog
+from aitb_nautilus.run.still_held import left_by
 
 __all__ = ["NodeNews"]
 
@@ -45,6 +49,19 @@ class NodeNews:
             "failures": 0,
             "given up": 0,
         }
+
+    def say_left(self, mode: Mode, ts: int) -> LeftRecord:
+        """Write into the log what the run leaves, and return it.
+
+        Parameters
+        ----------
+        ts
+            As of when, ns UTC.
+        """
+        left = left_by(self._context.ledger, self._context.guard.states.in_force, ts)
+        for sentence in left_sentences(left, mode):
+            self._log.note("WARNING", sentence)
+        return left
 
     def say(self) -> None:
         """Write into the log what happened since the last time."""

@@ -12,6 +12,7 @@ from aitb_nautilus import __version__
 from aitb_nautilus.errors import AitbError
 from aitb_nautilus.market.times import iso
 from aitb_nautilus.observe.latency_record import latency_records
+from aitb_nautilus.observe.left_record import LeftRecord
 from aitb_nautilus.observe.run_record import (
     SCHEMA,
     Halt,
@@ -49,6 +50,7 @@ def run_record(
     results: Results | None,
     error: AitbError | None,
     journal: JournalRecord | None,
+    left: LeftRecord | None = None,
 ) -> RunRecord:
     """Return the object for run.json.
 
@@ -60,7 +62,7 @@ def run_record(
         When the run began, ISO 8601 UTC.
     bars
         Given to the engine so far; `results` knows better.
-    results, error, journal
+    results, error, journal, left
         None while there are none.
     """
     config, guard = preparation.desk.config, preparation.context.guard
@@ -122,6 +124,7 @@ def run_record(
         journal=journal,
         warm_up_bars=sum(map(len, preparation.past.values())),
         latency=latency_records(preparation.context.latencies),
+        left=left,
     )
 
 

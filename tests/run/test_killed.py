@@ -15,6 +15,7 @@ import pytest
 
 from aitb_nautilus.cli import main
 from aitb_nautilus.errors import DataError
+from aitb_nautilus.observe.left_words import left_sentences
 from aitb_nautilus.observe.run_folder import Run
 from aitb_nautilus.observe.run_tables import TABLES
 from aitb_nautilus.risk.journal_file import JOURNAL_NAME, WriterLock
@@ -91,6 +92,7 @@ def test_tables_and_figures_are_those_that_the_node_would_have_written(
     finish_killed(copy)
     was, made = raw(ended), raw(copy)
     assert {name: made[name] for name in SAME} == {name: was[name] for name in SAME}
+    assert {**made["left"], "ts": ""} == {**was["left"], "ts": ""}
     assert (was["status"], made["status"]) == ("complete", "interrupted")
     assert was["fills"] > 5
     for name in TABLES:
@@ -131,6 +133,39 @@ def test_killed_run_is_decided_again_and_priced(killed: Path, tmp_path: Path) ->
     told = economic(folder)
     assert sum(one.amount for one in told.layers) == pytest.approx(told.difference, abs=1e-6)
     assert replay(folder).differences == 0
+
+
+def test_status_tells_what_a_killed_run_held_and_of_when_that_is(
+    killed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = copy_of(killed, tmp_path)
+    finish_killed(folder)
+    left = Run(folder).record.left
+    assert left is not None
+    assert left.held or left.orders
+    config = killed.parent.parent / "desk.toml"
+    assert main(["status", str(config)]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert f"The last paper run, {killed.name}, at " in shown
+    assert "(was killed: what came after that is not known)" in shown
+    for sentence in left_sentences(left, "paper"):
+        assert sentence in shown
+
+
+def test_status_names_a_journal_that_is_gone(
+    killed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "desk.toml").write_text('[trader]\nid = "AITB-001"\n')
+    (path,) = (killed.parent.parent / "state").glob("AITB-001.paper-*.json")
+    last = msgspec.json.decode(path.read_bytes())
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / path.name).write_bytes(
+        msgspec.json.encode(last | {"folder": str(tmp_path / "moved")})
+    )
+    assert main(["status", str(tmp_path / "desk.toml")]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert f"The last paper run {killed.name}: what it left is not known." in shown
+    assert f"{tmp_path / 'moved'}: there is no such run folder" in shown
 
 
 def test_run_that_goes_on_is_left_alone(killed: Path, tmp_path: Path) -> None:
