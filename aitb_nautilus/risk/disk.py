@@ -16,7 +16,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Literal
 
-__all__ = ["Follower", "OnDisk"]
+__all__ = ["Follower", "OnDisk", "log_of"]
 
 type OnDisk = Literal["before", "soon"]
 """``before``: a write returns once it is on the disk. ``soon``: once it outlives the process."""
@@ -27,6 +27,11 @@ that writes, just as that one is about to send an order."""
 _FOLD_EVERY = 16
 """After so many turns the log is carried into the file, or the writer would have to do it."""
 _FOLD_S = 1.0
+
+
+def log_of(database: Path) -> Path:
+    """Return where SQLite has the write-ahead log of a file."""
+    return database.with_name(f"{database.name}-wal")
 
 
 class Follower:

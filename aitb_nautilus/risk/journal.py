@@ -24,7 +24,7 @@ from typing import Any, Self
 
 from msgspec.structs import replace
 
-from aitb_nautilus.risk.disk import Follower, OnDisk
+from aitb_nautilus.risk.disk import Follower, OnDisk, log_of
 from aitb_nautilus.risk.journal_ahead import AheadLog
 from aitb_nautilus.risk.journal_chain import ENTRY_FIELDS, GENESIS, Row, fits
 from aitb_nautilus.risk.journal_file import COLUMNS, JournalError, WriterLock, open_for_writing
@@ -110,7 +110,7 @@ class Journal:
             self._begin(opened, ts)
             if durable and on_disk == "soon":
                 self._ahead = log = AheadLog(path)
-                wal = path.with_name(f"{path.name}-wal")
+                wal = log_of(path)
                 looks = Places(path, wal, log.path).objection
                 self._follower = Follower(wal, folds=path, looks=looks)
                 self._follower.now()
@@ -280,8 +280,7 @@ class Journal:
         self.append(replace(opened, resumed_from=resumed_from), ts)
         self.flush()
         if self._durable:
-            wal = self.path.with_name(f"{self.path.name}-wal")
-            self._places = Places(self.path, wal)
+            self._places = Places(self.path, log_of(self.path))
 
     def _unwritable(self, ts: int) -> Exception:
         if not self._is_open:

@@ -17,7 +17,7 @@ import msgspec
 
 from aitb_nautilus.errors import DataError, RunError
 from aitb_nautilus.files import FileHeldError, FileLock, sync_folder
-from aitb_nautilus.risk.disk import OnDisk
+from aitb_nautilus.risk.disk import OnDisk, log_of
 from aitb_nautilus.risk.journal_ahead import ahead_of, path_of
 from aitb_nautilus.risk.journal_chain import ROW_FIELDS, Row
 
@@ -198,7 +198,7 @@ def opened_for_reading(path: Path) -> Iterator[sqlite3.Connection]:
     found = find_journal(path)
     # Beside a closed journal in a folder that may only be read, SQLite cannot make what it shares
     # with a writer, and there is none.
-    alone = not found.with_name(f"{found.name}-wal").exists()
+    alone = not log_of(found).exists()
     fixed = "&immutable=1" if alone and not os.access(found.parent, os.W_OK) else ""
     # A node that was killed while it opened or closed the file left a change that is to be undone.
     mode = "rw" if found.with_name(f"{found.name}-journal").exists() else "ro"
