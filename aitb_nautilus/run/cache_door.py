@@ -81,9 +81,13 @@ class CacheDoor:
         return int(self._server.sockets[0].getsockname()[1])
 
     def _shut(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        server, self._server = self._server, None
+        if server is not None:
+            for listening in server.sockets:
+                self._loop.remove_reader(listening.fileno())
+            # Who was let in in this turn is sent away in the next one: asyncio's server, once it is
+            # closed, neither serves nor closes such a connection, and the engine would wait on it.
+            self._loop.call_soon(server.close)
         for task in tuple(self._open):
             task.cancel()
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import socket
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -89,6 +91,26 @@ def test_door_that_is_shut_stays_shut(redis_server: RedisServer) -> None:
     until(is_refused)
     with pytest.raises(redis.ConnectionError):
         client.ping()
+    assert door.news() == []
+
+
+def test_who_comes_in_while_the_door_is_being_shut_is_sent_away(redis_server: RedisServer) -> None:
+    door = CacheDoor(redis_server.url, 1.0)
+    looks_away, go_on = threading.Event(), threading.Event()
+
+    def look_away() -> None:
+        looks_away.set()
+        go_on.wait(20)
+
+    # It finds both when it looks again: a guest, and that it is time.
+    door.shut(0.2)
+    door._loop.call_soon_threadsafe(look_away)
+    assert looks_away.wait(20)
+    with socket.create_connection(("127.0.0.1", door.port), 5) as guest:
+        time.sleep(0.3)
+        go_on.set()
+        with suppress(ConnectionResetError):
+            assert guest.recv(1) == b""
     assert door.news() == []
 
 
