@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import shutil
 import socket
 import threading
 import time
@@ -23,7 +24,7 @@ from redis.retry import Retry
 from aitb_nautilus.run.cache_door import CacheDoor
 from aitb_nautilus.run.redis_server import reach
 from aitb_nautilus.run.redis_settings import RedisSettings
-from tests.redis_lab import RedisServer
+from tests.redis_lab import ABSENT, RedisServer, free_port
 
 
 def at(door: CacheDoor) -> redis.Redis:
@@ -144,15 +145,17 @@ def certificate(folder: Path) -> tuple[Path, Path]:
     return paths
 
 
+@pytest.mark.skipif(shutil.which("redis-server") is None, reason=ABSENT)
 def test_redis_behind_tls_is_reached_by_both(
-    tmp_path: Path, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key, signed = certificate(tmp_path)
+    port = free_port()
     server = RedisServer(
-        tmp_path / "tls", "--tls-port", str(redis_server.port + 1), "--tls-cert-file", str(signed),
+        tmp_path / "tls", "--tls-port", str(port), "--tls-cert-file", str(signed),
         "--tls-key-file", str(key), "--tls-ca-cert-file", str(signed), "--tls-auth-clients", "no",
     )  # fmt: skip
-    url = f"rediss://127.0.0.1:{redis_server.port + 1}"
+    url = f"rediss://127.0.0.1:{port}"
     try:
         monkeypatch.setenv("SSL_CERT_FILE", str(signed))
         assert reach(RedisSettings(url=url), "desk.toml").ping()
