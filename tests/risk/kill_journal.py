@@ -5,9 +5,10 @@
 Each time a child process opens the journal, writes orders, and tells the number of a record once
 `append` has returned. Two orders of three are written ahead of SQLite, which takes one of them at
 once, and the other one with what comes next (only ``soon`` does so). The child is killed with
-SIGKILL somewhere in that. Then the chain must verify,
-every record that was told must be there, and an order that was sent and not answered must be named
-by `unresolved`. The same file is gone on with; every hundredth kill begins a new one.
+SIGKILL somewhere in that; every other one once it has told something, since to open a journal alone
+may take longer on a busy disk. Then the chain must verify, every record that was told must be
+there, and an order that was sent and not answered must be named by `unresolved`. The same file is
+gone on with; every hundredth kill begins a new one.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ def kill_many(folder: Path, kills: int, seed: int, on_disk: OnDisk) -> Tally:
     for number in range(kills):
         path = folder / f"{number // _KILLS_A_FILE}.sqlite"
         write = partial(_write, path, number, on_disk)
-        _judge(path, told_by_killed(write, dice.uniform(0, _LONGEST_S)), tally)
+        after_s, has_begun = dice.uniform(0, _LONGEST_S), number % 2 == 1
+        _judge(path, told_by_killed(write, after_s, has_begun=has_begun), tally)
         if (number + 1) % _KILLS_A_FILE == 0 or number + 1 == kills:
             tally.records += verify(path).records
     return tally

@@ -3,7 +3,8 @@
     python -m tests.risk.kill_states 1000 [SEED]
 
 Each time a child process takes the lock, opens the state file, halts and resumes scopes, and tells
-each change once it is written. It is killed with SIGKILL somewhere in that. Then what the file says
+each change once it is written. It is killed with SIGKILL somewhere in that; every other one once it
+has told something, since it may take longer to begin on a busy machine. Then what the file says
 must be what was told, but for the one change that may have been written and not told any more. The
 same file is gone on with; every hundredth kill begins a new one.
 """
@@ -57,7 +58,8 @@ def kill_many(folder: Path, kills: int, seed: int) -> Tally:
         if number % _KILLS_A_FILE == 0:
             held = []
         path = folder / f"{number // _KILLS_A_FILE}.sqlite"
-        words = told_by_killed(partial(_write, path, number), dice.uniform(0, _LONGEST_S))
+        write, after_s = partial(_write, path, number), dice.uniform(0, _LONGEST_S)
+        words = told_by_killed(write, after_s, has_begun=number % 2 == 1)
         lines = [line for line in words.splitlines(keepends=True) if line.endswith(b"\n")]
         told = [msgspec.json.decode(line, type=Change) for line in lines]
         held = _judge(path, held, told, tally)
