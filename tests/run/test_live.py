@@ -19,6 +19,7 @@ from catalog.store import BarStore
 from tests.rehearsal_lab import SPEC
 from tests.run.desk_lab import Outcome
 from tests.run.node_lab import NodeLab, json_of, minute_bars, node_lab
+from tests.run.standing import stand_with_exits
 from tests.run.test_paper import FILES
 
 SECRET = "fNw1vVbG7secret"
@@ -112,9 +113,8 @@ def traded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traded]:
         node.wait_for("warm after")
         lab.play()
         node.wait_for("(exit:signal)")
-        node.wait_for("(entry)")
+        stand_with_exits(lab, config)  # turned around
         code, _, seconds = node.stop(signal.SIGTERM)
-        lab.pause()
         yield Traded(lab, code, seconds, lab.last(), lab.venue())
 
 
@@ -205,10 +205,8 @@ def test_flatten_on_stop_leaves_nothing_at_the_venue(lab: NodeLab) -> None:
     config = lab.write(strategies=exits(lab.plain()), live={"on_stop": "flatten"})
     node = lab.start("live", str(config), "--run", "--live-orders", secret=SECRET)
     node.wait_for("warm after")
-    lab.play()
-    node.wait_for("(entry)")
+    stand_with_exits(lab, config)
     code, _, seconds = node.stop()
-    lab.pause()
     assert (code, seconds < 10) == (0, True)
     assert lab.venue()["position"] == 0
     assert lab.last().fills[-1]["purpose"] == "exit:flatten"
@@ -267,9 +265,7 @@ def test_answer_that_is_late_at_the_end_spoils_no_run(lab: NodeLab) -> None:
     config = lab.write(strategies=exits(lab.plain()), live={"on_stop": "flatten"})
     node = lab.start("live", str(config), "--run", "--live-orders", secret=SECRET)
     node.wait_for("warm after")
-    lab.play()
-    node.wait_for("(entry)")
-    lab.pause()
+    stand_with_exits(lab, config)
     late = Fault(kind="late_answer", match="DELETE /fapi/v1/algoOrder", delay_ms=8_000)
     lab.running.call(lambda r: r.inject(late))
     code, _, seconds = node.stop()

@@ -21,6 +21,7 @@ from aitb_nautilus.run.what_if import what_if
 from tests.run.desk_lab import CHECKOUT
 from tests.run.kill_live import kill_live
 from tests.run.node_lab import Node, NodeLab, node_lab
+from tests.run.standing import stand_with_exits
 from tests.run.test_live import SECRET, exits
 
 LIVE = ("--run", "--live-orders")
@@ -43,11 +44,7 @@ def killed_in_a_position(lab: NodeLab, *words: str) -> None:
     """Let a node trade until it holds something with a resting stop and target, and kill it."""
     node = lab.start(*words, secret=SECRET)
     node.wait_for("warm after")
-    lab.play()
-    node.wait_for("(entry)")
-    time.sleep(0.5)
-    lab.pause()
-    time.sleep(0.5)
+    stand_with_exits(lab, words[1])
     node.process.send_signal(signal.SIGKILL)
     node.end()
 
