@@ -41,13 +41,20 @@ SERVERS: dict[tuple[str, str], type[VenueServer]] = {
 STREAMED = {"BYBIT", "OKX"}
 _AFTER_S = 6.0
 """So long after a minute its bar is there, by asking as well."""
+_NOBODY_WAITS = "Failed to report writer update to controller"
+"""The engine's words for a socket that it was just connecting anew when it was told to leave: by
+then nobody waits for it. It writes its errors to stderr, whatever it is told."""
 
 
 class Ran(NamedTuple):
-    """What became of a node: its run folder, what it said, and what its venue was asked."""
+    """What became of a node: its run folder, what it said, and what its venue was asked.
+
+    `left` is what it said once it was told to stop.
+    """
 
     folder: Path
     said: str
+    left: list[str]
     server: VenueServer
 
 
@@ -112,10 +119,11 @@ def _ran(tmp_path: Path) -> Iterator[dict[tuple[str, str], Ran]]:
         time.sleep((MINUTE_MS - now_ms() % MINUTE_MS) / 1000 + _AFTER_S)
         done = {}
         for venue, (node, folder, server) in nodes.items():
+            before = len(node.lines)
             code, _, _ = node.stop()
             assert code == 0, f"{venue}: {node.said}"
             (run,) = (folder / "runs").glob("2*")
-            done[venue] = Ran(run, node.said, server)
+            done[venue] = Ran(run, "\n".join(node.lines[:before]), node.lines[before:], server)
         yield done
 
 
@@ -150,6 +158,7 @@ def _see_connection(ran: Ran, name: str, account: str) -> None:
     assert "connected; equity 1,000.00" in ran.said
     assert "0 things are not explained" in ran.said
     assert "ERROR" not in ran.said
+    assert [line for line in ran.left if "ERROR" in line and _NOBODY_WAITS not in line] == []
     private = json.dumps([message for path, message in ran.server.said if path != "/socket"])
     assert {
         "BYBIT": '"auth"',
