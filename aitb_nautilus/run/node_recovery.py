@@ -36,6 +36,7 @@ from aitb_nautilus.risk.taking_over import (
 )
 from aitb_nautilus.risk.trading_states import Halt
 from aitb_nautilus.risk.venue_facts import VenueFacts
+from aitb_nautilus.run.asking import Asking
 from aitb_nautilus.run.bar_gate import BarGate
 from aitb_nautilus.run.carried_orders import CarriedOrders
 from aitb_nautilus.run.exit_memory import ExitMemory
@@ -105,7 +106,7 @@ class NodeRecovery:
         self._askers = askers
         self._questions = VenueQuestions(run.context, askers, self._pool, note)
         self._has_begun = self._is_live = False
-        self._complained = ""
+        self._complained: set[CarriedPosition | None] = set()
         self._past_is_told = False
         self._exits = HeldExits(run.context, run.strategies, note, self._began)
         self._differs_since = 0
@@ -173,16 +174,16 @@ class NodeRecovery:
             note=self._note,
         )
 
+        asking = Asking(
+            self._context, self._run.strategies, self._askers, cache, self._pool, self._note
+        )
         self._watch = VenueWatch(
-            self._run,
-            self._askers,
+            asking,
+            self._run.desk.config.live,
             look=self._look,
             explained=self._explained,
             firewall=self._judge,
             folder=self._folder,
-            cache=cache,
-            pool=self._pool,
-            note=self._note,
         )
 
     def _go_live(self) -> None:
@@ -279,10 +280,11 @@ class NodeRecovery:
 
     def _go_on_reopening(self, reopening: Reopening, now: int) -> None:
         if not reopening.go_on(self._cache, now):
-            why = reopening.obstacle if now >= self._deadline else ""
-            if why.partition(":")[0] != self._complained.partition(":")[0]:
-                self._complained = why
-                self._note("WARNING", why)
+            found = reopening.obstacles if now >= self._deadline else {}
+            for what, why in found.items():
+                if what not in self._complained:
+                    self._note("WARNING", why)
+            self._complained = set(found)
             return
         self._context.guard.withheld.pop(REOPENING, None)
         self._exits.put_back(self._gate, now)

@@ -75,7 +75,7 @@ class Reopening:
             name: EngineHands(context, [strategy]) for name, strategy in strategies.items()
         }
         self._on_quotes = on_quotes
-        self._refusal = ""
+        self._refusals: dict[CarriedPosition | None, str] = {}
         self._prices = "quotes" if on_quotes else "bars"
         self._again = dict.fromkeys(self._left, 0)
 
@@ -93,7 +93,7 @@ class Reopening:
             order = cache.order(ClientOrderId(name)) if name else None
             if order is not None and order.status.name == "FILLED":
                 self._sent[position], self._again[position] = "", 0
-                self._refusal = ""
+                self._refusals.pop(position, None)
                 del self._left[position][0]
                 if not self._left[position]:
                     del self._left[position], self._sent[position]
@@ -106,16 +106,18 @@ class Reopening:
         return not self._left
 
     @property
-    def obstacle(self) -> str:
-        """Return in a sentence what keeps it from being open, as the sandbox said it last."""
-        return (
-            self._refusal or f"the sandbox has no {self._prices} yet; what was held waits for them"
-        )
+    def obstacles(self) -> Mapping[CarriedPosition | None, str]:
+        """Return in a sentence each what keeps it from being open, as the sandbox said it last.
+
+        By the position that is refused; with None, all wait for prices.
+        """
+        waits = f"the sandbox has no {self._prices} yet; what was held waits for them"
+        return self._refusals or {None: waits}
 
     def _hear_refusal(self, position: CarriedPosition, order: Any) -> None:
         side, quantity, _ = self._left[position][0]
         reason = getattr(order.last_event, "reason", None) or f"it is {order.status.name}"
-        self._refusal = (
+        self._refusals[position] = (
             f"the sandbox refuses to open again what was held ({side.lower()} {quantity} "
             f"{position.instrument_id}): {reason}; it is tried once a second, and no order leaves "
             f"before, exits among them"

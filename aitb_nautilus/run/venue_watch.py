@@ -7,10 +7,8 @@ what became of orders that they owe an answer, and what they hold otherwise than
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -21,12 +19,12 @@ from aitb_nautilus.run.coin_prices import CoinPrices
 from aitb_nautilus.run.denied_sales import DeniedSales
 from aitb_nautilus.run.engine_log import EngineLog
 from aitb_nautilus.run.leftovers import Leftovers
-from aitb_nautilus.run.preparation import Preparation
+from aitb_nautilus.run.node_settings import LiveSettings
 from aitb_nautilus.run.reconnects import Reconnects
 from aitb_nautilus.run.refused_closes import RefusedCloses
 from aitb_nautilus.run.unanswered import Unanswered
 from aitb_nautilus.run.venue_check import VenueCheck
-from aitb_nautilus.run.venue_look import Asker, VenueLook
+from aitb_nautilus.run.venue_look import VenueLook
 
 __all__ = ["VenueWatch"]
 
@@ -36,10 +34,10 @@ class VenueWatch:
 
     Parameters
     ----------
-    run
-        The node's preparation.
-    askers
-        By venue name; of other venues the engine's cache is read.
+    asking
+        Whom to ask about orders, and whom to tell.
+    live
+        How often the venues are asked, and how long they may take.
     look
         Asks what the venues hold.
     explained
@@ -48,12 +46,6 @@ class VenueWatch:
         Called with facts and the time once nothing but a person can explain what differs.
     folder
         Of the run, in which the engine's log is.
-    cache
-        The engine's.
-    pool
-        On which venues are asked.
-    note
-        For the log of the run.
 
     Attributes
     ----------
@@ -63,21 +55,16 @@ class VenueWatch:
 
     def __init__(
         self,
-        run: Preparation,
-        askers: Mapping[str, Asker],
+        asking: Asking,
+        live: LiveSettings,
         *,
         look: VenueLook,
         explained: Callable[[], Explained],
         firewall: Callable[[VenueFacts, int], None],
         folder: Path,
-        cache: Any,
-        pool: ThreadPoolExecutor,
-        note: Callable[[str, str], None],
     ) -> None:
-        context, live = run.context, run.desk.config.live
-        self._context = context
+        self._context = context = asking.context
         self._log = EngineLog(folder)
-        asking = Asking(context, run.strategies, askers, cache, pool, note)
         self._refused = RefusedCloses(asking, look)
         self.leftovers = Leftovers(asking)
         self._denied = DeniedSales(asking)
