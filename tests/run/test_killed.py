@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from aitb_nautilus.observe.run_folder import Run
 from aitb_nautilus.observe.run_tables import TABLES
 from aitb_nautilus.risk.journal_file import JOURNAL_NAME, WriterLock
 from aitb_nautilus.risk.journal_reader import Wanted, count
+from aitb_nautilus.risk.tape import Entry
 from aitb_nautilus.risk.tape_file import INPUTS_NAME
 from aitb_nautilus.run.economic import economic
 from aitb_nautilus.run.killed import finish_killed
@@ -27,7 +29,7 @@ from aitb_nautilus.run.replay import replay
 from aitb_nautilus.run.what_if import what_if
 from tests.run.node_lab import node_lab
 from tests.run.recorded_node import record_node
-from tests.run.replay_lab import copy_of
+from tests.run.replay_lab import copy_of, rewrite
 from tests.run.test_live import SECRET
 
 BARS = 20
@@ -100,6 +102,26 @@ def test_tables_and_figures_are_those_that_the_node_would_have_written(
             files = (folder / f"{name}.parquet" for folder in (ended, copy))
             one, other = map(pq.read_table, files)
             assert one.equals(other), name
+
+
+def test_bars_beyond_a_gap_of_the_recording_are_those_of_the_tables(
+    ended: Path, tmp_path: Path
+) -> None:
+    copy = as_if_killed(ended, tmp_path)
+    shutil.copy(ended / "bars.parquet", copy)
+
+    def cut(entries: list[Entry]) -> list[Entry]:
+        bars = [i for i, entry in enumerate(entries) if entry.kind == "bar"]
+        place = bars[len(bars) // 2]
+        return [*entries[:place], Entry("gap", 0, entries[place].at, "", (7,)), *entries[place:]]
+
+    rewrite(copy, cut)
+    finish_killed(copy)
+    was, made = raw(ended), raw(copy)
+    for name in ("bars", "orders", "fills", "stats", "final_equity", "data_sha256"):
+        assert made[name] == was[name], name
+    assert made["predictions"] < was["predictions"]
+    assert "was killed: 7 inputs could not be recorded before that; its last" in made["error"]
 
 
 def test_killed_run_is_shown_and_says_where_it_ends(
