@@ -217,6 +217,11 @@ class Fill(msgspec.Struct, frozen=True, gc=False):
     fee_elsewhere: bool = False
 
     @property
+    def key(self) -> tuple[str, str]:
+        """Return order and trade. A venue counts the trades of each instrument by themselves."""
+        return self.client_order_id, self.trade_id
+
+    @property
     def change(self) -> Decimal:
         """Return by how much it changes what is held, base currency; signed."""
         return (self.quantity if self.side == "BUY" else -self.quantity) - self.base_fee

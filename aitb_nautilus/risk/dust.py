@@ -55,8 +55,8 @@ class Dust:
 
     def note(self, fill: Fill, before: Decimal, after: Decimal) -> None:
         """Note what could be sold before and after a fill."""
-        self._splits[fill.client_order_id, fill.trade_id] = Split(before, after)
+        self._splits[fill.key] = Split(before, after)
 
     def split(self, fill: Fill) -> Split | None:
         """Return the same; None: all that is held could be sold."""
-        return self._splits.get((fill.client_order_id, fill.trade_id))
+        return self._splits.get(fill.key)

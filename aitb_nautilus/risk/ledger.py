@@ -228,12 +228,12 @@ class Ledger:
         bool
             False if the fill was told before; nothing is changed then.
         """
-        if (fill.client_order_id, fill.trade_id) in self._trades:
+        if fill.key in self._trades:
             return False
         order = self.orders.get(fill.client_order_id)
         if order is not None:
             fill = order.shared(fill)
-        self._trades.add((fill.client_order_id, fill.trade_id))
+        self._trades.add(fill.key)
         if self._funding:
             self.settle_funding(fill.ts)
         self.fills.append(fill)

@@ -129,10 +129,9 @@ class HeardFills:
 
     def add(self, fill: Fill) -> bool:
         """Keep a fill; return False if it is known already."""
-        trade = fill.client_order_id, fill.trade_id
-        if trade in self._trades:
+        if fill.key in self._trades:
             return False
-        self._trades.append(trade)
+        self._trades.append(fill.key)
         return True
 
     def save(self, looks: Looks) -> FillsMemory:  # noqa: ARG002

@@ -70,7 +70,7 @@ def _fills(orders: Sequence[Any], ledger: Ledger, instruments: Mapping[str, Any]
     The engine's orders have all of them. Which of two in the same moment came first only the ledger
     knows, which was told of each at once; it misses what came after a component was stopped.
     """
-    place = {fill.trade_id: i for i, fill in enumerate(ledger.fills)}
+    place = {fill.key: i for i, fill in enumerate(ledger.fills)}
     events = [
         event
         for order in orders
@@ -81,7 +81,7 @@ def _fills(orders: Sequence[Any], ledger: Ledger, instruments: Mapping[str, Any]
         fill_fact(e, fee_fact(e, instruments[str(e.instrument_id)], instruments, ledger.marks))
         for e in events
     ]
-    return sorted(fills, key=lambda f: (f.ts, place.get(f.trade_id, len(place))))
+    return sorted(fills, key=lambda f: (f.ts, place.get(f.key, len(place))))
 
 
 def _reached(preparation: Preparation) -> int | None:

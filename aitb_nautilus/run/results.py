@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -37,7 +37,7 @@ from aitb_nautilus.run.run_writer import bars_table, heard_in_turn, table_of, th
 from aitb_nautilus.run.stretches import Stretches, length_for
 from aitb_nautilus.run.traded import Traded
 
-__all__ = ["Put", "Results", "collect"]
+__all__ = ["Put", "Results", "collect", "slippages"]
 
 type Put = Callable[[str, pa.Table], None]
 """Takes one of a run folder's tables, by name."""
@@ -103,7 +103,7 @@ def collect(preparation: Preparation, traded: Traded, put: Put) -> Results:
     paid = float(sum(p.amount for p in payments)) if traded.settles_funding else 0.0
     _reconcile(preparation, traded, paid)
     purposes, references = traded.purposes, traded.references
-    slippage = {f.trade_id: _slippage(f, references.get(f.client_order_id)) for f in fills}
+    slippage = slippages(fills, references)
     interval_ns = {str(s.instrument_id): s.interval_ns for s in preparation.series}
     trips = round_trips(
         fills,
@@ -233,6 +233,24 @@ def _liquidated_at(preparation: Preparation, curve: Curve) -> int | None:
     return int(curve.ts[short[0]]) if len(short) else None
 
 
+def slippages(
+    fills: Iterable[Fill], references: Mapping[str, float]
+) -> dict[tuple[str, str], float]:
+    """Return what each fill lost against the price that its order was decided at.
+
+    Parameters
+    ----------
+    references
+        That price by order id; an order without one lost nothing that is known.
+
+    Returns
+    -------
+    dict
+        By `Fill.key`, quote currency; negative: it filled at a better price.
+    """
+    return {f.key: _slippage(f, references.get(f.client_order_id)) for f in fills}
+
+
 def _slippage(fill: Fill, reference: float | None) -> float:
     if reference is None:
         return 0.0
@@ -296,12 +314,12 @@ def _fill_row(
     fill: Fill,
     purposes: Mapping[str, str],
     references: Mapping[str, float],
-    slippage: Mapping[str, float],
+    slippage: Mapping[tuple[str, str], float],
 ) -> dict[str, Any]:
     return msgspec.structs.asdict(fill) | {
         "quantity": float(fill.quantity),
         "base_fee": float(fill.base_fee),
         "reference_price": references.get(fill.client_order_id),
-        "slippage": slippage[fill.trade_id],
+        "slippage": slippage[fill.key],
         "purpose": purposes.get(fill.client_order_id, "exit:flatten"),
     }

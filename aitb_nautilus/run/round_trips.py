@@ -158,7 +158,7 @@ def round_trips(
     fills: Sequence[Fill],
     payments: Sequence[FundingPayment],
     *,
-    slippage: Mapping[str, float],
+    slippage: Mapping[tuple[str, str], float],
     purposes: Mapping[str, str],
     last_prices: Mapping[str, float],
     interval_ns: Mapping[str, int],
@@ -175,7 +175,7 @@ def round_trips(
     payments
         Funding; belongs to the trip that was open then.
     slippage
-        Cost of each fill against its reference price, quote currency, by trade id.
+        Cost of each fill against its reference price, quote currency, by `Fill.key`.
     purposes
         What each order was for, by client order id.
     last_prices, interval_ns
@@ -202,7 +202,7 @@ class _Trips:
     def __init__(
         self,
         payments: Sequence[FundingPayment],
-        slippage: Mapping[str, float],
+        slippage: Mapping[tuple[str, str], float],
         purposes: Mapping[str, str],
         interval_ns: Mapping[str, int],
         dust: Dust,
@@ -230,7 +230,7 @@ class _Trips:
         if split is not None and not split.before and self._take_dust(key, fill, split):
             return
         builder = self._builders.get(key)
-        cost = self._slippage.get(fill.trade_id, 0.0)
+        cost = self._slippage.get(fill.key, 0.0)
         if builder is not None and (fill.side == "BUY") != (builder.trip.side == "LONG"):
             part = min(left, builder.held)
             builder.add(fill, part, float(part / traded), cost)

@@ -10,6 +10,7 @@ from aitb_nautilus.messages import Fill
 from aitb_nautilus.risk.decision import LotRules
 from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.run.accounting import FundingPayment
+from aitb_nautilus.run.results import slippages
 from aitb_nautilus.run.round_trips import RoundTrip, round_trips
 
 MINUTE = 60_000_000_000
@@ -79,7 +80,7 @@ def test_no_fills_give_no_trips() -> None:
 def test_long_trip_earns_the_difference_less_fees() -> None:
     (trip,) = trips(
         [fill(1, "BUY", "2", 100, 0.1), fill(4, "SELL", "2", 110, 0.11)],
-        slippage={"1-BUY": 0.4, "4-SELL": 0.2},
+        slippage={("1-BUY", "1-BUY"): 0.4, ("4-SELL", "4-SELL"): 0.2},
         purposes={"4-SELL": "exit:target"},
     )
     assert (trip.side, trip.quantity, trip.open_price, trip.close_price) == ("LONG", 2, 100, 110)
@@ -120,7 +121,7 @@ def test_fill_that_turns_a_position_ends_one_trip_and_begins_the_next() -> None:
             fill(2, "SELL", "3", 110, 0.3),
             fill(3, "BUY", "2", 105, 0.2),
         ],
-        slippage={"2-SELL": 0.6},
+        slippage={("2-SELL", "2-SELL"): 0.6},
     )
     assert (first.side, first.pnl) == ("LONG", pytest.approx(10 - 0.1 - 0.1))
     assert (second.side, second.pnl) == ("SHORT", pytest.approx(10 - 0.2 - 0.2))
@@ -274,3 +275,21 @@ def test_position_that_was_given_up_whole_is_no_trip_until_it_is_sold_with_the_n
     (trip,) = trips([bought, late], lots=SPOT, given_up=[4])
     assert (trip.side, trip.ts_open, trip.ts_close) == ("LONG", MINUTE, 5 * MINUTE)
     assert trip.pnl == pytest.approx(-5.2 - 0.015)
+
+
+def test_trades_of_two_instruments_with_one_number_keep_their_own_slippage() -> None:
+    # Binance counts the trades of each symbol by themselves: here both are number 7.
+    fills = [
+        fill(1, "BUY", "2", 100.5, trade_id="7"),
+        fill(1, "SELL", "10", 49.9, trade_id="7", instrument_id=Y),
+    ]
+    found = slippages(fills, {"1-BUY": 100.0, "1-SELL": 50.1})
+    assert list(found.values()) == [pytest.approx(1.0), pytest.approx(2.0)]
+    of_x, of_y = trips(fills, slippage={("1-BUY", "7"): 1.0, ("1-SELL", "7"): 3.0})
+    assert (of_x.instrument_id, of_x.slippage) == (X, 1.0)
+    assert (of_y.instrument_id, of_y.slippage) == (Y, 3.0)
+
+
+def test_better_price_is_slippage_below_nothing_and_an_unknown_one_is_none() -> None:
+    fills = [fill(1, "BUY", "2", 99.0), fill(2, "SELL", "2", 101.0)]
+    assert list(slippages(fills, {"1-BUY": 100.0}).values()) == [-2.0, 0.0]

@@ -6,6 +6,7 @@ import gc
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from tests.run.soak import soak, theil_sen
@@ -42,3 +43,8 @@ def test_node_trades_twenty_perpetuals_for_a_minute_and_is_replayed(
     assert seen.fills >= 10
     assert seen.replayed["predictions"] == 20
     assert seen.warm_s < 60
+    (fills,) = (tmp_path / "soak").rglob("fills.parquet")
+    for one in pq.read_table(fills).to_pylist():
+        worse = one["price"] - one["reference_price"]
+        lost = (worse if one["side"] == "BUY" else -worse) * one["quantity"]
+        assert one["slippage"] == pytest.approx(lost)
