@@ -15,7 +15,8 @@ from aitb_nautilus.risk.journal_reader import Wanted, read
 from aitb_nautilus.risk.journal_rebuild import rebuild
 from aitb_nautilus.risk.journal_records import Filled, Found, Halted
 from aitb_nautilus.risk.ledger import Ledger
-from tests.run.node_lab import MINUTE_NS, Node, NodeLab, node_lab
+from tests.run.node_lab import Node, NodeLab, node_lab
+from tests.run.standing import status_once_heard
 from tests.run.test_live import SECRET, exits
 from tests.run.test_recovery_of_a_node import (
     LIVE,
@@ -52,7 +53,7 @@ def killed_while_both_hold(lab: NodeLab, config: str) -> None:
     node.wait_for("warm after")
     lab.play(both_rest)
     # A node that is slow to follow may leave at a bar that was played before: then it goes on.
-    while not (stand_and_hear(lab) and len(stops(lab)) == 2):
+    while not stands_while_both_hold(lab, config):
         lab.go_on(both_rest)
     node.process.send_signal(signal.SIGKILL)
     node.end()
@@ -63,14 +64,12 @@ def both_rest(rehearsal: Any) -> bool:
     return len(rehearsal.exchange.triggers.waiting("BTCUSDT")) == 2
 
 
-def stand_and_hear(lab: NodeLab) -> bool:
-    """Wait until the market stands and the node has heard all of it, and a moment more."""
+def stands_while_both_hold(lab: NodeLab, config: str) -> bool:
+    """Wait until the market stands and the node has heard all of it; is nothing on its way?"""
     lab.wait_for_stand()
-    now = lab.running.call(lambda r: r.clock.now_ns())
-    played, heard = now - now % MINUTE_NS, lab.last().folder / "bars.parquet"
-    assert is_true_soon(lambda: heard.exists() and lab.last().table("bars")[-1]["ts"] >= played)
-    time.sleep(0.5)
-    return True
+    orders = status_once_heard(lab, config).orders
+    resting = [o.strategy_id for o in orders if o.is_exit and o.status == "ACCEPTED"]
+    return len(orders) == len(resting) and set(resting) == set(BOTH) and len(stops(lab)) == 2
 
 
 def ledger_of(lab: NodeLab) -> Ledger:
