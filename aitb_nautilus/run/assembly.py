@@ -180,6 +180,13 @@ def _make(desk: Desk, section: str, component: Component, context: Context) -> A
     """Return a component, or say which one could not be made."""
     try:
         return component.cls(component.settings, context, component.id)
+    except ConfigError as e:
+        if e.where.startswith(str(desk.path)):
+            raise
+        # A component knows neither the file nor, mostly, its own name in it.
+        place = e.where.removeprefix(f"{component.id}: ")
+        where = f"{desk.path}: {section} {component.id}: {place}"
+        raise ConfigError(where, e.found, e.wanted, e.todo) from e
     except AitbError:
         raise
     except Exception as e:

@@ -50,10 +50,11 @@ def test_misspelt_instrument_of_a_shipped_strategy_is_held_against_the_config_fi
         return {"class": "strategies.ema_cross:EmaCross", "id": id_, "params": params}
 
     text = refused(lab, ema("one", A), ema("two", "AAUSDT.SIM"))
-    assert text == f"instrument AAUSDT.SIM: is not known, did you mean {A}?"
+    place = f"{lab.folder / 'desk.toml'}: strategies two-002: "
+    assert text == f"{place}instrument AAUSDT.SIM: is not known, did you mean {A}?"
     # The package knows this one, at a venue that the config has not: that would not run either.
     text = refused(lab, ema("one", A), ema("two", "BTCUSD-PERP.SIM"))
-    assert text.startswith("instrument BTCUSD-PERP.SIM: is not known, the config has ")
+    assert f"{place}instrument BTCUSD-PERP.SIM: is not known, the config has " in text
     assert A in text
     assert "BTCUSDT" not in text
 
