@@ -78,7 +78,7 @@ def test_cancel_answered_by_an_error_is_repeated_and_one_stop_rests(lab: NodeLab
     assert is_true_soon(lambda: not armed(lab))
     struck = time.monotonic()
     lab.pause()
-    assert is_true_soon(lambda: stop_ids(lab) != before)
+    assert is_true_soon(lambda: stop_ids(lab) not in (before, []))
     assert is_one_full_stop(lab), (resting(lab), ours(lab))
     assert time.monotonic() - struck < 8
     assert node.stop(signal.SIGTERM)[0] == 0, node.said
