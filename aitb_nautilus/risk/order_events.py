@@ -23,6 +23,8 @@ from aitb_nautilus.risk.translate import (
 __all__ = ["tell_order_event"]
 
 _CHANGES = ("OrderPendingUpdate", "OrderUpdated")
+_OURS = ("OrderInitialized", "OrderSubmitted", "OrderPendingCancel", "OrderPendingUpdate")
+"""What the engine says of our own commands, while it carries them out: that never waits."""
 
 
 def tell_order_event(event: Any, answering: Answers, context: Context, strategy_id: str) -> None:
@@ -43,10 +45,10 @@ def tell_order_event(event: Any, answering: Answers, context: Context, strategy_
     client_order_id = str(event.client_order_id)
     if _is_no_news(event, kind, client_order_id, context):
         return
-    if context.unpriced.held and context.unpriced.follow(
-        client_order_id, partial(tell_order_event, event, answering, context, strategy_id)
-    ):
-        return
+    if context.unpriced.held and kind not in _OURS:
+        again = partial(tell_order_event, event, answering, context, strategy_id)
+        if context.unpriced.follow(client_order_id, again):
+            return
     if kind == "OrderInitialized":
         # The engine holds the strategy while it says this; no method of it may be called.
         answering.created(client_order_id, permit_of(event))

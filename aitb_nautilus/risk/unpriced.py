@@ -1,8 +1,8 @@
 """Fills that wait until the coin in which their fee was paid has a price.
 
 A venue may take its fee in a coin of its own, of which the run knows no price before somebody has
-asked for it. The fill waits for that, and every later event of its order behind it. What passes is
-then told as if the venue had been slow. Nobody waits for what nobody can say.
+asked for it. The fill waits for that, and behind it all that the venue says of its order later.
+What passes is then told as if the venue had been slow. Nobody waits for what nobody can say.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ class CoinPrices:
         now
             ns UTC.
         """
-        for pair, wanted in self._wanted.items():
+        for pair, wanted in list(self._wanted.items()):
             wanted.until = wanted.until or now + _PATIENCE_NS
             if wanted.asking is None and now >= wanted.ask_at:
                 wanted.asking = self._asking.pool.submit(wanted.asker.price, *pair)

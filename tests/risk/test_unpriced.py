@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -15,6 +15,12 @@ from tests.risk.test_foreign_fee import filled
 
 PAIR = ("BNB", "USDT")
 FEE = "0.00200000 BNB"
+
+
+class OrderPendingUpdate(NamedTuple):
+    """What the engine says while it sends a change."""
+
+    client_order_id: str
 
 
 class Desk:
@@ -74,3 +80,14 @@ def test_fill_is_taken_and_trading_halts_where_nobody_knows_the_price() -> None:
     # Nothing waits for it any more.
     desk.hear(filled(FEE, trade="u"))
     assert desk.trades == ["t", "u"]
+
+
+def test_change_that_leaves_while_a_fill_waits_was_none_around_the_guard() -> None:
+    desk = Desk()
+    desk.hear(filled(FEE))
+    with desk.context.guard.permits.announced_modify("c"):
+        desk.hear(OrderPendingUpdate("c"))
+    desk.context.coin_prices[PAIR] = 600.0
+    desk.context.unpriced.told(PAIR)
+    assert desk.trades == ["t"]
+    assert desk.context.guard.halts == []
