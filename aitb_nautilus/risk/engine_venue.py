@@ -17,6 +17,7 @@ from nautilus_trader.trading import Strategy
 
 from aitb_nautilus.messages import OrderStatus, OrderUpdate
 from aitb_nautilus.risk.context import Context
+from aitb_nautilus.risk.fees import unknown_fee
 from aitb_nautilus.risk.ledger import Ledger
 from aitb_nautilus.risk.translate import (
     fee_fact,
@@ -109,30 +110,40 @@ def let_engine_find(
         Strategy.query_order(strategy, theirs)
 
 
-def find_order(cache: Cache, client_order_id: str) -> tuple[VenueOrder, list[VenueFill]] | None:
-    """Return an order and its fills by our name of it; None if the engine knows none."""
+def find_order(
+    cache: Cache, client_order_id: str, context: Context
+) -> tuple[VenueOrder, list[VenueFill]] | None:
+    """Return an order and its fills by our name of it; None if the engine knows none.
+
+    Parameters
+    ----------
+    context
+        Knows what the coins are worth in which fees were paid.
+    """
     order = cache.order(ClientOrderId(client_order_id))
     if order is None:
         return None
     instrument = cache.instrument(order.instrument_id)
-    fills = [
-        fill_fact(e, fee_fact(e, instrument, {}, {}))
-        for e in order.events()
-        if type(e).__name__ == "OrderFilled"
-    ]
-    return venue_order(order), [
-        VenueFill(
-            trade_id=f.trade_id,
-            price=f.price,
-            quantity=f.quantity,
-            ts=f.ts,
-            fee=f.fee,
-            liquidity=f.liquidity,
-            base_fee=f.base_fee,
-            fee_elsewhere=f.fee_elsewhere,
-        )
-        for f in fills
-    ]
+    told = [one for one in order.events() if type(one).__name__ == "OrderFilled"]
+    return venue_order(order), [_venue_fill(one, instrument, context) for one in told]
+
+
+def _venue_fill(event: Any, instrument: Any, context: Context) -> VenueFill:
+    marks = context.ledger.marks
+    fee = fee_fact(event, instrument, context.instruments, marks, context.coin_prices)
+    quote, fill = instrument.quote_currency.code, fill_fact(event, fee)
+    why = unknown_fee(event.trade_id, event.commission, fee.unknown, quote) if fee.unknown else ""
+    return VenueFill(
+        trade_id=fill.trade_id,
+        price=fill.price,
+        quantity=fill.quantity,
+        ts=fill.ts,
+        fee=fill.fee,
+        liquidity=fill.liquidity,
+        base_fee=fill.base_fee,
+        fee_elsewhere=fill.fee_elsewhere,
+        unknown_fee=why,
+    )
 
 
 def concluded_end(cache: Cache, client_order_id: str) -> OrderUpdate | None:

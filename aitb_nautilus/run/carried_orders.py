@@ -55,13 +55,16 @@ class CarriedOrders:
             if not known.is_open:
                 self._names.remove(name)
                 continue
-            order = self._cache.order(ClientOrderId(name))
-            if order is None or str(order.strategy_id) == known.strategy_id:
+            cached = self._cache.order(ClientOrderId(name))
+            if cached is None or str(cached.strategy_id) == known.strategy_id:
                 continue
-            found = find_order(self._cache, name)
+            found = find_order(self._cache, name, self._context)
             if found is None or not has_news(found[0], known):
                 continue
-            if has_made_up_fill(self._cache, name) and self._is_asked_for(name, found[0].filled):
+            order, fills = found
+            lacks_fee = has_made_up_fill(self._cache, name) or any(f.unknown_fee for f in fills)
+            is_missed = order.filled > known.filled
+            if is_missed and lacks_fee and self._is_asked_for(name, order.filled):
                 continue
             end = concluded_end(self._cache, name)
             if end is not None and self._context.doubt_end(end):
@@ -69,9 +72,10 @@ class CarriedOrders:
             follow(finding_of(ledger, name, found, now), self._context, answering, now)
 
     def _is_asked_for(self, client_order_id: str, filled: Decimal) -> bool:
-        """Ask the venue itself for what the engine has made up, once for each amount of it.
+        """Ask the venue itself for fills whose fee the engine does not say, once for each amount.
 
-        A fill that is made up has no fee; on a spot market more would be held than there is.
+        A fill that is made up has none, and on a spot market more would be held than there is; that
+        of another one may be paid in a coin of which the run knows no price.
         """
         if self._asked.get(client_order_id) != filled:
             if not self._context.ask_venue(client_order_id):

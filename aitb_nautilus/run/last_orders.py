@@ -36,7 +36,7 @@ def follow_to_the_end(context: Context, cache: Any, now: int) -> None:
     """
     ledger = context.ledger
     for known in tuple(ledger.every_open_order()):
-        found = find_order(cache, known.client_order_id)
+        found = find_order(cache, known.client_order_id, context)
         if found is None or not has_news(found[0], known):
             continue
         end = concluded_end(cache, known.client_order_id)

@@ -105,7 +105,7 @@ class VenueQuestions:
         if asker is not None:
             return self._pool.submit(asker.find, client_order_id, instrument_id)
         known: Future[Found] = Future()
-        known.set_result(find_order(cache, client_order_id))
+        known.set_result(find_order(cache, client_order_id, self._context))
         return known
 
     def _answer(self, name: str, future: Future[Found]) -> Found:

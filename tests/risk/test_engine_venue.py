@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 from aitb_nautilus.messages import OrderIntent
 from aitb_nautilus.risk.engine_venue import find_order, venue_facts, venue_order
 from aitb_nautilus.settings import Settings
 from tests.risk.rig import BTC, Rig, Scripted, flat_bars, make_context, run
+from tests.risk.test_foreign_fee import filled
 
 BUY = OrderIntent(instrument_id=BTC, side="BUY", quantity=Decimal("0.010"))
 SHORT = OrderIntent(instrument_id=BTC, side="SELL", quantity=Decimal("0.025"))
@@ -55,7 +57,7 @@ def test_short_position_is_negative() -> None:
 def test_order_is_found_by_its_id_with_all_its_fills() -> None:
     rig = rig_of(BUY)
     ((name, ours),) = rig.context.ledger.orders.items()
-    found = find_order(rig.engine.cache, name)
+    found = find_order(rig.engine.cache, name, rig.context)
     assert found is not None
     order, fills = found
     assert (order.status, order.filled, order.average_price) == (
@@ -68,7 +70,41 @@ def test_order_is_found_by_its_id_with_all_its_fills() -> None:
         (f.trade_id, f.quantity, f.price, f.fee) for f in rig.context.ledger.fills
     ]
     assert ours.filled == order.filled
-    assert find_order(rig.engine.cache, "nobody") is None
+    assert find_order(rig.engine.cache, "nobody", rig.context) is None
+
+
+class PaidWithBnb:
+    """The engine's cache with an order whose fee was paid in another coin."""
+
+    def __init__(self, order: Any, instrument: Any) -> None:
+        self._order, self._instrument = order, instrument
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._order, name)
+
+    def order(self, _: Any) -> PaidWithBnb:
+        return self
+
+    def instrument(self, _: Any) -> Any:
+        return self._instrument
+
+    def events(self) -> list[Any]:
+        return [filled("0.00200000 BNB")]
+
+
+def test_fee_in_another_coin_has_its_price_or_says_that_it_is_not_known() -> None:
+    rig = rig_of(BUY)
+    (order,) = rig.engine.cache.orders()
+    cache: Any = PaidWithBnb(order, rig.engine.cache.instrument(order.instrument_id))
+    found = find_order(cache, "c", rig.context)
+    assert found is not None
+    ((fill,), why) = found[1], "the fee of trade t is 0.00200000 BNB, not in USDT"
+    assert (fill.fee, fill.fee_elsewhere) == (0.0, True)
+    assert fill.unknown_fee.startswith(why)
+    rig.context.coin_prices["BNB", "USDT"] = 600.0
+    found = find_order(cache, "c", rig.context)
+    assert found is not None
+    assert [(f.fee, f.unknown_fee) for f in found[1]] == [(1.2, "")]
 
 
 def test_order_that_was_refused_has_ended() -> None:

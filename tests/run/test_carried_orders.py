@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
-from aitb_nautilus.messages import OrderUpdate
+from aitb_nautilus.messages import Fill, OrderStatus, OrderUpdate
 from aitb_nautilus.risk.book import Order
 from aitb_nautilus.risk.context import Context
 from aitb_nautilus.risk.venue_facts import VenueFill, VenueOrder
@@ -64,12 +64,29 @@ def context_with_an_entry() -> Context:
 
 
 @pytest.mark.parametrize(
-    ("made_up", "answers", "asked", "held"),
-    [(True, True, 1, 0), (True, False, 1, 1), (False, True, 0, 1)],
-    ids=["made up", "made up, and nobody can be asked", "told"],
+    ("made_up", "unknown", "answers", "asked", "held"),
+    [
+        (True, "", True, 1, 0),
+        (True, "", False, 1, 1),
+        (False, "", True, 0, 1),
+        (False, "the fee is BNB", True, 1, 0),
+        (False, "the fee is BNB", False, 1, 1),
+    ],
+    ids=[
+        "made up",
+        "made up, and nobody can be asked",
+        "told",
+        "its fee has no price",
+        "its fee has no price, and nobody can be asked",
+    ],
 )
-def test_fill_that_the_engine_has_made_up_is_asked_for_once_and_not_taken(
-    monkeypatch: pytest.MonkeyPatch, made_up: bool, answers: bool, asked: int, held: int
+def test_fill_whose_fee_the_engine_does_not_say_is_asked_for_once_and_not_taken(
+    monkeypatch: pytest.MonkeyPatch,
+    made_up: bool,
+    unknown: str,
+    answers: bool,
+    asked: int,
+    held: int,
 ) -> None:
     context, names = context_with_an_entry(), list[str]()
 
@@ -92,7 +109,10 @@ def test_fill_that_the_engine_has_made_up_is_asked_for_once_and_not_taken(
             price=100.0,
             ts=T0,
         )
-        return order, [VenueFill(trade_id=f"t{part}", price=100.0, quantity=part, ts=T0)]
+        told = VenueFill(
+            trade_id=f"t{part}", price=100.0, quantity=part, ts=T0, unknown_fee=unknown
+        )
+        return order, [told]
 
     monkeypatch.setattr(carried_orders, "find_order", find)
     carried = CarriedOrders(context, Cache(made_up))
@@ -100,6 +120,44 @@ def test_fill_that_the_engine_has_made_up_is_asked_for_once_and_not_taken(
         carried.follow({}, T0)
     assert len(names) == asked
     assert context.ledger.position("s", BTC).quantity == part * held
+    assert [halt.reason for halt in context.guard.halts] == [unknown] * bool(unknown and held)
     part = Decimal("0.7")
     carried.follow({}, T0)
     assert len(names) == 2 * asked
+
+
+def test_order_whose_made_up_fill_the_venue_has_told_is_followed_to_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    context, names, part = context_with_an_entry(), list[str](), Decimal("0.4")
+    status: OrderStatus = "ACCEPTED"
+
+    def ask(name: str) -> bool:
+        names.append(name)
+        return True
+
+    def find(*_: Any) -> tuple[VenueOrder, list[VenueFill]]:
+        order = VenueOrder(
+            client_order_id="entry",
+            venue_order_id="1",
+            instrument_id=BTC,
+            side="BUY",
+            kind="LIMIT",
+            quantity=Decimal(1),
+            status=status,
+            filled=part,
+            price=100.0,
+            ts=T0 + 1,
+        )
+        return order, [VenueFill(trade_id="made up", price=100.0, quantity=part, ts=T0)]
+
+    msgspec.structs.force_setattr(context, "ask_venue", ask)
+    monkeypatch.setattr(carried_orders, "find_order", find)
+    carried = CarriedOrders(context, Cache(made_up=True))
+    carried.follow({}, T0)
+    told = Fill("s", BTC, "entry", "1", T0, "BUY", 100.0, part, 0.02, "MAKER")
+    assert context.ledger.apply_fill(told)
+    status = "CANCELED"
+    carried.follow({}, T0 + 2)
+    order = context.ledger.orders["entry"]
+    assert (order.status, order.filled, names) == ("CANCELED", part, ["entry"])
