@@ -98,14 +98,18 @@ class DeniedSales:
             ns UTC.
         """
         for name, case in list(self._cases.items()):
-            if case.order.is_open and now < case.until and not self._is_free(case, now):
+            is_wanted = case.order.is_open and not case.order.is_ending
+            if is_wanted and now < case.until and not self._is_free(case, now):
                 continue
             del self._cases[name]
             if not case.order.is_open:
                 continue  # Its end was told meanwhile.
             answers = self._asking.answering()[case.order.strategy_id]
             answers.move_on(now)
-            if now >= case.until:
+            if case.order.is_ending:
+                # Cancelled while it waited: it ends as that, and its stop is no refused one.
+                answers.update(msgspec.structs.replace(case.update, status="CANCELED"))
+            elif now >= case.until:
                 self._given_up[_key(case.order)] = now
                 answers.update(case.update)
             else:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from aitb_nautilus.messages import CloseIntent, OrderUpdate
+from aitb_nautilus.messages import CancelIntent, CloseIntent, OrderUpdate
 from aitb_nautilus.run import denied_sales
 from aitb_nautilus.run.asking import Asking
 from aitb_nautilus.run.denied_sales import DeniedSales
@@ -151,3 +151,17 @@ def test_other_denials_and_other_orders_are_told_at_once(desk: Desk) -> None:
     assert not desk.deny(desk.close, "QUANTITY_EXCEEDS_MAXIMUM")
     assert not desk.deny(desk.entry)
     assert not desk.deny("nobody's")
+
+
+def test_sale_that_is_cancelled_while_it_waits_does_not_leave_again(
+    desk: Desk, engine: Engine
+) -> None:
+    assert desk.deny(desk.close)
+    desk.strategy.act([CancelIntent(client_order_id=desk.close)])
+    desk.commands.clear()
+    engine.account.free = Decimal(1)
+    desk.let_pass(0.1)
+    assert desk.told == ["CANCELED"]
+    (name,) = desk.sales()
+    assert [stop.client_order_id for stop in desk.stops()] == [name]
+    assert [o.kind for o in desk.context.ledger.open_orders(X) if o.is_exit] == ["STOP_MARKET"]
