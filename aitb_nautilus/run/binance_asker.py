@@ -81,7 +81,7 @@ class BinanceAsker:
 
     def __init__(self, venue: VenueSettings) -> None:
         self._rest = BinanceRest(venue)
-        self._unlisted: dict[str, float] = {}
+        self._unlisted: dict[str, tuple[Decimal, float]] = {}
 
     def find(
         self, client_order_id: str, instrument_id: str
@@ -137,13 +137,18 @@ class BinanceAsker:
         """Give no answer yet where trades are not listed: they come a moment later, with the fee.
 
         After a while the order is all that there is, such as of trades that are listed no more.
+        What is filled later is waited for anew.
         """
         listed = sum((fill.quantity for fill in fills), ZERO)
         if listed >= filled:
             self._unlisted.pop(client_order_id, None)
             return
-        since = self._unlisted.setdefault(client_order_id, time.monotonic())
-        if time.monotonic() - since < _LISTED_S:
+        now = time.monotonic()
+        before, since = self._unlisted.get(client_order_id, (ZERO, now))
+        if before != filled:
+            since = now
+            self._unlisted[client_order_id] = filled, since
+        if now - since < _LISTED_S:
             raise AskError(f"it says trades of {listed} alone, and that {filled} is filled")
 
     def price(self, coin: str, quote: str) -> float | None:

@@ -107,6 +107,8 @@ def test_trades_that_are_not_listed_yet_are_waited_for_and_not_for_ever(
     found = asks.find(ours, BTC)
     assert found is not None
     assert (found[0].filled, found[1]) == (Decimal("0.010"), [])
+    with pytest.raises(AskError, match=r"that 0\.020 is filled"):
+        asks._wait_for_trades(ours, Decimal("0.020"), [])
 
 
 def test_resting_and_conditional_orders_are_found(
