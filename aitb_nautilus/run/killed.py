@@ -17,6 +17,7 @@ import pyarrow as pa
 from msgspec.structs import replace
 
 from aitb_nautilus.errors import DataError, ModelError, RunError
+from aitb_nautilus.files import FileHeldError
 from aitb_nautilus.market.bars import VALUE_COLUMNS
 from aitb_nautilus.market.times import iso
 from aitb_nautilus.messages import BarClosed, FundingRate, LatePrediction, Prediction
@@ -83,15 +84,12 @@ def _not_written(run: Run) -> Iterator[None]:
     """See that no node writes the folder, while the block does."""
     where, journal = str(run.path), run.path / JOURNAL_NAME
     if not journal.exists():
-        raise DataError(
-            where,
-            "the run was killed before it had a journal",
-            "must have one: without it nothing is known, and nothing was sent",
-            "Start its desk again",
-        )
+        raise _without_journal(where)
     try:
         lock = WriterLock(journal)
     except JournalError as e:
+        if not isinstance(e.__cause__, FileHeldError):
+            raise
         raise DataError(
             where,
             f"the run goes on: its journal {e.found}",
@@ -104,9 +102,20 @@ def _not_written(run: Run) -> Iterator[None]:
         lock.release()
 
 
+def _without_journal(where: str) -> DataError:
+    return DataError(
+        where,
+        "the run was killed before it had a journal",
+        "must have one: without it nothing is known, and nothing was sent",
+        "Start its desk again",
+    )
+
+
 def _finish(run: Run) -> None:
     folder, was = run.path, run.record
-    (last,) = read(folder, Wanted(last=1))
+    last = next(read(folder, Wanted(last=1)), None)
+    if last is None:
+        raise _without_journal(str(folder))
     passed = time.time() - (folder / JOURNAL_NAME).stat().st_mtime
     if isinstance(last.body, Closed) and passed < _ENDING_S:
         raise DataError(

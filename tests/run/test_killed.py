@@ -19,7 +19,7 @@ from aitb_nautilus.errors import DataError
 from aitb_nautilus.observe.left_words import left_sentences
 from aitb_nautilus.observe.run_folder import Run
 from aitb_nautilus.observe.run_tables import TABLES
-from aitb_nautilus.risk.journal_file import JOURNAL_NAME, WriterLock
+from aitb_nautilus.risk.journal_file import JOURNAL_NAME, JournalError, WriterLock, open_for_writing
 from aitb_nautilus.risk.journal_reader import Wanted, count
 from aitb_nautilus.risk.tape import Entry
 from aitb_nautilus.risk.tape_file import INPUTS_NAME
@@ -224,3 +224,17 @@ def test_run_that_was_killed_right_after_its_start_says_what_is_left(
     (folder / JOURNAL_NAME).unlink()
     assert main(["report", str(folder)]) == 4
     assert "killed before it had a journal" in " ".join(capsys.readouterr().err.split())
+    open_for_writing(folder / JOURNAL_NAME, durable=True, on_disk="soon").close()
+    assert main(["report", str(folder)]) == 4
+    assert "killed before it had a journal" in " ".join(capsys.readouterr().err.split())
+
+
+def test_killed_run_whose_folder_may_not_be_written_is_none_that_goes_on(
+    killed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("aitb_nautilus.risk.journal_file.FileLock", refuse)
+    with pytest.raises(JournalError, match="cannot be made: permission denied"):
+        finish_killed(copy_of(killed, tmp_path))
