@@ -23,9 +23,9 @@ quickstart: venv ## simulate a market, train a model, back-test it, point to the
 	@$(BIN)/aitb quickstart
 	@echo "For aitb in this shell: source $(BIN)/activate"
 
-# One more than cores: tests of nodes wait half of the time; more still only crowd one another. What
+# Two more than cores: tests of nodes wait half of the time; more still only crowd one another. What
 # is compiled of the tests is kept, whatever the shell says: it takes each worker six seconds.
-WORKERS := $(shell $(PYTHON) -c 'import os; print(min(os.cpu_count() + 1, 5))')
+WORKERS := $(shell $(PYTHON) -c 'import os; print(min(os.cpu_count() + 2, 6))')
 
 test: venv ## run the tests; those that need recorded data are skipped, visibly, without it
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not long"

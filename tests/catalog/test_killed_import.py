@@ -174,7 +174,7 @@ def test_interrupt_leaves_the_catalog_as_it_was(
     with stuck_on_a_pipe(files, catalog) as running:
         running.send_signal(signal.SIGINT)
         error = finish(running)
-    assert running.returncode == 1, error
+    assert running.returncode == 130, error
     assert "interrupted" in error
     assert "Traceback" not in error
     assert contents(catalog) == before
