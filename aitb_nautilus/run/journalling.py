@@ -9,13 +9,13 @@ from pathlib import Path
 from aitb_nautilus.observe.run_record import JournalRecord
 from aitb_nautilus.risk.journal import Journal
 from aitb_nautilus.risk.journal_chain import Row
-from aitb_nautilus.risk.journal_file import JOURNAL_NAME, JournalError
+from aitb_nautilus.risk.journal_file import JOURNAL_NAME, JournalError, WriterLock
 from aitb_nautilus.risk.journal_records import Opened
 from aitb_nautilus.run.preparation import Preparation
 from aitb_nautilus.run.record import versions
 from aitb_nautilus.settings import encode
 
-__all__ = ["RunJournal", "journalled"]
+__all__ = ["RunJournal", "journalled", "still_writing"]
 
 
 class RunJournal:
@@ -97,3 +97,20 @@ def journalled(
 def _close(preparation: Preparation, kept: RunJournal, why: str) -> None:
     preparation.context.chronicle.journal = None
     kept.close(why, max(preparation.context.ledger.now, preparation.first_open_ns))
+
+
+@contextmanager
+def still_writing(folder: Path) -> Iterator[None]:
+    """Hold the lock of a closed journal, so that nobody finishes the run's folder meanwhile.
+
+    Where it cannot be had, such as on a full disk, the node writes what it can all the same.
+    """
+    try:
+        lock = WriterLock(folder / JOURNAL_NAME)
+    except JournalError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()

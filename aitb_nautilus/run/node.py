@@ -29,7 +29,7 @@ from aitb_nautilus.run.early_stop import EarlyStop
 from aitb_nautilus.run.ending import what_ended
 from aitb_nautilus.run.engine_loop import run_engine, without_bars
 from aitb_nautilus.run.interpreter import small_pages
-from aitb_nautilus.run.journalling import RunJournal, journalled
+from aitb_nautilus.run.journalling import RunJournal, journalled, still_writing
 from aitb_nautilus.run.last_run import LastRun, LastRunFile, history_of
 from aitb_nautilus.run.letting_go import LettingGo
 from aitb_nautilus.run.load import Desk, load_config
@@ -209,7 +209,8 @@ class _NodeRun:
             self._snapshots.close()
             self._news.say()
         try:
-            return self._finish()
+            with still_writing(writer.folder):
+                return self._finish()
         finally:
             self._built.node.dispose()
 

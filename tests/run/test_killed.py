@@ -24,6 +24,7 @@ from aitb_nautilus.risk.journal_reader import Wanted, count
 from aitb_nautilus.risk.tape import Entry
 from aitb_nautilus.risk.tape_file import INPUTS_NAME
 from aitb_nautilus.run.economic import economic
+from aitb_nautilus.run.journalling import still_writing
 from aitb_nautilus.run.killed import finish_killed
 from aitb_nautilus.run.replay import replay
 from aitb_nautilus.run.what_if import what_if
@@ -209,6 +210,15 @@ def test_node_that_has_just_closed_its_journal_may_write_its_tables(
     os.utime(copy / JOURNAL_NAME)
     with pytest.raises(DataError, match="has just ended"):
         finish_killed(copy)
+
+
+def test_node_that_needs_long_to_write_its_tables_goes_on(ended: Path, tmp_path: Path) -> None:
+    copy = as_if_killed(ended, tmp_path)
+    with still_writing(copy), still_writing(copy):  # who cannot hold it writes all the same
+        with pytest.raises(DataError, match="the run goes on"):
+            finish_killed(copy)
+        assert raw(copy)["status"] == "running"
+    WriterLock(copy / JOURNAL_NAME).release()  # it is free again
 
 
 def test_run_that_was_killed_right_after_its_start_says_what_is_left(
