@@ -261,7 +261,7 @@ class Killer:
         tally.reasons += [f"no journal knows {one}" for one in self._books(_told(missing))]
         last = max(self._runs.iterdir(), key=lambda folder: folder.name)
         held = sum(p.quantity for p in rebuild(last, Ledger(0.0)).positions.values())
-        tally.position_differs = int(held != (there := self._books(_held)))
+        tally.position_differs = int(held != (there := self._books(held_at_venue)))
         if tally.position_differs:
             tally.reasons.append(f"{there} held, and {held} by {last.name}")
         tally.invented_fills = len([one for one in ours if one not in at_venue]) - unseen
@@ -311,7 +311,7 @@ def _times_too_large(rehearsal: Rehearsal) -> int:
     return found
 
 
-def _held(rehearsal: Rehearsal) -> Decimal:
+def held_at_venue(rehearsal: Rehearsal) -> Decimal:
     """Return the position, base currency."""
     venue: Any = rehearsal.exchange.venue
     rules = venue.markets["BTCUSDT"].rules

@@ -22,7 +22,7 @@ from aitb_nautilus.rehearsal.faults import Fault
 from aitb_nautilus.risk.trading_states import TRADER, StateScope
 from tests.rehearsal_lab import SPEC
 from tests.rehearsal_thread import serve_in_thread
-from tests.run.kill_live import Killer, is_protected, opening_of
+from tests.run.kill_live import Killer, held_at_venue, is_protected, opening_of
 from tests.run.node_lab import HISTORY, MINUTE_NS, Node, NodeLab, minute_bars
 
 pytestmark = pytest.mark.long
@@ -171,6 +171,8 @@ def test_nothing_opens_while_no_quotes_come(struck: Struck) -> None:
 @pytest.mark.parametrize("skew_ms", [4_000, -4_000])
 def test_nothing_opens_on_data_of_another_time(struck: Struck, skew_ms: int) -> None:
     node = struck.node
+    # What is held then cannot be closed, and nothing would wish to open.
+    struck.wait(lambda: not struck.ask(held_at_venue), "is never flat")
     struck.strike(Fault(kind="skew", skew_ms=skew_ms))
     time.sleep(2.0)
     before = struck.ask(opening_of)
