@@ -42,7 +42,8 @@ class Quotes(msgspec.Struct, frozen=True):
 class Preparation(msgspec.Struct, frozen=True):
     """Everything that a run is made of.
 
-    Of a back-test all of it is known before; of a node, bars and funding are those until now.
+    Of a back-test all of it is known before; of a node, bars and funding are those until now: none
+    before its first bar.
 
     Attributes
     ----------
@@ -90,15 +91,15 @@ class Preparation(msgspec.Struct, frozen=True):
     source: BarSource
     venues: Mapping[str, VenueSettings]
     instruments: Mapping[str, InstrumentSettings]
-    series: Sequence[Series]
-    frames: Mapping[str, BarFrame]
-    past: Mapping[str, BarFrame]
-    funding: Mapping[str, tuple[TimeArray, FloatArray]]
-    references: Mapping[str, BarFrame]
-    data: Sequence[DataRecord]
-    reference_data: Sequence[DataRecord]
     not_applied: Sequence[str]
     starting_equity: float
+    series: Sequence[Series] = ()
+    frames: Mapping[str, BarFrame] = {}
+    past: Mapping[str, BarFrame] = {}
+    funding: Mapping[str, tuple[TimeArray, FloatArray]] = {}
+    references: Mapping[str, BarFrame] = {}
+    data: Sequence[DataRecord] = ()
+    reference_data: Sequence[DataRecord] = ()
     mode: Mode = "backtest"
     began_ns: int = 0
     quotes: Mapping[str, Quotes] = {}
@@ -210,15 +211,15 @@ def prepare(desk: Desk, run_state: RunState) -> Preparation:
         source,
         venues,
         used,
-        series,
-        frames,
-        past,
-        funding,
-        references,
-        data,
-        reference_data,
         assembly.not_applied,
         balance,
+        series=series,
+        frames=frames,
+        past=past,
+        funding=funding,
+        references=references,
+        data=data,
+        reference_data=reference_data,
         quotes=quotes,
         paid=paid,
         remarks=assembly.remarks,

@@ -63,6 +63,24 @@ def context_with_an_entry() -> Context:
     return context
 
 
+def entry_at_venue(filled: Decimal, **terms: Any) -> VenueOrder:
+    """Return what the engine says of that entry."""
+    return VenueOrder(
+        **{
+            "client_order_id": "entry",
+            "venue_order_id": "1",
+            "instrument_id": BTC,
+            "side": "BUY",
+            "kind": "LIMIT",
+            "quantity": Decimal(1),
+            "filled": filled,
+            "price": 100.0,
+            "ts": T0,
+            **terms,
+        }
+    )
+
+
 @pytest.mark.parametrize(
     ("made_up", "unknown", "answers", "asked", "held"),
     [
@@ -98,21 +116,10 @@ def test_fill_whose_fee_the_engine_does_not_say_is_asked_for_once_and_not_taken(
     part = Decimal("0.4")
 
     def find(*_: Any) -> tuple[VenueOrder, list[VenueFill]]:
-        order = VenueOrder(
-            client_order_id="entry",
-            venue_order_id="1",
-            instrument_id=BTC,
-            side="BUY",
-            kind="LIMIT",
-            quantity=Decimal(1),
-            filled=part,
-            price=100.0,
-            ts=T0,
-        )
         told = VenueFill(
             trade_id=f"t{part}", price=100.0, quantity=part, ts=T0, unknown_fee=unknown
         )
-        return order, [told]
+        return entry_at_venue(part), [told]
 
     monkeypatch.setattr(carried_orders, "find_order", find)
     carried = CarriedOrders(context, Cache(made_up))
@@ -137,19 +144,8 @@ def test_order_whose_made_up_fill_the_venue_has_told_is_followed_to_its_end(
         return True
 
     def find(*_: Any) -> tuple[VenueOrder, list[VenueFill]]:
-        order = VenueOrder(
-            client_order_id="entry",
-            venue_order_id="1",
-            instrument_id=BTC,
-            side="BUY",
-            kind="LIMIT",
-            quantity=Decimal(1),
-            status=status,
-            filled=part,
-            price=100.0,
-            ts=T0 + 1,
-        )
-        return order, [VenueFill(trade_id="made up", price=100.0, quantity=part, ts=T0)]
+        told = VenueFill(trade_id="made up", price=100.0, quantity=part, ts=T0)
+        return entry_at_venue(part, status=status, ts=T0 + 1), [told]
 
     msgspec.structs.force_setattr(context, "ask_venue", ask)
     monkeypatch.setattr(carried_orders, "find_order", find)

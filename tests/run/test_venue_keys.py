@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,49 +10,29 @@ import msgspec
 import pytest
 
 from aitb_nautilus.errors import ConfigError
-from aitb_nautilus.rehearsal import BarSource, RehearsalSettings
-from aitb_nautilus.rehearsal.clock import WallClock
 from aitb_nautilus.rehearsal.faults import Fault
 from aitb_nautilus.run.config import VenueSettings
 from aitb_nautilus.run.venue_keys import refuse_missing_keys
 from aitb_nautilus.settings import Secret
-from tests.rehearsal_lab import SPEC
-from tests.rehearsal_thread import serve_in_thread
-from tests.run.node_lab import HISTORY, MINUTE_NS, NodeLab, minute_bars
+from tests.run.node_lab import NodeLab
+from tests.run.refusing_lab import PRODUCTS, config_of, refusing_lab
 from tests.run.test_live import SECRET
 from tests.run.test_recovery_of_a_node import LIVE
 
-OF = {"usd_m": {"account": "margin"}, "spot": {"account": "cash", "leverage": 1.0}}
 STRANGER = "W" * 64
 """A key that has the form of one, and is nobody's."""
 
 
-@pytest.fixture(params=OF)
+@pytest.fixture(params=PRODUCTS)
 def lab(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[NodeLab]:
-    frame = minute_bars(HISTORY + 600)
-    spec = (
-        SPEC
-        if request.param == "usd_m"
-        else msgspec.structs.replace(SPEC, id="BTCUSDT.BINANCE", kind="spot")
-    )
-    source = BarSource(spec, frame, MINUTE_NS, int(frame.ts_close[HISTORY - 1]))
-    gc.collect()  # the engine's objects of other tests may not be dropped by the exchange's thread
-    settings = RehearsalSettings(product=request.param, api_secret=SECRET)
-    with serve_in_thread(settings, [source], WallClock()) as running:
-        lab = NodeLab(tmp_path, running, spec)
-        try:
-            yield lab
-        finally:
-            lab.close()
+    with refusing_lab(tmp_path, request.param) as lab:
+        yield lab
 
 
-def config_of(lab: NodeLab, key: str = "rehearsal", **live: float) -> str:
+def config_with(lab: NodeLab, key: str = "rehearsal", **live: float) -> str:
     """Write a config whose API key stands in a file."""
     (lab.folder / "key").write_text(key)
-    (strategy,) = lab.plain()["strategies"]
-    strategy["params"]["direction"] = "long"
-    venue = OF["usd_m" if "PERP" in lab.spec.id else "spot"] | {"api_key": "file:key"}
-    return str(lab.write(strategies=[strategy], venue=venue, live=live))
+    return config_of(lab, live, api_key="file:key")
 
 
 def end_of_start(lab: NodeLab, config: str, secret: str = SECRET) -> tuple[int, str]:
@@ -68,7 +47,7 @@ def end_of_start(lab: NodeLab, config: str, secret: str = SECRET) -> tuple[int, 
 
 def test_wrong_secret_ends_the_start_at_once_and_is_named_by_its_reference(lab: NodeLab) -> None:
     wrong = "aSecretOfAnotherKey"
-    code, line = end_of_start(lab, config_of(lab, connect_secs=300.0), secret=wrong)
+    code, line = end_of_start(lab, config_with(lab, connect_secs=300.0), secret=wrong)
     assert code == 3
     assert line.startswith(
         "venues BINANCE.api_secret: BINANCE refuses what is signed with env:REHEARSAL_SECRET "
@@ -76,7 +55,7 @@ def test_wrong_secret_ends_the_start_at_once_and_is_named_by_its_reference(lab: 
         "must be the secret that belongs to the key of file:key"
     )
     assert wrong not in line
-    node = lab.start("live", config_of(lab), *LIVE, secret=SECRET)
+    node = lab.start("live", config_with(lab), *LIVE, secret=SECRET)
     node.wait_for("recovered in")
 
 
@@ -88,7 +67,7 @@ def test_wrong_secret_ends_the_start_at_once_and_is_named_by_its_reference(lab: 
     ],
 )
 def test_wrong_key_ends_the_start_at_once(lab: NodeLab, key: str, words: str) -> None:
-    code, line = end_of_start(lab, config_of(lab, key, connect_secs=300.0))
+    code, line = end_of_start(lab, config_with(lab, key, connect_secs=300.0))
     assert code == 3
     assert line.startswith(f"venues BINANCE.api_key: BINANCE {words}")
     assert key not in line
@@ -100,7 +79,7 @@ def test_wrong_key_ends_the_start_at_once(lab: NodeLab, key: str, words: str) ->
 def test_key_that_an_address_may_not_use_says_what_the_venue_said(lab: NodeLab) -> None:
     told = "Invalid API-key, IP, or permissions for action, request ip: 203.0.113.7"
     fault = Fault(kind="refuse", match="GET", status=401, code=-2015, message=told, times=99)
-    config = config_of(lab)
+    config = config_with(lab)
     path = "/fapi/v3/balance" if "PERP" in lab.spec.id else "/api/v3/account"
     lab.running.call(lambda r: r.inject(msgspec.structs.replace(fault, match=path)))
     code, line = end_of_start(lab, config)
@@ -110,11 +89,11 @@ def test_key_that_an_address_may_not_use_says_what_the_venue_said(lab: NodeLab) 
 def test_venue_that_does_not_tell_of_the_account_is_asked_until_it_does(lab: NodeLab) -> None:
     path = "/fapi/v3/balance" if "PERP" in lab.spec.id else "/api/v3/account"
     lab.running.call(lambda r: r.inject(Fault(kind="refuse", match=path, status=503, times=2)))
-    node = lab.start("live", config_of(lab), *LIVE, secret=SECRET)
+    node = lab.start("live", config_with(lab), *LIVE, secret=SECRET)
     node.wait_for("recovered in")
     node.stop()
     lab.running.call(lambda r: r.inject(Fault(kind="refuse", match=path, status=503, times=99)))
-    code, _ = (node := lab.start("live", config_of(lab, connect_secs=3.0), *LIVE)).end()
+    code, _ = (node := lab.start("live", config_with(lab, connect_secs=3.0), *LIVE)).end()
     assert code == 1
     assert "venue BINANCE: did not tell what the account holds: HTTP 503" in node.said
 
